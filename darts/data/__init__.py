@@ -1,0 +1,15 @@
+"""Real images: loading, stratified splits, and batches that are a function of the step."""
+
+from darts.data.augmentation import Augmentation as Augmentation
+from darts.data.batches import Batch as Batch
+from darts.data.batches import Batches as Batches
+from darts.data.batches import PairedBatches as PairedBatches
+from darts.data.batches import RetrainData as RetrainData
+from darts.data.batches import SearchData as SearchData
+from darts.data.cifar import Cifar10 as Cifar10
+from darts.data.digits import Digits as Digits
+from darts.data.images import ImageSet as ImageSet
+from darts.data.images import LabelledImages as LabelledImages
+from darts.data.images import Normalisation as Normalisation
+from darts.data.splits import split as split
+from darts.data.splits import subset as subset

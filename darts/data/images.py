@@ -1,0 +1,108 @@
+"""Labelled images in memory, and what is known about a data set beside its pixels."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Raw images, uint8 [n c h w], with one label in [0, classes) each, int64 [n].
+
+    Raises:
+        ValueError: wrong shape or type, no image, or a label out of range.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: int
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != torch.uint8:
+            raise ValueError(
+                f"LabelledImages needs uint8 images of shape [n c h w]; found "
+                f"{self.images.dtype} of shape {list(self.images.shape)}."
+            )
+        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
+            raise ValueError(
+                f"LabelledImages needs one int64 label an image, shape [{len(self.images)}]; found "
+                f"{self.labels.dtype} of shape {list(self.labels.shape)}."
+            )
+        if len(self.images) == 0:
+            raise ValueError("LabelledImages needs at least one image; found 0.")
+        lowest, highest = int(self.labels.min()), int(self.labels.max())
+        if lowest < 0 or highest >= self.classes:
+            raise ValueError(
+                f"Labels must lie in 0…{self.classes - 1} for {self.classes} classes; found "
+                f"{lowest}…{highest}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Images of each class."""
+        return tuple(torch.bincount(self.labels, minlength=self.classes).tolist())
+
+    def take(self, indices: Tensor) -> "LabelledImages":
+        return LabelledImages(self.images[indices], self.labels[indices], self.classes)
+
+    def to(self, device: torch.device | str) -> "LabelledImages":
+        return LabelledImages(self.images.to(device), self.labels.to(device), self.classes)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """(pixel / full_scale − mean) / sd for each channel, measured on training images alone."""
+
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    full_scale: float = 255.0
+
+    @staticmethod
+    def measure(images: Tensor, full_scale: float = 255.0) -> "Normalisation":
+        """Mean and standard deviation a channel of uint8 [n c h w], summed exactly as integers."""
+        channels = images.shape[1]
+        values = torch.arange(256, dtype=torch.float64) / full_scale
+        means, deviations = [], []
+        for channel in range(channels):
+            share = torch.bincount(images[:, channel].flatten().cpu(), minlength=256).double()
+            share /= share.sum()
+            mean = float(share @ values)
+            variance = float(share @ (values - mean) ** 2)
+            if variance == 0:
+                raise ValueError(
+                    f"Channel {channel} of {len(images)} images has one value, {mean:.3g}, "
+                    "everywhere: it cannot be normalised. Leave the channel out."
+                )
+            means.append(mean)
+            deviations.append(variance**0.5)
+        return Normalisation(tuple(means), tuple(deviations), full_scale)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 [b c h w] to float32 of the same shape, on the device of the images."""
+        shape = (1, -1, 1, 1)
+        mean = torch.tensor(self.mean, device=images.device).view(shape)
+        sd = torch.tensor(self.sd, device=images.device).view(shape)
+        return (images.float() / self.full_scale - mean) / sd
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A data set: its official training and test parts, and facts about its images.
+
+    mirror: whether a mirrored image keeps its class; true of photographs, false of digits.
+    """
+
+    name: str
+    train: LabelledImages
+    test: LabelledImages
+    class_names: tuple[str, ...]
+    normalisation: Normalisation
+    mirror: bool
