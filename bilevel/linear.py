@@ -1,0 +1,115 @@
+"""Linear operators known by their action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
+
+import torch
+from jaxtyping import Float
+from scipy.sparse.linalg import LinearOperator as ScipyOperator
+from torch import Tensor
+
+from bilevel.vector import Vector
+
+Action = Callable[[Vector], Vector]
+
+
+@dataclass(frozen=True)
+class LinearOperator:
+    """A linear map v ↦ `action(v)` between two spaces of vectors; no matrix is stored.
+
+    Attributes:
+        domain: a prototype of what it takes (structure, shapes, dtype, device; values unused).
+        codomain: a prototype of what it returns.
+        action: the map.
+        transposed_action: the adjoint map, where it is known. A symmetric operator passes its
+            `action` here too; that it is symmetric is believed, not checked.
+    """
+
+    domain: Vector
+    codomain: Vector
+    action: Action
+    transposed_action: Action | None = None
+
+    @overload
+    def __matmul__(self, other: Vector) -> Vector: ...
+    @overload
+    def __matmul__(self, other: LinearOperator) -> LinearOperator: ...
+    def __matmul__(self, other: Vector | LinearOperator) -> Vector | LinearOperator:
+        if isinstance(other, LinearOperator):
+            return self._after(other)
+        return self.action(other)
+
+    @cached_property
+    def T(self) -> LinearOperator:  # noqa: N802  (as in torch and numpy)
+        """The transpose.
+
+        Raises:
+            ValueError: the operator was built without its adjoint.
+        """
+        if self.transposed_action is None:
+            raise ValueError(
+                f"this {self.codomain.numel}×{self.domain.numel} operator was built without "
+                "`transposed_action`, so its transpose is not known."
+            )
+        return LinearOperator(self.codomain, self.domain, self.transposed_action, self.action)
+
+    def __rmul__(self, scalar: float) -> LinearOperator:
+        adjoint = self.transposed_action
+        return LinearOperator(
+            self.domain,
+            self.codomain,
+            lambda v: scalar * self.action(v),
+            None if adjoint is None else lambda u: scalar * adjoint(u),
+        )
+
+    def __add__(self, other: LinearOperator) -> LinearOperator:
+        left, right = self.transposed_action, other.transposed_action
+        return LinearOperator(
+            self.domain,
+            self.codomain,
+            lambda v: self.action(v) + other.action(v),
+            None if left is None or right is None else lambda u: left(u) + right(u),
+        )
+
+    def _after(self, other: LinearOperator) -> LinearOperator:
+        left, right = self.transposed_action, other.transposed_action
+        return LinearOperator(
+            other.domain,
+            self.codomain,
+            lambda v: self.action(other.action(v)),
+            None if left is None or right is None else lambda u: right(left(u)),
+        )
+
+    def dense(self) -> Float[Tensor, "rows columns"]:
+        """The matrix. Costs min(rows, columns) products where the transpose is known."""
+        rows, columns = self.codomain.numel, self.domain.numel
+        if self.transposed_action is not None and rows < columns:
+            return self.T._columns().T
+        return self._columns()
+
+    def _columns(self) -> Float[Tensor, "rows columns"]:
+        n = self.domain.numel
+        identity = torch.eye(n, dtype=self.domain.dtype, device=self.domain.device)
+        return torch.stack([self.action(self.domain.like(e)).flat() for e in identity], dim=1)
+
+    def to_scipy(self) -> ScipyOperator:
+        """The same map on float64 NumPy arrays, for `scipy.sparse.linalg`."""
+
+        def on_arrays(action: Action, prototype: Vector):  # type: ignore[no-untyped-def]
+            def apply(array):  # type: ignore[no-untyped-def]
+                flat = torch.as_tensor(array.reshape(-1)).to(prototype.leaves[0])
+                return action(prototype.like(flat)).flat().double().cpu().numpy()
+
+            return apply
+
+        adjoint = self.transposed_action
+        return ScipyOperator(
+            (self.codomain.numel, self.domain.numel),
+            matvec=on_arrays(self.action, self.domain),
+            rmatvec=None if adjoint is None else on_arrays(adjoint, self.codomain),
+            dtype="float64",
+        )

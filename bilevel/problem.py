@@ -1,0 +1,201 @@
+"""The bilevel problem: minimise L_val(ω*(α), α), where ω*(α) minimises L_train(·, α) (Eq. 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from bilevel.vector import Tree, Vector
+
+Loss = Callable[[Tree, Tree], Tensor]
+"""(ω, α) ↦ a scalar; it gets back the structures that the caller passed."""
+
+
+class NonFiniteError(ValueError):
+    """A loss or a gradient is NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class BilevelProblem:
+    """Two losses of (ω, α), with minibatches closed over. Equal input must give equal bits.
+
+    Attributes:
+        inner: L_train. Weight decay belongs here: SGD with weight decay λ minimises
+            L_train + ½λ‖ω‖², so H includes λI.
+        outer: L_val.
+    """
+
+    inner: Loss
+    outer: Loss
+
+    @staticmethod
+    def from_module(
+        module: nn.Module,
+        inner: Callable[[BoundModule, Tree], Tensor],
+        outer: Callable[[BoundModule, Tree], Tensor],
+        *,
+        hyperparams: Tree,
+    ) -> tuple[BilevelProblem, dict[str, Tensor], Tree]:
+        """The problem whose ω is the parameters of `module`.
+
+        The losses get a `BoundModule` in place of ω: call it like the module; its `params` are
+        ω, for a penalty. Buffers are replaced by copies in every evaluation, so batch-norm
+        statistics are read and never written.
+
+        Args:
+            module: its trainable parameters become ω; frozen ones stay as they are.
+            inner: L_train(net, α).
+            outer: L_val(net, α).
+            hyperparams: α. It must not be among the parameters of `module`.
+
+        Returns:
+            The problem, the parameters by name (the module's own tensors, not copies), and
+            `hyperparams` as passed.
+
+        Raises:
+            ValueError: the module has no trainable parameters, or α is one of them.
+        """
+        params: dict[str, Tensor] = {
+            name: p for name, p in module.named_parameters() if p.requires_grad
+        }
+        if not params:
+            raise ValueError(
+                f"{type(module).__name__} has no trainable parameters; "
+                "ω would be empty. Check requires_grad."
+            )
+        own = {id(p): name for name, p in params.items()}
+        for name, leaf in zip(
+            Vector.of(hyperparams).names(), Vector.of(hyperparams).leaves, strict=True
+        ):
+            if id(leaf) in own:
+                raise ValueError(
+                    f"hyperparameter {name} is the module's own parameter {own[id(leaf)]!r}: it "
+                    "would be trained with the weights. Keep α outside the module."
+                )
+        problem = BilevelProblem(
+            lambda omega, alpha: inner(BoundModule(module, omega), alpha),
+            lambda omega, alpha: outer(BoundModule(module, omega), alpha),
+        )
+        return problem, params, hyperparams
+
+    def replaying(self, seed: int) -> BilevelProblem:
+        """The same problem with every evaluation under the random state of `seed`.
+
+        Dropout and drop-path draw the same masks each time; the global state is left as it was.
+        """
+
+        def replayed(loss: Loss) -> Loss:
+            def evaluate(omega: Tree, alpha: Tree) -> Tensor:
+                device = Vector.of(omega).device
+                with torch.random.fork_rng([device] if device.type == "cuda" else []):
+                    torch.manual_seed(seed)
+                    return loss(omega, alpha)
+
+            return evaluate
+
+        return BilevelProblem(replayed(self.inner), replayed(self.outer))
+
+    def inner_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
+        """L_train, checked to be one finite number."""
+        return _checked("inner", self.inner(omega.tree(), alpha.tree()))
+
+    def outer_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
+        """L_val, checked to be one finite number."""
+        return _checked("outer", self.outer(omega.tree(), alpha.tree()))
+
+    @torch.enable_grad()
+    def inner_gradient(self, omega: Vector, alpha: Vector) -> tuple[float, Vector]:
+        """L_train and ∇_ω L_train. One gradient evaluation.
+
+        Raises:
+            ValueError: a leaf of ω has no influence on L_train, so that H is singular.
+        """
+        point = omega.tracked()
+        value = self.inner_value(point, alpha.detach())
+        return value.item(), gradient_in_omega(value, point)
+
+    @torch.enable_grad()
+    def inner_gradient_alpha(self, omega: Vector, alpha: Vector) -> Vector:
+        """∇_α L_train. One gradient evaluation; zero for leaves that L_train does not use."""
+        point = alpha.tracked()
+        return _gradient(self.inner_value(omega.detach(), point), point)
+
+    @torch.enable_grad()
+    def outer_gradients(self, omega: Vector, alpha: Vector) -> tuple[float, Vector, Vector]:
+        """L_val, ∇_ω L_val (the slope) and ∇_α L_val (g₁). One gradient evaluation."""
+        at, hyper = omega.tracked(), alpha.tracked()
+        value = self.outer_value(at, hyper)
+        leaves = _gradient_leaves(value, at.leaves + hyper.leaves)
+        return (
+            value.item(),
+            Vector(leaves[: len(at.leaves)], at.treespec),
+            Vector(leaves[len(at.leaves) :], hyper.treespec),
+        )
+
+    @torch.enable_grad()
+    def outer_gradient_alpha(self, omega: Vector, alpha: Vector) -> tuple[float, Vector]:
+        """L_val and ∇_α L_val alone, which is cheaper than both of its gradients."""
+        point = alpha.tracked()
+        value = self.outer_value(omega.detach(), point)
+        return value.item(), _gradient(value, point)
+
+
+class BoundModule:
+    """A module with its parameters replaced by ω and its buffers by scratch copies."""
+
+    def __init__(self, module: nn.Module, params: dict[str, Tensor]) -> None:
+        self.module = module
+        self.params = params
+        self.buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return torch.func.functional_call(self.module, (self.params, self.buffers), args, kwargs)
+
+
+def gradient_in_omega(value: Tensor, omega: Vector, *, create_graph: bool = False) -> Vector:
+    """∇_ω of the inner loss, refusing leaves of ω on which it does not depend."""
+    if not value.requires_grad:
+        raise ValueError(
+            "the inner loss does not depend on ω at all. Compute it from the ω that is passed in, "
+            "without detach() or no_grad()."
+        )
+    leaves = torch.autograd.grad(value, omega.leaves, create_graph=create_graph, allow_unused=True)
+    unused = [name for name, leaf in zip(omega.names(), leaves, strict=True) if leaf is None]
+    if unused:
+        shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
+        raise ValueError(
+            f"the inner loss ignores {len(unused)} of {len(leaves)} leaves of ω ({shown}), so its "
+            "Hessian is singular there. Leave them out of ω, or add weight decay to the inner loss."
+        )
+    return Vector(tuple(leaves), omega.treespec)
+
+
+def _checked(which: str, value: Any) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"the {which} loss returned a {type(value).__name__}, not a tensor.")
+    if value.dim() != 0:
+        raise ValueError(
+            f"the {which} loss must be a scalar; it has shape {tuple(value.shape)}. "
+            "Take its mean or sum."
+        )
+    if not torch.isfinite(value):
+        raise NonFiniteError(
+            f"the {which} loss is {value.item()}. The point has left the region where the loss is "
+            "defined: lower the learning rate, clip gradients, or check the batch."
+        )
+    return value
+
+
+def _gradient(value: Tensor, point: Vector) -> Vector:
+    return Vector(_gradient_leaves(value, point.leaves), point.treespec)
+
+
+def _gradient_leaves(value: Tensor, leaves: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    if not value.requires_grad:  # the loss does not involve them: its gradient is zero, exactly
+        return tuple(torch.zeros_like(leaf) for leaf in leaves)
+    return torch.autograd.grad(value, leaves, materialize_grads=True)

@@ -1,0 +1,149 @@
+"""A point or direction of Ω or A: one tensor per parameter, with the caller's structure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optree
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Tree = Any
+"""Any pytree of floating tensors: a tensor, a dict of parameters, a nested structure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """An element of a vector space whose coordinates are spread over several tensors.
+
+    The algebra acts leaf by leaf and never copies all leaves into one tensor; `flat` does,
+    on request. Leaves are neither written nor moved.
+
+    Attributes:
+        leaves: one tensor of any shape per parameter; one dtype, one device.
+        treespec: how the leaves make up the caller's structure.
+    """
+
+    leaves: tuple[Tensor, ...]
+    treespec: optree.PyTreeSpec
+
+    @classmethod
+    def of(cls, tree: Tree) -> Vector:
+        """The vector whose leaves are the tensors of `tree`, in optree's order.
+
+        Raises:
+            TypeError: a leaf is not a tensor, or not of floating type.
+            ValueError: no leaves at all, or leaves of several dtypes or devices.
+        """
+        if isinstance(tree, Vector):
+            return tree
+        leaves, treespec = optree.tree_flatten(tree)
+        vector = cls(tuple(leaves), treespec)
+        if not leaves:
+            raise ValueError(
+                f"a point needs at least one tensor; this {type(tree).__name__} holds none. "
+                "Pass the parameters themselves, e.g. dict(model.named_parameters())."
+            )
+        first = leaves[0]
+        for name, leaf in zip(vector.names(), leaves, strict=True):
+            if not isinstance(leaf, Tensor):
+                raise TypeError(
+                    f"leaf {name} is a {type(leaf).__name__}; every leaf must be a floating "
+                    "tensor. Keep other values out of the point, in the closure of the loss."
+                )
+            if not leaf.is_floating_point():
+                raise TypeError(
+                    f"leaf {name} has dtype {leaf.dtype}; derivatives need a floating dtype. "
+                    f"Convert it: {name}.to(torch.get_default_dtype())."
+                )
+            if leaf.dtype != first.dtype or leaf.device != first.device:
+                raise ValueError(
+                    f"leaf {name} is {leaf.dtype} on {leaf.device}, but the first leaf is "
+                    f"{first.dtype} on {first.device}. Bring all leaves to one dtype and device."
+                )
+        return vector
+
+    def tree(self) -> Tree:
+        """The leaves in the structure that `of` was given."""
+        return optree.tree_unflatten(self.treespec, self.leaves)
+
+    def names(self) -> list[str]:
+        """One path per leaf, such as `['weight']` or `[0]['bias']`; `<root>` for a lone tensor."""
+        paths = optree.treespec_paths(self.treespec)
+        return ["".join(f"[{key!r}]" for key in path) or "<root>" for path in paths]
+
+    @property
+    def numel(self) -> int:
+        return sum(leaf.numel() for leaf in self.leaves)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.leaves[0].dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.leaves[0].device
+
+    def flat(self) -> Float[Tensor, " n"]:
+        """All coordinates in one new tensor."""
+        return torch.cat([leaf.reshape(-1) for leaf in self.leaves])
+
+    def like(self, flat: Float[Tensor, " n"]) -> Vector:
+        """The vector of this structure whose coordinates are `flat`: the inverse of `flat()`."""
+        if flat.shape != (self.numel,):
+            raise ValueError(f"expected {self.numel} coordinates, got shape {tuple(flat.shape)}")
+        parts = torch.split(flat, [leaf.numel() for leaf in self.leaves])
+        return self._with(
+            [part.view(leaf.shape) for part, leaf in zip(parts, self.leaves, strict=True)]
+        )
+
+    def detach(self) -> Vector:
+        return self._with([leaf.detach() for leaf in self.leaves])
+
+    def tracked(self) -> Vector:
+        """The same values as fresh leaves that autograd differentiates with respect to."""
+        return self._with([leaf.detach().requires_grad_() for leaf in self.leaves])
+
+    def zeros_like(self) -> Vector:
+        return self._with([torch.zeros_like(leaf) for leaf in self.leaves])
+
+    def __add__(self, other: Vector) -> Vector:
+        return self._with(torch._foreach_add(self.leaves, self._matching(other)))
+
+    def __sub__(self, other: Vector) -> Vector:
+        return self._with(torch._foreach_sub(self.leaves, self._matching(other)))
+
+    def __mul__(self, scalar: float | Tensor) -> Vector:
+        return self._with(torch._foreach_mul(self.leaves, scalar))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, scalar: float | Tensor) -> Vector:
+        return self._with(torch._foreach_div(self.leaves, scalar))
+
+    def __neg__(self) -> Vector:
+        return self._with(torch._foreach_neg(self.leaves))
+
+    def dot(self, other: Vector) -> Float[Tensor, ""]:
+        """⟨self, other⟩, summed leaf by leaf."""
+        pairs = zip(self.leaves, self._matching(other), strict=True)
+        return torch.stack([torch.dot(a.reshape(-1), b.reshape(-1)) for a, b in pairs]).sum()
+
+    def norm(self) -> Float[Tensor, ""]:
+        """The Euclidean norm."""
+        norms: list[Tensor] = list(torch._foreach_norm(self.leaves))
+        length: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        return length
+
+    def _with(self, leaves: Sequence[Tensor]) -> Vector:
+        return Vector(tuple(leaves), self.treespec)
+
+    def _matching(self, other: Vector) -> tuple[Tensor, ...]:
+        if other.treespec is not self.treespec and other.treespec != self.treespec:
+            raise ValueError(
+                f"vectors of different structure: {self.treespec} and {other.treespec}"
+            )
+        return other.leaves
