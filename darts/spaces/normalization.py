@@ -1,0 +1,51 @@
+"""Batch norm for a network that is evaluated at many points of one step."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class BatchNorm(nn.Module):
+    """Batch norm that leaves its running statistics alone until it is told to write them.
+
+    In training mode it normalises by the batch and writes nothing, so a loss is a function of
+    weights and architecture alone. In evaluation mode it normalises by the running statistics.
+    `momentum` is the share of the newest batch in the running statistics; None, the default,
+    keeps them as they are.
+
+    Args:
+        channels: channels of the input.
+        affine: learn a scale and a shift. DARTS does not, in search cells: an edge's scale
+            would otherwise undo its mixing weight.
+        eps: added to the variance.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, *, affine: bool, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.eps = eps
+        self.momentum: float | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        if self.momentum is None:
+            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            True,
+            self.momentum,
+            self.eps,
+        )
