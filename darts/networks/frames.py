@@ -1,0 +1,114 @@
+"""What surrounds the cells of a derived network: stem and auxiliary head, by image size."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+class Stem(nn.Module):
+    """From images to the first cell's two inputs."""
+
+    channels: int
+    """Channels of both outputs."""
+    halves: bool
+    """The second output has half the first one's resolution."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class SmallImageStem(Stem):
+    """CIFAR: one 3×3 convolution to three times the cells' channels, and norm."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.channels = 3 * channels
+        self.halves = False
+        self.convolution = nn.Conv2d(in_channels, self.channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(self.channels)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.norm(self.convolution(images))
+        return x, x
+
+
+class ImageNetStem(Stem):
+    """ImageNet: three strided 3×3 convolutions; the cells start at 1/4 and 1/8 resolution."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.halves = True
+        self.quarter = nn.Sequential(
+            nn.Conv2d(in_channels, channels // 2, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels // 2),
+            nn.ReLU(),
+            nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.eighth = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        quarter = self.quarter(images)
+        return quarter, self.eighth(quarter)
+
+
+class AuxiliaryHead(nn.Module):
+    """A second classifier at 2/3 of the depth: pool, 1×1 and 2×2 convolutions, linear.
+
+    Args:
+        channels: channels of its input.
+        classes: number of classes.
+        pool_stride: stride of the 5×5 average pool.
+        last_norm: what follows the 2×2 convolution. DARTS's ImageNet head has no norm there.
+    """
+
+    def __init__(self, channels: int, classes: int, pool_stride: int, last_norm: nn.Module) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(5, stride=pool_stride, count_include_pad=False),
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            last_norm,
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, classes)
+        self.least = 5 + pool_stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        if min(x.shape[-2:]) < self.least:
+            raise ValueError(
+                f"the auxiliary head got feature maps of {x.shape[-2]}×{x.shape[-1]} pixels and "
+                f"needs {self.least}×{self.least}. Train images this small with auxiliary=False."
+            )
+        # At the images that DARTS uses this is one pixel; larger images are averaged.
+        logits: Tensor = self.classifier(self.features(x).mean(dim=(2, 3)))
+        return logits
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A stem and an auxiliary head for images of one size."""
+
+    stem: type[Stem]
+    pool_stride: int
+    norm_last: bool
+
+    def auxiliary_head(self, channels: int, classes: int) -> AuxiliaryHead:
+        last_norm = nn.BatchNorm2d(768) if self.norm_last else nn.Identity()
+        return AuxiliaryHead(channels, classes, self.pool_stride, last_norm)
+
+
+SMALL_IMAGES = Frame(SmallImageStem, pool_stride=3, norm_last=True)
+"""CIFAR and smaller (DARTS's `NetworkCIFAR`)."""
+
+IMAGENET = Frame(ImageNetStem, pool_stride=2, norm_last=False)
+"""224×224 images (DARTS's `NetworkImageNet`)."""
