@@ -1,0 +1,74 @@
+"""The ledger on a terminal: a coloured table of all claims, or one claim with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from proofs_checks.evidence import Evidence, Outcome
+from proofs_checks.ledger import Verdict, Verified
+
+COLOURS = {Verdict.HOLDS: "green", Verdict.HOLDS_IF: "yellow", Verdict.FAILS: "red"}
+
+
+def summary_table(results: Sequence[Verified]) -> Table:
+    table = Table(title="Claims and verdicts", box=box.SIMPLE_HEAVY, show_lines=True)
+    for heading in ("id", "where", "claim", "verdict", "evidence", "verified", "s"):
+        table.add_column(heading, justify="right" if heading == "s" else "left")
+    for result in results:
+        claim, passed = result.claim, sum(outcome.passed for outcome in result.outcomes)
+        kinds = sorted({evidence.kind for evidence in claim.evidence})
+        table.add_row(
+            Text(claim.id, style="bold"),
+            claim.where,
+            claim.statement,
+            Text(claim.verdict.value, style=f"bold {COLOURS[claim.verdict]}"),
+            "\n".join(kinds),
+            _mark(result.stands, f"{passed}/{len(result.outcomes)}"),
+            f"{result.seconds:.1f}",
+        )
+    return table
+
+
+def explanation(result: Verified) -> Group:
+    """One claim: statement, verdict, reason, and every piece of evidence with what it found."""
+    claim = result.claim
+    head = Text.assemble(
+        (f"{claim.statement}\n", "bold"),
+        f"where       {claim.where}\nassumptions {claim.assumptions}\nverdict     ",
+        (claim.verdict.value, f"bold {COLOURS[claim.verdict]}"),
+        f"\nbecause     {claim.because}",
+    )
+    parts = [Panel(head, title=claim.id)]
+    for evidence, outcome in zip(claim.evidence, result.outcomes, strict=True):
+        parts.append(Panel(_evidence_text(evidence, outcome), title=evidence.kind))
+    return Group(*parts)
+
+
+def _evidence_text(evidence: Evidence, outcome: Outcome) -> Text:
+    text = Text.assemble((evidence.label, "bold"), "  ", _mark(outcome.passed, ""))
+    for name, value in {**outcome.numbers, **outcome.measured}.items():
+        text.append(f"\n  {name} = {value}")
+    if outcome.reason:
+        text.append(f"\n  {outcome.reason}", style="red")
+    text.append(f"\n  {outcome.seconds:.2f} s", style="dim")
+    return text
+
+
+def _mark(passed: bool, words: str) -> Text:
+    return Text(f"✓ {words}", style="green") if passed else Text(f"✗ {words}", style="bold red")
+
+
+def print_failures(results: Sequence[Verified], console: Console) -> None:
+    for result in results:
+        for evidence, outcome in zip(result.claim.evidence, result.outcomes, strict=True):
+            if not outcome.passed:
+                console.print(
+                    f"[bold red]{result.claim.id}[/]: {evidence.label}\n    {outcome.reason}",
+                    highlight=False,
+                )
