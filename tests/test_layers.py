@@ -1,0 +1,122 @@
+"""Imports point one way, heavy libraries stay in their place, and no file is a junk drawer."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("bilevel", "darts", "proofs_checks", "toy")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+# what a module under the prefix on the left may import from this project
+ALLOWED = {
+    "bilevel.vector": (),
+    "bilevel.linear": ("bilevel.vector",),
+    "bilevel.problem": ("bilevel.vector",),
+    "bilevel.derivatives": ("bilevel.problem", "bilevel.linear", "bilevel.vector"),
+    "bilevel.estimators": (
+        "bilevel.estimators",
+        "bilevel.derivatives",
+        "bilevel.problem",
+        "bilevel.linear",
+        "bilevel.vector",
+    ),
+    "bilevel.diagnostics": (
+        "bilevel.estimators",
+        "bilevel.derivatives",
+        "bilevel.problem",
+        "bilevel.linear",
+        "bilevel.vector",
+    ),
+    "bilevel.solver": (
+        "bilevel.diagnostics",
+        "bilevel.estimators",
+        "bilevel.derivatives",
+        "bilevel.problem",
+        "bilevel.linear",
+        "bilevel.vector",
+    ),
+    "bilevel": ("bilevel",),
+    "toy.gradient_trap": ("toy", "bilevel", "darts"),
+    "toy": ("toy", "bilevel"),
+    "darts.spaces": ("darts.spaces",),
+    "darts.networks": ("darts.networks", "darts.spaces", "bilevel"),
+    "darts.data": ("darts.data",),
+    "darts.runs": ("darts.runs", "darts.data", "darts.networks", "darts.spaces", "bilevel"),
+    "darts.reports": (
+        "darts.reports",
+        "darts.runs",
+        "darts.data",
+        "darts.networks",
+        "darts.spaces",
+    ),
+    "darts": ("darts", "bilevel"),
+    "proofs_checks": ("proofs_checks", "bilevel", "toy", "darts.spaces", "darts.networks"),
+}
+# libraries that may be imported only in files whose path contains one of these
+CONFINED = {
+    "torchvision": ("darts/data/", "proofs_checks/tables_1_and_2.py"),
+    "matplotlib": ("plots.py", "darts/reports/", "proofs_checks/"),
+    "tyro": ("darts/cli.py",),
+    "argparse": ("darts/cli.py", "__main__.py"),
+    "ray": ("darts/runs/sweep.py",),
+}
+
+
+def module_name(path: Path) -> str:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+def within(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+def allowed_for(name: str) -> tuple[str, ...]:
+    return ALLOWED[max((prefix for prefix in ALLOWED if within(name, prefix)), key=len)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_point_one_way(path: Path) -> None:
+    name = module_name(path)
+    own = [i for i in imports(path) if i.split(".")[0] in (*PACKAGES, "tests", "benchmarks")]
+    wrong = [i for i in own if not any(within(i, prefix) for prefix in allowed_for(name))]
+    assert not wrong, f"{name} may import from {allowed_for(name)}, yet imports {wrong}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_heavy_libraries_stay_in_their_place(path: Path) -> None:
+    place = path.relative_to(ROOT).as_posix()
+    for library, places in CONFINED.items():
+        uses = any(within(name, library) for name in imports(path))
+        assert not uses or any(p in place for p in places), f"{place} imports {library}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_files_are_named_after_their_idea_and_hold_one(path: Path) -> None:
+    assert path.stem not in {"utils", "helpers", "misc", "manager", "common"}
+    assert len(path.read_text().splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
+
+
+def test_the_rule_sees_a_wrong_import(tmp_path: Path) -> None:
+    planted = tmp_path / "vector.py"
+    planted.write_text("from bilevel.estimators.amended import Amended\nimport darts.cli")
+    wrong = [
+        i for i in imports(planted) if not any(within(i, p) for p in allowed_for("bilevel.vector"))
+    ]
+    assert sorted(wrong) == ["bilevel.estimators.amended", "darts.cli"]
