@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proofs_checks import eq7_angle
+from proofs_checks import (
+    a1_toy,
+    a2_finite_difference,
+    a5_similarity,
+    eq2_chain_rule,
+    eq3_implicit_differentiation,
+    eq5_hypergradient,
+    eq6_amended,
+    eq7_angle,
+    eta_facts,
+    s413_space_sizes,
+    search_cost,
+)
 from proofs_checks.definitions import FORMULAS, Formulas
 from proofs_checks.ledger import Claim, unique
 
-MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (eq7_angle.claims,)
+MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (
+    eq2_chain_rule.claims,
+    eq3_implicit_differentiation.claims,
+    eq5_hypergradient.claims,
+    eq6_amended.claims,
+    eq7_angle.claims,
+    a1_toy.claims,
+    a2_finite_difference.claims,
+    a5_similarity.claims,
+    s413_space_sizes.claims,
+    search_cost.claims,
+    eta_facts.claims,
+)
 
 
 def all_claims(formulas: Formulas = FORMULAS) -> tuple[Claim, ...]:

@@ -89,7 +89,8 @@ def refuse_floats(value: Any, where: str) -> None:
 def is_zero(value: Scalar) -> bool:
     """Exact: a fraction by value, a SymPy expression by simplification to 0."""
     if isinstance(value, sympy.Basic):
-        return bool(value == 0 or sympy.simplify(value) == 0)
+        attempts = (sympy.expand, sympy.cancel, sympy.simplify)  # the cheapest that succeeds
+        return any(attempt(value) == 0 for attempt in attempts)
     return bool(value == 0)
 
 

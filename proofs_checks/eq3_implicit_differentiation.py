@@ -1,0 +1,58 @@
+"""Eq. 3 and 4: differentiating ∇_ω L_train(ω*(α), α) = 0 gives ∂ω*/∂α = −H⁻¹Bᵀ."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from proofs_checks.definitions import Formulas
+from proofs_checks.evidence import ExactCounterexample, ExactIdentity, Exhibit
+from proofs_checks.ledger import Claim, Verdict
+from proofs_checks.rational import column, matrix
+from proofs_checks.symbolic_problems import SymbolicProblem, hyperbolic, quadratic
+
+
+def claims(formulas: Formulas) -> tuple[Claim, ...]:
+    def sides(problem: SymbolicProblem) -> list[tuple[str, object, object]]:
+        by_theorem = formulas.response(problem.hessian(), problem.mixed())
+        return [
+            ("∇_ω L_train at ω*", problem.stationarity, column(0, 0)),
+            ("∂ω*/∂α", by_theorem, problem.minimiser_jacobian),
+        ]
+
+    def singular() -> Exhibit:
+        """F = ω⁴/4 − αω: ω* = α^⅓ exists for every α, but at α = 0 its slope is infinite."""
+        alphas = [Fraction(1, 8**k) for k in range(1, 6)]
+        minimisers = [Fraction(1, 2**k) for k in range(1, 6)]
+        quotients = [w / a for w, a in zip(minimisers, alphas, strict=True)]
+        return Exhibit(
+            {"α": alphas, "ω*(α)": minimisers, "(ω*(α) − ω*(0))/α": quotients},
+            {"∇_ω F = ω³ − α = 0": all(w**3 == a for w, a in zip(minimisers, alphas, strict=True))},
+            {"the quotient stays below 100": all(quotient < 100 for quotient in quotients)},
+        )
+
+    def at_zero() -> Exhibit:
+        try:
+            formulas.response(matrix([0]), matrix([-1]))
+            exists = True
+        except ZeroDivisionError:
+            exists = False
+        return Exhibit({"H": 0, "B": -1}, {"H is singular": True}, {"−H⁻¹Bᵀ exists": exists})
+
+    return (
+        Claim(
+            id="E3–E4",
+            where="Eq. 3, 4",
+            statement="∂ω*/∂α = −H⁻¹Bᵀ with H = ∇²_ωω L_train, B = ∇²_αω L_train at ω*(α).",
+            assumptions="∇_ω L_train(ω*(α), α) = 0 and H invertible there",
+            verdict=Verdict.HOLDS,
+            because="Differentiate H ∂ω*/∂α + Bᵀ = 0; checked against the derivative of ω*(α). "
+            "Without an invertible H neither the formula nor the derivative need exist.",
+            evidence=(
+                ExactIdentity("every quadratic with n = m = 2", lambda: sides(quadratic())),
+                ExactIdentity("a hyperbolic, non-quadratic problem", lambda: sides(hyperbolic())),
+                ExactCounterexample("H singular: F = ω⁴/4 − αω at α = 0", singular),
+                ExactCounterexample("and the formula has no value there", at_zero),
+            ),
+            formula=r"\partial\omega^*/\partial\alpha = -H^{-1}B^\top",
+        ),
+    )
