@@ -1,0 +1,64 @@
+"""The project's commands. Every session sets up what it needs: `nox -s tests`, `nox -s full_search`."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.default_venv_backend = "none"  # all sessions share one environment: torch is large
+
+ROOT = Path(__file__).parent
+ENVIRONMENT = ROOT / ".nox" / "environment"
+
+
+def environment(session: nox.Session) -> str:
+    """Python of the shared environment, which is made anew when pyproject.toml has changed."""
+    bin_folder = ENVIRONMENT / ("Scripts" if sys.platform == "win32" else "bin")
+    python = str(bin_folder / "python")
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    stamp = ENVIRONMENT / "installed.sha256"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return python
+    if sys.version_info < (3, 11):
+        session.error(f"Python 3.11 or newer is needed; nox runs on {sys.version.split()[0]}.")
+    session.log(f"installing the project into {ENVIRONMENT}; torch makes this take minutes")
+    subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", "-e", f"{ROOT}[dev]"], check=True)
+    stamp.write_text(wanted)
+    return python
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All default tests, on two processes. `-- -m slow` runs the slow ones."""
+    session.run(environment(session), "-m", "pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    python = environment(session)
+    session.run(python, "-m", "ruff", "check", ".")
+    session.run(python, "-m", "ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types; strict in bilevel/."""
+    session.run(environment(session), "-m", "mypy")
+
+
+@nox.session
+def proofs(session: nox.Session) -> None:
+    """Verify all evidence for every claim: `-- --claim E7`, `-- --html verdict.html`."""
+    session.run(environment(session), "-m", "proofs_checks", *session.posargs)
+
+
+@nox.session
+def full_search(session: nox.Session) -> None:
+    """Search, retrain, report: digits by default; `-- --preset cifar10-s1 --data-root DIR`."""
+    session.run(environment(session), "-m", "darts.cli", "full-search", *session.posargs)

@@ -1,0 +1,1 @@
+"""The paper's appendix examples, run with every estimator."""
