@@ -25,6 +25,7 @@ ALLOWED = {
         "bilevel.vector",
     ),
     "bilevel.diagnostics": (
+        "bilevel.diagnostics",
         "bilevel.estimators",
         "bilevel.derivatives",
         "bilevel.problem",

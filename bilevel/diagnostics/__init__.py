@@ -1,0 +1,4 @@
+"""How good an estimate is: angle and error, the spectrum it depends on, comparison and advice."""
+
+from bilevel.diagnostics.direction import angle as angle
+from bilevel.diagnostics.direction import relative_error as relative_error
