@@ -32,6 +32,11 @@ class BatchNorm(nn.Module):
         self.eps = eps
         self.momentum: float | None = None
 
+    def reset_statistics(self) -> None:
+        """Forget what the running statistics hold, NaN included."""
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return F.batch_norm(

@@ -16,7 +16,7 @@ Activation = Callable[[Tensor], Tensor]
 
 
 class FeatureMap:
-    """A feature map and its activation, computed once however many operations ask for it."""
+    """A feature map and what operations read of it, each computed once however many ask."""
 
     def __init__(self, raw: Tensor, activation: Activation) -> None:
         self.raw = raw
@@ -25,6 +25,19 @@ class FeatureMap:
     @cached_property
     def activated(self) -> Tensor:
         return self._activation(self.raw)
+
+    @cached_property
+    def even_pixels(self) -> Tensor:
+        """Pixels 0, 2, 4, ... of the activation: ⌈n/2⌉ a side."""
+        even = self.activated[:, :, ::2, ::2]
+        return even.contiguous(memory_format=torch.channels_last)
+
+    @cached_property
+    def odd_pixels(self) -> Tensor:
+        """Pixels 1, 3, 5, ... of the activation; a side of odd length ends with a zero: ⌈n/2⌉."""
+        height, width = self.raw.shape[-2:]
+        odd = F.pad(self.activated[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
+        return odd.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
@@ -106,10 +119,10 @@ class ConvNorm(Operation):
 
 
 class FactorizedReduce(Operation):
-    """skip_connect at stride 2: two strided 1×1 convolutions, the second shifted by one pixel.
+    """skip_connect at stride 2: a 1×1 convolution of the even pixels beside one of the odd.
 
-    On a side of odd length the shifted one reads a row of zeros past the end, so that both
-    halves have the ⌈n/2⌉ pixels that every other operation gives; even sides need none.
+    DARTS says it with strided convolutions, the second on the image without its first row and
+    column, and so takes even sides only. On odd ones the second half reads zeros at the end.
     """
 
     def __init__(self, channels_in: int, channels_out: int, recipe: Recipe) -> None:
@@ -119,42 +132,68 @@ class FactorizedReduce(Operation):
                 f"FactorizedReduce to {channels_out} channels: each of its two convolutions makes "
                 "half of them. Choose an even number of channels."
             )
-        self.straight = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
-        self.shifted = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
+        self.straight = nn.Conv2d(channels_in, channels_out // 2, 1, bias=False)
+        self.shifted = nn.Conv2d(channels_in, channels_out // 2, 1, bias=False)
         self.norm = recipe.norm(channels_out)
 
     def forward(self, x: FeatureMap) -> Tensor:
-        height, width = x.raw.shape[-2:]
-        shifted = F.pad(x.activated, (-1, width % 2, -1, height % 2))
-        halves = [self.straight(x.activated), self.shifted(shifted)]
+        halves = [self.straight(x.even_pixels), self.shifted(x.odd_pixels)]
         output: Tensor = self.norm(torch.cat(halves, dim=1))
         return output
 
 
-def _depthwise(channels: int, size: int, stride: int, dilation: int) -> nn.Conv2d:
-    return nn.Conv2d(
-        channels,
-        channels,
-        size,
-        stride=stride,
-        padding=dilation * (size // 2),
-        dilation=dilation,
-        groups=channels,
-        bias=False,
-    )
+class DepthwiseConvolution(nn.Conv2d):
+    """A k×k convolution of each channel with itself, k odd, that keeps the size (or halves it).
+
+    On small maps its outer taps can lie in the padding at every pixel: all but the centre one of
+    a 5×5 kernel of dilation 2 on 2×2 pixels. They add zero and are left out of the arithmetic.
+    """
+
+    def __init__(self, channels: int, size: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__(
+            channels,
+            channels,
+            size,
+            stride=stride,
+            padding=dilation * (size // 2),
+            dilation=dilation,
+            groups=channels,
+            bias=False,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        (size, _), (dilation, _) = self.kernel_size, self.dilation
+        reach = dilation * (size // 2)
+        # A tap t pixels off the centre meets no pixel of a side of n ≤ |t|.
+        row, column = (max(0, (reach - side) // dilation + 1) for side in x.shape[-2:])
+        if row == column == 0:
+            return super().forward(x)
+        return F.conv2d(
+            x,
+            self.weight[:, :, row : size - row, column : size - column],
+            stride=self.stride,
+            padding=(reach - dilation * row, reach - dilation * column),
+            dilation=self.dilation,
+            groups=self.groups,
+        )
 
 
 class DilatedConvolution(Operation):
-    """Activation, depthwise convolution of dilation 2, pointwise convolution, norm."""
+    """Activation, depthwise convolution of dilation 2, pointwise convolution, norm.
+
+    At stride 2 it reads even pixels only, and is the ordinary convolution of those.
+    """
 
     def __init__(self, channels: int, size: int, stride: int, recipe: Recipe) -> None:
         super().__init__()
-        self.depthwise = _depthwise(channels, size, stride, dilation=2)
+        self.stride = stride
+        self.depthwise = DepthwiseConvolution(channels, size, dilation=2 // stride)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = recipe.norm(channels)
 
     def forward(self, x: FeatureMap) -> Tensor:
-        output: Tensor = self.norm(self.pointwise(self.depthwise(x.activated)))
+        pixels = x.activated if self.stride == 1 else x.even_pixels
+        output: Tensor = self.norm(self.pointwise(self.depthwise(pixels)))
         return output
 
 
@@ -164,10 +203,10 @@ class SeparableConvolution(Operation):
     def __init__(self, channels: int, size: int, stride: int, recipe: Recipe) -> None:
         super().__init__()
         self.activation = recipe.activation
-        self.depthwise_first = _depthwise(channels, size, stride, dilation=1)
+        self.depthwise_first = DepthwiseConvolution(channels, size, stride)
         self.pointwise_first = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm_first = recipe.norm(channels)
-        self.depthwise = _depthwise(channels, size, stride=1, dilation=1)
+        self.depthwise = DepthwiseConvolution(channels, size)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = recipe.norm(channels)
 

@@ -89,6 +89,35 @@ def test_convolutions_begin_with_the_activation_and_end_with_the_norm(name):
     torch.testing.assert_close(output.mean((0, 2, 3)), torch.zeros(4), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "sep_conv_7x7"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolutions_on_small_and_odd_maps_are_the_plain_ones(name, stride):
+    """Taps left out and pixels picked beforehand change nothing, gradients included."""
+    operation = build(name, 3, stride, search_recipe()).double()
+    size, dilation = int(name[-1]), 2 if name.startswith("dil") else 1
+    weights = list(operation.parameters())
+    for height in range(1, 10):
+        x = torch.randn(4, 3, height, height + 1, dtype=torch.float64)
+
+        def plain(x: torch.Tensor, stride: int, depthwise, pointwise) -> torch.Tensor:
+            padding = dilation * (size // 2)
+            x = F.conv2d(x.relu(), depthwise, None, stride, padding, dilation, groups=3)
+            return F.batch_norm(F.conv2d(x, pointwise), None, None, training=True)
+
+        expected = plain(x, stride, *weights[:2])
+        if len(weights) == 4:
+            expected = plain(expected, 1, *weights[2:])
+        found = apply(operation, x)
+        torch.testing.assert_close(found, expected)
+        gradients = zip(
+            torch.autograd.grad(found.pow(3).sum(), weights),
+            torch.autograd.grad(expected.pow(3).sum(), weights),
+            strict=True,
+        )
+        for a, b in gradients:
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+
 def test_separable_convolution_takes_its_stride_in_the_first_half():
     operation = build("sep_conv_5x5", 4, 2, search_recipe())
     strides = [m.stride[0] for m in operation.modules() if isinstance(m, nn.Conv2d)]
