@@ -72,6 +72,7 @@ class SupernetAdapter:
         def outer(omega: Tree, alpha: Tree) -> Tensor:
             return self._cross_entropy(omega, alpha, val)
 
+        self.supernet.train()
         return BilevelProblem(inner, outer).replaying(seed)
 
     def _cross_entropy(self, omega: Tree, alpha: Tree, batch: Batch) -> Tensor:
@@ -87,10 +88,13 @@ class SupernetAdapter:
         """
         norms = [module for module in self.supernet.modules() if isinstance(module, BatchNorm)]
         mixing = self.architecture.mixing(alpha)
+        self.supernet.train()
         count = 0
         try:
             for count, (images, _) in enumerate(batches, start=1):
                 for norm in norms:
+                    if count == 1:
+                        norm.reset_statistics()
                     norm.momentum = 1 / count  # a cumulative average
                 self.supernet(images, mixing)
         finally:
