@@ -14,8 +14,15 @@ from proofs_checks import (
     eq6_amended,
     eq7_angle,
     eta_facts,
+    s34_darts_second_order,
     s413_space_sizes,
     search_cost,
+    t1_characterisation,
+    t2_sufficient_conditions,
+    t3_on_average,
+    t4_darts_is_nearer,
+    t5_no_fixed_polynomial,
+    t6_certificate,
 )
 from proofs_checks.definitions import FORMULAS, Formulas
 from proofs_checks.ledger import Claim, unique
@@ -26,12 +33,19 @@ MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (
     eq5_hypergradient.claims,
     eq6_amended.claims,
     eq7_angle.claims,
+    s34_darts_second_order.claims,
     a1_toy.claims,
     a2_finite_difference.claims,
     a5_similarity.claims,
     s413_space_sizes.claims,
     search_cost.claims,
     eta_facts.claims,
+    t1_characterisation.claims,
+    t2_sufficient_conditions.claims,
+    t3_on_average.claims,
+    t4_darts_is_nearer.claims,
+    t5_no_fixed_polynomial.claims,
+    t6_certificate.claims,
 )
 
 

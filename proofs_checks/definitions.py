@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import wraps
-from math import comb
+from math import acos, comb, pi, sqrt
 from typing import Any
 
 from proofs_checks.rational import Matrix, Scalar, identity, root
@@ -86,6 +86,24 @@ def mean_darts_over_slopes(hessian: Matrix, mixed: Matrix, xi: Scalar, variance:
 def mean_amended_over_mixed(slope: Matrix, rows: int, eta: Scalar) -> Scalar:
     """E⟨g₂′, g₂⟩ = ηm‖v‖² over B with independent N(0, 1) entries (T3b)."""
     return eta * rows * (slope.T @ slope)[0, 0]
+
+
+def wrong_sign_share(cosine: Scalar, rows: int) -> Scalar:
+    """P(⟨Bx, By⟩ < 0) = ½ I_{sin²θ}(m/2, ½) for B with m rows of N(0, 1) entries (T3d).
+
+    θ = ∠(x, y). It is P(T_m > √m cot θ) with Student's T of m degrees of freedom; θ/π for m = 1.
+    By I_x(a + 1, ½) = I_x(a, ½) − xᵃ√(1 − x)/(a B(a, ½)): rational for even m and rational cos θ.
+    """
+    sine_squared = 1 - cosine**2
+    if rows % 2 == 0:
+        start: tuple[Scalar, ...] = (Fraction(1), Fraction(2), sine_squared, 1 - cosine)
+    else:
+        start = (Fraction(1, 2), pi, sqrt(sine_squared), 2 * acos(cosine) / pi)
+    a, beta, power, value = start
+    while 2 * a < rows:
+        value -= power * cosine / (a * beta)
+        a, beta, power = a + 1, beta * a / (a + Fraction(1, 2)), power * sine_squared
+    return value / 2
 
 
 def log_convexity(minus_one: Scalar, zero: Scalar, two: Scalar) -> Scalar:
@@ -177,6 +195,7 @@ class Formulas:
     mean_amended_over_slopes: Callable[..., Scalar] = mean_amended_over_slopes
     mean_darts_over_slopes: Callable[..., Scalar] = mean_darts_over_slopes
     mean_amended_over_mixed: Callable[..., Scalar] = mean_amended_over_mixed
+    wrong_sign_share: Callable[..., Scalar] = wrong_sign_share
     log_convexity: Callable[..., Scalar] = log_convexity
     darts_cosine_floor: Callable[..., Scalar] = darts_cosine_floor
     amended_cosine_floor: Callable[..., Scalar] = amended_cosine_floor

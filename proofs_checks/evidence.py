@@ -177,16 +177,18 @@ class ExactCounterexample(_Shown):
 class SmtProof(Evidence):
     """A proof by z3 over the reals: premises have a model, premises and ¬conclusion have none.
 
-    The limit counts z3's own steps, so the answer does not depend on the machine's load;
-    "unknown" is a failure.
+    Two limits, of z3's own steps and of time; "unknown" is a failure. The questions asked here
+    take less than a second, so neither decides an answer.
 
     Attributes:
         question: gives (premises, conclusion).
         limit: z3's resource limit.
+        seconds: its limit in time, with room for a loaded machine.
     """
 
     question: Callable[[], tuple[Sequence[z3.BoolRef], z3.BoolRef]]
     limit: int = 20_000_000
+    seconds: int = 30
     kind: ClassVar[str] = "z3 proof over ℝ"
 
     def examine(self) -> Outcome:
@@ -205,6 +207,7 @@ class SmtProof(Evidence):
     def _ask(self, *constraints: z3.BoolRef) -> z3.Solver:
         solver = z3.Tactic("qfnra-nlsat").solver()
         solver.set("rlimit", self.limit)
+        solver.set("timeout", 1000 * self.seconds)
         solver.add(*constraints)
         return solver
 

@@ -15,7 +15,7 @@ def rounds_to(count: int, printed: str) -> bool:
     """Whether an integer, rounded to two digits, is the printed "d.d×10^k"."""
     mantissa, exponent = printed.split("×10^")
     unit = Fraction(10) ** (int(exponent) - 1)
-    return round(count / unit) * unit == Fraction(mantissa) * 10 ** int(exponent)
+    return bool(round(count / unit) * unit == Fraction(mantissa) * 10 ** int(exponent))
 
 
 def claims(formulas: Formulas) -> tuple[Claim, ...]:
