@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from darts.spaces.genotype import CellGenotype, Genotype
+from darts.spaces.genotype import EDGES_PER_NODE, CellGenotype, Genotype
 from darts.spaces.space import Space
 
 Alpha = dict[str, Float[Tensor, "edges operations"]]
@@ -55,9 +55,15 @@ class Architecture:
         `keep_edges` strongest, strongest first, as DARTS does; fixed edges stay in their order.
 
         Raises:
-            ValueError: α has other kinds or another shape than the space, or is not finite.
+            ValueError: α has other kinds or another shape than the space, or is not finite; or
+                the space keeps other than two inputs a node, which a Genotype cannot say.
         """
         self.require(alpha)
+        if set(self.space.kept_inputs) != {EDGES_PER_NODE}:
+            raise ValueError(
+                f"space {self.space.name!r} keeps {self.space.kept_inputs} inputs at its nodes; a "
+                f"genotype has {EDGES_PER_NODE} at each."
+            )
         mixing = self.mixing(alpha)
         return Genotype(
             tuple(self._cell(kind, mixing[kind].detach().cpu()) for kind in self.space.cell_kinds)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from darts.networks import Architecture
-from darts.spaces import S1, S1_FIXED
+from darts.spaces import S1, S1_FIXED, Space
 
 
 def alpha_of(space, value: float = 0.0):
@@ -108,3 +108,10 @@ def test_alpha_that_is_not_finite_is_refused():
         ValueError, match=r"α\['reduce'\] holds 1 values that are not finite, of 112"
     ):
         Architecture(S1).genotype(alpha)
+
+
+def test_space_that_does_not_keep_two_inputs_a_node_is_refused():
+    edges = ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    space = Space("dense", S1.operations, nodes=2, edges=edges, keep_edges=None)
+    with pytest.raises(ValueError, match=r"'dense' keeps \(2, 3\) inputs at its nodes"):
+        Architecture(space).genotype(alpha_of(space))
