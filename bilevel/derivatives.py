@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from bilevel.linear import LinearOperator
+from bilevel.linear import BatchedAction, LinearOperator
 from bilevel.problem import BilevelProblem, gradient_in_omega
 from bilevel.vector import Vector
 
@@ -22,10 +22,14 @@ class Curvature:
     Attributes:
         hessian: H: Ω → Ω, symmetric.
         mixed: B: Ω → A; row i of its matrix is ∂/∂αᵢ of ∇_ω L_train.
+        gradient: ∇_ω L_train there, where it came for free.
+        exact: whether the products are exact up to rounding; differences are not.
     """
 
     hessian: LinearOperator
     mixed: LinearOperator
+    gradient: Vector | None = None
+    exact: bool = True
 
 
 class Derivatives(Protocol):
@@ -42,7 +46,22 @@ class Autograd:
     a product. The graph lives as long as the operators do, with about 2.3 times the memory of
     one gradient. Where L_train has kinks (ReLU), these are the derivatives of the smooth pieces:
     jumps of the gradient are left out.
+
+    Args:
+        chunk: how many products to take at once where many are wanted: by `Exact`, `Nystrom` and
+            `LinearOperator.dense`. Above 1 the backward pass runs under vmap, which is faster
+            for small networks, takes `chunk` times the memory of one product, and raises for
+            operations that vmap does not know.
+
+    Raises:
+        ValueError: chunk < 1.
     """
+
+    chunk: int = 1
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1:
+            raise ValueError(f"Autograd(chunk={self.chunk}): at least one product at a time.")
 
     @torch.enable_grad()
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
@@ -59,32 +78,73 @@ class Autograd:
 
         hessian = _pullback(lambda: gradient.leaves, at)
         mixed = _pullback(lambda: gradient.leaves, hyper)
+        mixed_transposed = _pullback(gradient_alpha, at)
+
+        def batched(pullback: Pullback, domain: Vector) -> BatchedAction | None:
+            return None if self.chunk == 1 else _in_chunks(pullback, domain, self.chunk)
+
         return Curvature(
-            hessian=LinearOperator(omega, omega, hessian, hessian),
-            mixed=LinearOperator(omega, alpha, mixed, _pullback(gradient_alpha, at)),
+            hessian=LinearOperator(
+                omega, omega, hessian, hessian, batched(hessian, omega), batched(hessian, omega)
+            ),
+            mixed=LinearOperator(
+                omega,
+                alpha,
+                mixed,
+                mixed_transposed,
+                batched(mixed, omega),
+                batched(mixed_transposed, alpha),
+            ),
+            gradient=gradient.detach(),
         )
 
 
-def _pullback(
-    outputs: Callable[[], tuple[Tensor, ...]], point: Vector
-) -> Callable[[Vector], Vector]:
-    """v ↦ ∇_point ⟨outputs, v⟩, reusing the graph of `outputs`."""
+class Pullback(Protocol):
+    """v ↦ ∇_point ⟨outputs, v⟩; batched, every leaf of v has one more axis in front."""
 
-    def product(v: Vector) -> Vector:
+    def __call__(self, v: Vector, *, batched: bool = False) -> Vector: ...
+
+
+def _pullback(outputs: Callable[[], tuple[Tensor, ...]], point: Vector) -> Pullback:
+    """The pullback of `outputs`, reusing their graph."""
+
+    def product(v: Vector, *, batched: bool = False) -> Vector:
         # an output without a graph is constant: it contributes nothing
         live = [(o, w) for o, w in zip(outputs(), v.leaves, strict=True) if o.requires_grad]
         if not live:
-            return point.zeros_like().detach()
+            rows = (len(v.leaves[0]),) if batched else ()
+            return Vector(
+                tuple(leaf.new_zeros(rows + leaf.shape) for leaf in point.leaves), point.treespec
+            )
         leaves = torch.autograd.grad(
             [o for o, _ in live],
             point.leaves,
             grad_outputs=[w for _, w in live],
             retain_graph=True,
             materialize_grads=True,
+            is_grads_batched=batched,
         )
         return Vector(leaves, point.treespec)
 
     return product
+
+
+def _in_chunks(pullback: Pullback, domain: Vector, chunk: int) -> BatchedAction:
+    """The pullback on the rows of a matrix, `chunk` of them at a time."""
+    sizes = [leaf.numel() for leaf in domain.leaves]
+
+    def products(rows: Tensor) -> Tensor:
+        images = []
+        for some in torch.split(rows, chunk):
+            parts = [
+                part.reshape(len(some), *leaf.shape)
+                for part, leaf in zip(torch.split(some, sizes, 1), domain.leaves, strict=True)
+            ]
+            image = pullback(Vector(tuple(parts), domain.treespec), batched=True)
+            images.append(torch.cat([leaf.reshape(len(some), -1) for leaf in image.leaves], dim=1))
+        return torch.cat(images)
+
+    return products
 
 
 @dataclass(frozen=True)
@@ -145,4 +205,5 @@ class CentralDifference:
         return Curvature(
             hessian=LinearOperator(omega, omega, hessian, hessian),
             mixed=LinearOperator(omega, alpha, mixed, mixed_transposed),
+            exact=False,
         )

@@ -15,6 +15,8 @@ from torch import Tensor
 from bilevel.vector import Vector
 
 Action = Callable[[Vector], Vector]
+BatchedAction = Callable[[Tensor], Tensor]
+"""The same map on the rows of a matrix: (k, columns) ↦ (k, rows)."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,16 @@ class LinearOperator:
         action: the map.
         transposed_action: the adjoint map, where it is known. A symmetric operator passes its
             `action` here too; that it is symmetric is believed, not checked.
+        batched_action: the map on many vectors at once, where that is cheaper than one by one.
+        transposed_batched_action: the adjoint on many vectors at once.
     """
 
     domain: Vector
     codomain: Vector
     action: Action
     transposed_action: Action | None = None
+    batched_action: BatchedAction | None = None
+    transposed_batched_action: BatchedAction | None = None
 
     @overload
     def __matmul__(self, other: Vector) -> Vector: ...
@@ -55,7 +61,14 @@ class LinearOperator:
                 f"this {self.codomain.numel}×{self.domain.numel} operator was built without "
                 "`transposed_action`, so its transpose is not known."
             )
-        return LinearOperator(self.codomain, self.domain, self.transposed_action, self.action)
+        return LinearOperator(
+            self.codomain,
+            self.domain,
+            self.transposed_action,
+            self.action,
+            self.transposed_batched_action,
+            self.batched_action,
+        )
 
     def __rmul__(self, scalar: float) -> LinearOperator:
         adjoint = self.transposed_action
@@ -93,8 +106,13 @@ class LinearOperator:
 
     def _columns(self) -> Float[Tensor, "rows columns"]:
         n = self.domain.numel
-        identity = torch.eye(n, dtype=self.domain.dtype, device=self.domain.device)
-        return torch.stack([self.action(self.domain.like(e)).flat() for e in identity], dim=1)
+        return self.many(torch.eye(n, dtype=self.domain.dtype, device=self.domain.device)).T
+
+    def many(self, vectors: Float[Tensor, "k columns"]) -> Float[Tensor, "k rows"]:
+        """The images of k vectors, both given as rows: k products, batched where that is known."""
+        if self.batched_action is not None:
+            return self.batched_action(vectors)
+        return torch.stack([self.action(self.domain.like(row)).flat() for row in vectors])
 
     def to_scipy(self) -> ScipyOperator:
         """The same map on float64 NumPy arrays, for `scipy.sparse.linalg`."""
