@@ -17,8 +17,20 @@ ALLOWED = {
     "bilevel.linear": ("bilevel.vector",),
     "bilevel.problem": ("bilevel.vector",),
     "bilevel.derivatives": ("bilevel.problem", "bilevel.linear", "bilevel.vector"),
+    "bilevel.spectrum": ("bilevel.linear", "bilevel.vector"),
+    "bilevel.low_rank": ("bilevel.linear", "bilevel.vector"),
+    "bilevel.krylov": (
+        "bilevel.spectrum",
+        "bilevel.problem",
+        "bilevel.linear",
+        "bilevel.vector",
+    ),
+    "bilevel.distributed": ("bilevel.problem", "bilevel.vector"),
     "bilevel.estimators": (
         "bilevel.estimators",
+        "bilevel.krylov",
+        "bilevel.low_rank",
+        "bilevel.spectrum",
         "bilevel.derivatives",
         "bilevel.problem",
         "bilevel.linear",
@@ -27,6 +39,7 @@ ALLOWED = {
     "bilevel.diagnostics": (
         "bilevel.diagnostics",
         "bilevel.estimators",
+        "bilevel.spectrum",
         "bilevel.derivatives",
         "bilevel.problem",
         "bilevel.linear",
@@ -35,6 +48,7 @@ ALLOWED = {
     "bilevel.solver": (
         "bilevel.diagnostics",
         "bilevel.estimators",
+        "bilevel.spectrum",
         "bilevel.derivatives",
         "bilevel.problem",
         "bilevel.linear",

@@ -1,12 +1,30 @@
 """Estimators of the hypergradient: one file each, named after the method."""
 
+from bilevel.estimators.alerts import HypergradientWarning as HypergradientWarning
+from bilevel.estimators.alerts import NotCertified as NotCertified
+from bilevel.estimators.alerts import NotConverged as NotConverged
+from bilevel.estimators.alerts import NotPositiveDefinite as NotPositiveDefinite
+from bilevel.estimators.alerts import NotStationary as NotStationary
 from bilevel.estimators.amended import Amended as Amended
 from bilevel.estimators.base import Estimator as Estimator
 from bilevel.estimators.base import Hypergradient as Hypergradient
 from bilevel.estimators.base import ImplicitEstimator as ImplicitEstimator
 from bilevel.estimators.base import Solve as Solve
 from bilevel.estimators.base import Status as Status
+from bilevel.estimators.certificate import Certificate as Certificate
+from bilevel.estimators.certified import Certified as Certified
+from bilevel.estimators.conjugate_gradient import ConjugateGradient as ConjugateGradient
 from bilevel.estimators.darts_second_order import DartsSecondOrder as DartsSecondOrder
 from bilevel.estimators.exact import Exact as Exact
 from bilevel.estimators.first_order import FirstOrder as FirstOrder
 from bilevel.estimators.identity import Identity as Identity
+from bilevel.estimators.landweber import Landweber as Landweber
+from bilevel.estimators.minres import Minres as Minres
+from bilevel.estimators.neumann import Neumann as Neumann
+from bilevel.estimators.nystrom import Nystrom as Nystrom
+from bilevel.estimators.penalty import Penalty as Penalty
+from bilevel.estimators.preconditioners import DiagonalPreconditioner as DiagonalPreconditioner
+from bilevel.estimators.preconditioners import NystromPreconditioner as NystromPreconditioner
+from bilevel.estimators.solving import ResidualEstimator as ResidualEstimator
+from bilevel.estimators.solving import SolvingEstimator as SolvingEstimator
+from bilevel.estimators.unrolled import Unrolled as Unrolled

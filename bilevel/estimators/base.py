@@ -8,7 +8,8 @@ from enum import Enum
 
 import torch
 
-from bilevel.derivatives import Autograd, Derivatives
+from bilevel.derivatives import Autograd, Curvature, Derivatives
+from bilevel.estimators.certificate import Certificate
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem, NonFiniteError
 from bilevel.vector import Tree, Vector
@@ -21,6 +22,7 @@ class Status(Enum):
     TRUNCATED = "stopped after a set number of products; q is an approximation by design"
     NEGATIVE_CURVATURE = "a direction with vᵀHv ≤ 0 was met; H is not positive definite"
     DIVERGED = "the residual grew"
+    UNCERTIFIED = "the products allowed were spent before the angle could be guaranteed"
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,20 @@ class Solve:
         value: q, a vector of Ω.
         products: Hessian products spent.
         status: how the solve ended.
-        residual: ‖v − Hq‖ / ‖v‖, where the method knows it.
+        residual: ‖v − Hq‖ / ‖v‖, where the method knows it. With damping too it is that of the
+            undamped system.
+        curvature: the smallest pᵀHp / pᵀp met; λ_min(H) is not above it.
+        note: what the method chose or estimated by itself, in words.
+        certificate: what is guaranteed about the angle to g₂, for `Certified`.
     """
 
     value: Vector
     products: int
     status: Status
     residual: float | None = None
+    curvature: float | None = None
+    note: str = ""
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,11 @@ class Hypergradient:
     def total(self) -> Tree:
         """g₁ plus the estimate of g₂."""
         return (Vector.of(self.direct) + Vector.of(self.implicit)).tree()
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What is guaranteed about `implicit`; None where nothing is."""
+        return None if self.solve is None else self.solve.certificate
 
 
 class Estimator(ABC):
@@ -112,6 +126,10 @@ class ImplicitEstimator(Estimator):
     def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
         """Find q, an approximation of H⁻¹ slope."""
 
+    def solve_at(self, curvature: Curvature, slope: Vector) -> Solve:
+        """`solve`, for methods that look at more of the curvature than H."""
+        return self.solve(curvature.hessian, slope)
+
     def outer_point(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Vector:
         """Where the gradients of L_val are taken: ω, unless a subclass looks elsewhere."""
         return omega
@@ -121,6 +139,6 @@ class ImplicitEstimator(Estimator):
         # first L_val, so that its graph is gone before the larger one of the curvature is built
         outer_loss, slope, direct = problem.outer_gradients(point, alpha)
         curvature = self.derivatives(problem, omega, alpha)
-        solve = self.solve(curvature.hessian, slope)
+        solve = self.solve_at(curvature, slope)
         implicit = -(curvature.mixed @ solve.value)
         return Hypergradient(direct.tree(), implicit.tree(), outer_loss, solve)

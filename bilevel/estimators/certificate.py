@@ -1,0 +1,97 @@
+"""A bound, checkable at run time, on how far −Bq is from g₂ = −BH⁻¹v (MATH.md, T6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from bilevel.spectrum import NormBound
+from bilevel.vector import Vector
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is guaranteed about the implicit term, and on which assumptions.
+
+    Attributes:
+        angle_degrees: the angle to the true g₂ is at most this; 180 where nothing is known.
+        error: ‖g₂ − estimate‖ is at most this. It bounds the error of g₁ + g₂ as well.
+        relative_error: the same relative to ‖g₂‖; infinite where that may be zero.
+        asked_degrees: the angle that was asked for.
+        mu: the lower bound on |λ(H)| that it rests on.
+        assumes: what was believed and not proved, in words; empty: unconditional.
+    """
+
+    angle_degrees: float
+    error: float
+    relative_error: float
+    asked_degrees: float
+    mu: float
+    assumes: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """The angle asked for is guaranteed (under `assumes`)."""
+        return self.angle_degrees <= self.asked_degrees
+
+    @property
+    def sign(self) -> bool:
+        """⟨estimate, g₂⟩ > 0 is guaranteed (under `assumes`)."""
+        return self.angle_degrees < 90
+
+    @property
+    def conditional(self) -> bool:
+        """Something in `assumes` was estimated and not proved."""
+        return bool(self.assumes)
+
+
+def certify(
+    image: Vector,
+    solve_error: float,
+    norm: NormBound,
+    *,
+    mu: float,
+    asked_degrees: float,
+    assumes: tuple[str, ...] = (),
+) -> Certificate:
+    """Bound the angle between u = Bq and BH⁻¹v = u + Be, where ‖e‖ ≤ `solve_error`.
+
+    Two bounds, and the smaller counts. Be lies in a ball of radius δ = ‖B‖‖e‖: sin∠ ≤ δ/‖u‖
+    (T6). It also lies in the ellipsoid of BBᵀ, of half-width p = ‖e‖‖Bᵀu‖/‖u‖ along u and at
+    most s = ‖e‖‖B restricted across u‖ across it: tan∠ ≤ s/(‖u‖ − p) if p < ‖u‖. The second
+    needs BBᵀ, and is sharper where u is not along the largest singular direction of B.
+
+    Args:
+        image: Bq.
+        solve_error: a bound on ‖H⁻¹v − q‖, such as ‖v − Hq‖/μ.
+        norm: a bound on ‖B‖, with BBᵀ where it is known.
+    """
+    length = float(image.norm())
+    delta = solve_error * norm.value
+    if delta == 0:  # exact, or B = 0: there is no error
+        angle = 0.0
+    elif length == 0:
+        angle = 180.0
+    else:
+        angle = math.degrees(math.asin(delta / length)) if delta < length else 180.0
+        if norm.gram is not None:
+            direction = image.flat().to(norm.gram) / length
+            pull = norm.gram @ direction
+            along = float(direction @ pull)
+            cross = torch.outer(direction, pull)
+            across = norm.gram - cross - cross.T + along * torch.outer(direction, direction)
+            widest = math.sqrt(max(float(torch.linalg.eigvalsh(across)[-1]), 0.0))
+            reach = length - solve_error * math.sqrt(max(along, 0.0))
+            if reach > 0:
+                angle = min(angle, math.degrees(math.atan2(solve_error * widest, reach)))
+    unknown = delta > 0 and delta >= length
+    return Certificate(
+        angle_degrees=angle,
+        error=delta,
+        relative_error=math.inf if unknown else delta and delta / (length - delta),
+        asked_degrees=asked_degrees,
+        mu=mu,
+        assumes=assumes + norm.assumes,
+    )

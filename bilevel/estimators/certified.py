@@ -1,0 +1,234 @@
+"""The estimator whose angle to g₂ is guaranteed: MINRES until the certificate of T6 holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from bilevel.derivatives import Curvature
+from bilevel.estimators.alerts import NotCertified
+from bilevel.estimators.base import Solve, Status
+from bilevel.estimators.certificate import Certificate, certify
+from bilevel.estimators.solving import (
+    SolvingEstimator,
+    check_not_negative,
+    check_positive,
+    damped,
+)
+from bilevel.krylov import Iterate, minres
+from bilevel.linear import LinearOperator
+from bilevel.spectrum import NormBound, Tridiagonal, lanczos, norm_bound
+from bilevel.vector import Vector
+
+
+@dataclass(frozen=True)
+class Certified(SolvingEstimator):
+    """Estimate g₂ by −B q, and iterate until cos∠(estimate, g₂) ≥ `cosine` is certain (T6).
+
+    With r = ∇_ω L_val − Hq and |λ(H)| ≥ μ, the error of q is at most ‖r‖/μ, and `certify` bounds
+    the angle. MINRES serves SPD and indefinite H, and has the smallest ‖r‖ that a product buys.
+    r is computed afresh before anything is certified, with 10 eps(‖∇_ω L_val‖ + ‖H‖‖q‖) added for
+    rounding.
+
+    ‖B‖ is bounded from above: through BBᵀ for up to 64 hyperparameters (one transposed product
+    each), by random probes for more. A power iteration, which gives a lower bound, would not do.
+
+    What the certificate rests on stands in `hypergradient.certificate`:
+    μ given: nothing else. (A μ that a product contradicts is refused.)
+    μ from damping: H ⪰ 0. The angle is that to the damped g₂, −B(H + ρI)⁻¹∇_ω L_val.
+    no μ: half the smallest singular value seen by the iteration, an estimate; conditional.
+
+    Cost: the products of MINRES, one or two more with H, m or 40 with Bᵀ and B, and one with B
+    each time that the bound is looked at.
+
+    Args:
+        cosine: of the largest angle to be tolerated, in (0, 1).
+        mu: a lower bound on |λ(H + damping·I)|: strong convexity, or weight decay where the rest
+            of the inner loss is convex.
+        products: the most Hessian products to spend.
+        damping: ρ ≥ 0.
+        safety: μ is this times the smallest singular value seen, where it is estimated.
+
+    When the products are spent, it returns status UNCERTIFIED, the best bound and a
+    `NotCertified`; with `strict=True` it raises that.
+
+    Raises:
+        ValueError: cosine, mu or safety out of range, or mu contradicted by a product with H.
+    """
+
+    cosine: float = 0.99
+    mu: float | None = None
+    products: int = 1000
+    damping: float = 0.0
+    safety: float = field(default=0.5, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cosine < 1:
+            raise ValueError(
+                f"Certified(cosine={self.cosine}): must lie between 0 and 1. A cosine of 1 would "
+                "be the exact solution; 0.99 is an angle of 8.1 degrees."
+            )
+        check_positive(self, products=self.products, safety=self.safety)
+        check_not_negative(self, damping=self.damping)
+        if self.mu is not None:
+            check_positive(self, mu=self.mu)
+
+    @property
+    def asked_degrees(self) -> float:
+        return math.degrees(math.acos(self.cosine))
+
+    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
+        raise TypeError(
+            "Certified cannot be asked for q alone: when to stop depends on B. Call it on a "
+            "problem, or use Minres()."
+        )
+
+    def solve_at(self, curvature: Curvature, slope: Vector) -> Solve:
+        if float(slope.norm()) > 0:
+            return super().solve_at(curvature, slope)
+        zero = curvature.hessian.codomain.zeros_like()  # g₂ is 0, exactly
+        known = Certificate(0.0, 0.0, 0.0, self.asked_degrees, self.mu or 0.0, ())
+        return Solve(zero, 0, Status.CONVERGED, residual=0.0, certificate=known)
+
+    def solve_system(self, curvature: Curvature, slope: Vector) -> Solve:
+        search = _Search(
+            self,
+            damped(curvature.hessian, self.damping),
+            curvature.mixed,
+            norm_bound(curvature.mixed),
+            slope,
+            () if curvature.exact else ("products by central differences are exact",),
+        )
+        q, remainder, certificate = search.run(self.starting_point(slope))
+        length = float(slope.norm())
+        if not certificate.holds:
+            self.alert(
+                NotCertified,
+                f"the angle to g₂ is at most {certificate.angle_degrees:.3g}°, asked for "
+                f"{self.asked_degrees:.3g}°, after {search.products} products (relative residual "
+                f"{float(remainder.norm()) / length:.3g}, μ = {certificate.mu:.3g}). Allow more "
+                "products, give a larger mu if one is known, add damping, or ask for a smaller "
+                "cosine.",
+            )
+        if self.damping:
+            remainder = remainder + self.damping * q
+        lowest = search.lowest - self.damping
+        return Solve(
+            q,
+            search.products,
+            Status.CONVERGED if certificate.holds else Status.UNCERTIFIED,
+            residual=float(remainder.norm()) / length,
+            curvature=None if lowest == math.inf else lowest,
+            note=f"{search.mixed_products} products with B or its transpose",
+            certificate=certificate,
+        )
+
+
+class _Search:
+    """One search for a certificate: what has been spent, and what has been seen of H."""
+
+    def __init__(
+        self,
+        asked: Certified,
+        system: LinearOperator,
+        mixed: LinearOperator,
+        norm: NormBound,
+        slope: Vector,
+        believed: tuple[str, ...],
+    ) -> None:
+        self.asked, self.system, self.mixed, self.norm = asked, system, mixed, norm
+        self.slope, self.believed = slope, believed
+        self.products, self.mixed_products = 0, norm.products
+        self.singular, self.lowest, self.highest = math.inf, math.inf, 0.0
+
+    def run(self, q: Vector | None) -> tuple[Vector, Vector, Certificate]:
+        """q, its computed remainder ∇_ω L_val − Hq, and what they certify."""
+        previous = math.inf
+        while True:
+            start, steps = q, minres(self.system, self.slope, q)
+            latest = self._until_promising(steps, next(steps))
+            q = latest.value
+            self.products += latest.products
+            self._see(latest.sketch)
+            if self.singular == math.inf:  # nothing iterated, so nothing seen
+                sketch = lanczos(self.system, 20, seed=0)
+                self.products += len(sketch.diagonal)
+                self._see(sketch)
+            remainder = self.slope - self.system @ q
+            self.products += 1
+            residual = float(remainder.norm())
+            rounding = float(self.slope.norm()) + self.highest * float(q.norm())
+            certificate = self._bound(q, residual + 10 * _eps(q) * rounding)
+            stuck = q is start or not residual < 0.5 * previous
+            if certificate.holds or stuck or self.products + 2 > self.asked.products:
+                return q, remainder, certificate
+            previous = residual
+
+    def _until_promising(self, steps: Iterator[Iterate], latest: Iterate) -> Iterate:
+        """Iterate until the recurred residual would certify, or all but one product is spent.
+
+        Each look costs a product with B, so the next is when the residual may have come down far
+        enough: in proportion to the tangent of the angle.
+        """
+        target = 0.5 * latest.residual
+        budget = self.asked.products - self.products - 1
+        while latest.products < budget and (following := next(steps, None)) is not None:
+            latest = following
+            if latest.residual > target:
+                continue
+            self._see(latest.sketch)
+            bound = self._bound(latest.value, latest.residual)
+            if bound.holds:
+                break
+            ratio = 0.5
+            if bound.sign:
+                asked, found = (
+                    math.tan(math.radians(x)) for x in (bound.asked_degrees, bound.angle_degrees)
+                )
+                ratio = min(0.9, max(0.1, asked / found))
+            target = ratio * latest.residual
+        return latest
+
+    def _see(self, sketch: Tridiagonal | None) -> None:
+        if sketch is None:
+            return
+        values = sketch.ritz_values()
+        self.singular = min(self.singular, sketch.smallest_singular_value())
+        self.lowest = min(self.lowest, float(values[0]))
+        self.highest = max(self.highest, float(abs(values).max()))
+
+    def _bound(self, q: Vector, residual: float) -> Certificate:
+        mu, assumes = self._mu()
+        self.mixed_products += 1
+        return certify(
+            self.mixed @ q,
+            residual / mu if mu > 0 else math.inf,
+            self.norm,
+            mu=mu,
+            asked_degrees=self.asked.asked_degrees,
+            assumes=assumes + self.believed,
+        )
+
+    def _mu(self) -> tuple[float, tuple[str, ...]]:
+        """The lower bound on |λ| to use, and what it assumes."""
+        slack = 1e-6 * self.highest * (1 if _eps(self.slope) < 1e-10 else 1e3)
+        if self.asked.mu is not None:
+            if self.singular < self.asked.mu - slack:
+                raise ValueError(
+                    f"Certified(mu={self.asked.mu}): a direction x with ‖Hx‖ = "
+                    f"{self.singular:.4g} ‖x‖ was met, so |λ| ≥ mu is not true. Give a smaller "
+                    "mu, add damping, or leave mu out to have it estimated."
+                )
+            return self.asked.mu, ()
+        damping = self.asked.damping
+        if damping > 0 and self.singular >= damping - slack and self.lowest >= damping - slack:
+            return damping, (f"H ⪰ 0, so that μ = damping = {damping:.4g}",)
+        mu = self.asked.safety * self.singular
+        return mu, (f"|λ(H)| ≥ {mu:.4g}, {self.asked.safety:g} of the least that Lanczos saw",)
+
+
+def _eps(v: Vector) -> float:
+    return float(torch.finfo(v.dtype).eps)

@@ -1,0 +1,127 @@
+"""Conjugate gradients on Hq = ∇_ω L_val, for H ≻ 0 (Hestenes & Stiefel 1952)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from bilevel.estimators.base import Solve, Status
+from bilevel.estimators.preconditioners import Precondition
+from bilevel.estimators.solving import (
+    ResidualEstimator,
+    check_not_negative,
+    check_positive,
+    damped,
+)
+from bilevel.krylov import Iterate, Preconditioner, conjugate_gradient, plus
+from bilevel.linear import LinearOperator
+from bilevel.vector import Vector
+
+
+@dataclass(frozen=True)
+class ConjugateGradient(ResidualEstimator):
+    """Estimate g₂ by −B q, where q minimises ½qᵀHq − qᵀ∇_ω L_val over the Krylov space.
+
+    One product an iteration, one more from a warm start, those of the preconditioner, and one to
+    check the residual at the end where rounding may have spoilt its recurrence. Relative error
+    after K iterations at most 2((√κ − 1)/(√κ + 1))^K in the norm of H. Memory: q and three more.
+
+    Needs H ≻ 0. A direction with pᵀHp ≤ 0 ends the solve: NEGATIVE_CURVATURE and a
+    `NotPositiveDefinite`; the value is the last iterate before it. Convergence without one is
+    evidence: the residual polynomial is > 1 on negative eigenvalues, so that less than
+    `tolerance` of ∇_ω L_val can lie along eigenvectors of negative curvature. Curvature that
+    ∇_ω L_val does not see, CG cannot see: `diagnostics.spectrum_ends` can.
+
+    Args:
+        iterations: the most to take.
+        tolerance: relative residual of the (damped) system to stop at. None: take all iterations.
+        damping: ρ ≥ 0; solves (H + ρI)q = v instead. The estimate is then biased; `solve.residual`
+            is that of the undamped system and shows by how much.
+        preconditioner: `NystromPreconditioner(...)` or `DiagonalPreconditioner(...)`.
+
+    Raises:
+        ValueError: iterations is not positive, damping negative, or tolerance not in (0, 1).
+    """
+
+    iterations: int = 100
+    tolerance: float | None = field(default=1e-6, kw_only=True)
+    damping: float = 0.0
+    preconditioner: Precondition | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, iterations=self.iterations)
+        check_not_negative(self, damping=self.damping)
+
+    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
+        system = damped(hessian, self.damping)
+        precondition, spent = (
+            (None, 0) if self.preconditioner is None else self.preconditioner(system)
+        )
+        length = float(slope.norm())
+        goal = 0.0 if self.tolerance is None else self.tolerance * length
+        latest, lowest, extra = self._iterate(system, slope, goal, precondition)
+        products = spent + extra + latest.products
+        remainder = latest.remainder
+        assert remainder is not None
+        if self.damping:
+            remainder = plus(remainder, self.damping, latest.value)
+        at_working_precision = latest.residual <= torch.finfo(slope.dtype).eps * length
+        status = Status.TRUNCATED
+        if latest.indefinite:
+            status = Status.NEGATIVE_CURVATURE
+            self.not_positive_definite(lowest, products)
+        elif latest.residual <= goal or (self.tolerance is None and at_working_precision):
+            status = Status.CONVERGED
+        elif self.tolerance is not None:
+            self.not_converged(
+                latest.residual / length,
+                products,
+                "Raise `iterations`, add damping or a preconditioner, start from an earlier "
+                f"solve.value, or ask for less; {slope.dtype} reaches about cond(H) × "
+                f"{torch.finfo(slope.dtype).eps:.0e}.",
+            )
+        return Solve(
+            latest.value,
+            products,
+            status,
+            residual=float(remainder.norm()) / length,
+            curvature=lowest if lowest < math.inf else None,
+        )
+
+    def _iterate(
+        self,
+        system: LinearOperator,
+        slope: Vector,
+        goal: float,
+        precondition: Preconditioner | None,
+    ) -> tuple[Iterate, float, int]:
+        """The last iterate, the lowest curvature met, and the products of abandoned runs."""
+        run = conjugate_gradient(system, slope, self.starting_point(slope), precondition)
+        latest, left, lowest, abandoned = next(run), self.iterations, math.inf, 0
+        while True:
+            if latest.residual <= goal and _may_have_drifted(latest, slope, goal):
+                # start again from here: the new first residual is computed, not recurred
+                run = conjugate_gradient(system, slope, latest.value, precondition)
+                abandoned += latest.products
+                latest = next(run)
+            if latest.residual <= goal or left == 0:
+                return latest, lowest, abandoned
+            following = next(run, None)
+            if following is None:
+                return latest, lowest, abandoned
+            latest, left = following, left - 1
+            lowest = min(lowest, latest.lowest)
+            if latest.indefinite:
+                return latest, lowest, abandoned
+
+
+def _may_have_drifted(latest: Iterate, slope: Vector, goal: float) -> bool:
+    """Whether rounding in k updates, about k eps ‖H‖‖q‖ (Greenbaum 1997), is not far below goal."""
+    if latest.highest <= 0:  # no update yet
+        return False
+    eps = torch.finfo(slope.dtype).eps
+    drift = 10 * latest.products * eps * latest.highest * float(latest.value.norm())
+    return drift > 0.1 * goal

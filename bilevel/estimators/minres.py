@@ -1,0 +1,84 @@
+"""MINRES on Hq = ∇_ω L_val, for any invertible symmetric H (Paige & Saunders 1975)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from bilevel.estimators.base import Solve, Status
+from bilevel.estimators.solving import (
+    ResidualEstimator,
+    check_not_negative,
+    check_positive,
+    damped,
+)
+from bilevel.krylov import minres
+from bilevel.linear import LinearOperator
+from bilevel.vector import Vector
+
+
+@dataclass(frozen=True)
+class Minres(ResidualEstimator):
+    """Estimate g₂ by −B q, where q minimises ‖∇_ω L_val − Hq‖ over the Krylov space.
+
+    One product an iteration and one at the end, which computes the residual afresh. Its residual
+    never grows and is never above that of `ConjugateGradient`; for an indefinite H the factor
+    an iteration is governed by κ where CG's is by √κ. Memory: q and six more.
+
+    An indefinite H is no alarm here: −BH⁻¹∇_ω L_val is then the derivative along a branch of
+    saddle points. `solve.curvature` is the smallest Ritz value, which tells.
+
+    Args:
+        iterations: the most to take.
+        tolerance: relative residual of the (damped) system to stop at. None: take all iterations.
+        damping: ρ ≥ 0; solves (H + ρI)q = v instead, which for an indefinite H can be singular.
+
+    Raises:
+        ValueError: iterations is not positive, damping negative, or tolerance not in (0, 1).
+    """
+
+    iterations: int = 100
+    tolerance: float | None = field(default=1e-6, kw_only=True)
+    damping: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, iterations=self.iterations)
+        check_not_negative(self, damping=self.damping)
+
+    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
+        system = damped(hessian, self.damping)
+        length = float(slope.norm())
+        goal = 0.0 if self.tolerance is None else self.tolerance * length
+        q, left, products, curvature = self.starting_point(slope), self.iterations, 0, None
+        while True:  # again from where it stopped, while the true residual is above the goal
+            run = minres(system, slope, q)
+            latest = next(run)
+            while latest.residual > goal and left > 0 and (following := next(run, None)):
+                latest, left = following, left - 1
+            products += latest.products
+            if latest.sketch is not None:
+                lowest = float(latest.sketch.ritz_values()[0]) - self.damping
+                curvature = lowest if curvature is None else min(curvature, lowest)
+            gained = latest.value is not q
+            q = latest.value
+            remainder = slope - system @ q
+            products += 1
+            residual = float(remainder.norm())
+            if residual <= goal or left == 0 or not gained or self.tolerance is None:
+                break
+        at_working_precision = residual <= 10 * torch.finfo(slope.dtype).eps * length
+        status = Status.TRUNCATED
+        if residual <= goal or (self.tolerance is None and at_working_precision):
+            status = Status.CONVERGED
+        elif self.tolerance is not None:
+            self.not_converged(
+                residual / length,
+                products,
+                "Raise `iterations`, add damping, start from an earlier solve.value, or ask for "
+                f"less; {slope.dtype} reaches about cond(H) × {torch.finfo(slope.dtype).eps:.0e}.",
+            )
+        if self.damping:
+            residual = float((remainder + self.damping * q).norm())
+        return Solve(q, products, status, residual / length, curvature)

@@ -1,0 +1,65 @@
+"""The Nyström estimator: a damped low-rank matrix is inverted (Hataya & Yamada 2023)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bilevel.estimators.base import Solve, Status
+from bilevel.estimators.solving import ResidualEstimator, check_positive
+from bilevel.linear import LinearOperator
+from bilevel.low_rank import nystrom
+from bilevel.vector import Vector
+
+
+@dataclass(frozen=True)
+class Nystrom(ResidualEstimator):
+    """Estimate g₂ by −B (UΛUᵀ + ρI)⁻¹ ∇_ω L_val, with UΛUᵀ ≈ H of rank r, by Woodbury.
+
+    r products and one for the residual; memory 2 n r. ρ has units of curvature.
+
+    Biased: what H does outside of U is taken for ρ. Eigenvalues there that are larger than 2ρ
+    make the residual grow instead of shrink, and the estimate can point away from g₂; with a
+    residual above the tolerance it warns `NotConverged` (by T6 the sign is safe only if
+    ‖B‖‖r‖/μ < ‖Bq‖). A negative curvature in the sketch gives `NotPositiveDefinite`.
+
+    Args:
+        rank: r, the number of random directions.
+        damping: ρ > 0. Close to the eigenvalues left out is best; the weight decay is a floor.
+        seed: of the directions.
+
+    Raises:
+        ValueError: rank or damping is not positive and finite.
+    """
+
+    rank: int
+    damping: float
+    seed: int = 0
+    tolerance: float | None = field(default=0.1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, rank=self.rank, damping=self.damping)
+
+    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
+        low = nystrom(hessian, self.rank, self.seed)
+        shrunk = -low.eigenvalues / (low.eigenvalues + self.damping) / self.damping
+        start = self.starting_point(slope)
+        if start is None:
+            products, q = low.products, low.apply(shrunk, 1 / self.damping, slope)
+        else:  # correct the start by what the approximation makes of its residual
+            r = slope - hessian @ start
+            products, q = low.products + 1, start + low.apply(shrunk, 1 / self.damping, r)
+        products += 1
+        residual = float((slope - hessian @ q).norm() / slope.norm())
+        status = Status.TRUNCATED
+        if self.tolerance is not None and residual <= self.tolerance:
+            status = Status.CONVERGED
+        if low.lowest < 0:
+            status = Status.NEGATIVE_CURVATURE
+            self.not_positive_definite(low.lowest, products)
+        elif self.tolerance is not None and residual > self.tolerance:
+            remedy = "Raise the rank, or bring damping nearer to the eigenvalues that it leaves out"
+            self.not_converged(
+                residual, products, f"{remedy}; or use it to precondition ConjugateGradient()."
+            )
+        return Solve(q, products, status, residual, curvature=low.lowest)

@@ -1,0 +1,158 @@
+"""What estimators share that set out to solve Hq = ∇_ω L_val: warm starts, damping, alerts."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass, field
+from types import FrameType
+
+from bilevel.derivatives import Curvature
+from bilevel.estimators.alerts import (
+    HypergradientWarning,
+    NotConverged,
+    NotPositiveDefinite,
+    NotStationary,
+)
+from bilevel.estimators.base import ImplicitEstimator, Solve, Status
+from bilevel.linear import LinearOperator
+from bilevel.vector import Tree, Vector
+
+
+@dataclass(frozen=True)
+class SolvingEstimator(ImplicitEstimator):
+    """An implicit estimator that says so when its answer should not be relied on.
+
+    Args:
+        start: q to start from, of ω's structure, such as `solve.value` of the step before.
+        strict: raise the alerts (`NotPositiveDefinite`, `NotConverged`, `NotStationary`) instead
+            of warning.
+        stationary: warn where ‖∇_ω L_train‖ > stationary · ‖∇_ω L_val‖. Checked with derivatives
+            that have the gradient for free (`Autograd`). None: do not check.
+    """
+
+    start: Tree = field(default=None, kw_only=True, repr=False, compare=False)
+    strict: bool = field(default=False, kw_only=True)
+    stationary: float | None = field(default=0.01, kw_only=True)
+
+    def solve_at(self, curvature: Curvature, slope: Vector) -> Solve:
+        length = float(slope.norm())
+        if length == 0:
+            zero = slope.zeros_like()
+            return Solve(zero, products=0, status=Status.CONVERGED, residual=0.0)
+        if self.stationary is not None and curvature.gradient is not None:
+            ratio = float(curvature.gradient.norm()) / length
+            if ratio > self.stationary:
+                self.alert(
+                    NotStationary,
+                    f"‖∇_ω L_train‖ is {ratio:.3g} times ‖∇_ω L_val‖ at this ω (limit "
+                    f"{self.stationary:.3g}). g₂ = −BH⁻¹∇_ω L_val is dΦ/dα at the inner minimum "
+                    "only; the error grows with the distance from it. Take more inner steps, or "
+                    "raise `stationary`.",
+                )
+        return self.solve_system(curvature, slope)
+
+    def solve_system(self, curvature: Curvature, slope: Vector) -> Solve:
+        """`solve`, for methods that look at more of the curvature than H."""
+        return self.solve(curvature.hessian, slope)
+
+    def starting_point(self, slope: Vector) -> Vector | None:
+        """`start` as a vector, checked to have the shape of ω; None for zero."""
+        if self.start is None:
+            return None
+        start = Vector.of(self.start).detach()
+        shapes = [leaf.shape for leaf in start.leaves]
+        if start.treespec != slope.treespec or shapes != [leaf.shape for leaf in slope.leaves]:
+            raise ValueError(
+                f"start has structure {start.treespec} and {start.numel} coordinates; q has those "
+                f"of ω, {slope.treespec} and {slope.numel}. Pass solve.value of an earlier step."
+            )
+        return start
+
+    def alert(self, kind: type[HypergradientWarning], message: str) -> None:
+        """Warn, or raise if `strict`."""
+        message = f"{type(self).__name__}: {message}"
+        if self.strict:
+            raise kind(message)
+        warnings.warn(message, kind, stacklevel=_levels_to_the_caller())
+
+    def not_positive_definite(self, curvature: float, products: int) -> None:
+        """Say that a direction of curvature ≤ 0 was met."""
+        self.alert(
+            NotPositiveDefinite,
+            f"a direction with curvature pᵀHp/pᵀp = {curvature:.3g} was met after {products} "
+            "products, so H is not positive definite and ω is no isolated inner minimum. Take "
+            f"more inner steps, add weight decay above {abs(curvature):.3g} to the inner loss, "
+            "use damping, or Minres() if a saddle is meant.",
+        )
+
+
+@dataclass(frozen=True)
+class ResidualEstimator(SolvingEstimator):
+    """A solving estimator that stops by its residual.
+
+    Args:
+        tolerance: the residual ‖v − Hq‖/‖v‖ to stop at. None: spend all steps, whatever they
+            give; the estimate is then an approximation by design, and never `NotConverged`.
+    """
+
+    tolerance: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None and not 0 < self.tolerance < 1:
+            raise ValueError(
+                f"{type(self).__name__}(tolerance={self.tolerance}): the relative residual to stop "
+                "at must lie between 0 and 1. None spends all steps."
+            )
+
+    def not_converged(self, residual: float, products: int, remedy: str) -> None:
+        """Say that the residual is above the tolerance."""
+        self.alert(
+            NotConverged,
+            f"the residual ‖v − Hq‖/‖v‖ is {residual:.3g} after {products} products, above the "
+            f"tolerance {self.tolerance:.3g}. Until it is well below 1/cond(H) the estimate can "
+            f"have the wrong sign. {remedy}",
+        )
+
+
+def _levels_to_the_caller() -> int:
+    """How far up the stack the code is that called into this package."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
+    while frame is not None and frame.f_back is not None and _is_ours(frame):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).split(".")[0] == __name__.split(".")[0]
+
+
+def damped(hessian: LinearOperator, damping: float) -> LinearOperator:
+    """H + ρI."""
+    if damping == 0:
+        return hessian
+
+    def action(v: Vector) -> Vector:
+        return hessian @ v + damping * v
+
+    return LinearOperator(hessian.domain, hessian.codomain, action, action)
+
+
+def check_not_negative(estimator: object, **values: float) -> None:
+    """Refuse parameters that are negative, infinite or NaN."""
+    for name, value in values.items():
+        if not 0 <= value < float("inf"):
+            raise ValueError(
+                f"{type(estimator).__name__}({name}={value}): {name} must be finite and not "
+                "negative."
+            )
+
+
+def check_positive(estimator: object, **values: float) -> None:
+    """Refuse parameters that are not positive and finite."""
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
+            raise ValueError(
+                f"{type(estimator).__name__}({name}={value}): {name} must be positive and finite."
+            )
