@@ -1,6 +1,5 @@
 """Batches as a function of (seed, epoch, step): nothing to rewind, so nothing to lose on resume."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from darts.data.augmentation import Augmentation
 from darts.data.images import ImageSet, LabelledImages, Normalisation
+from darts.data.seeds import derive_seed
 from darts.data.splits import split
 
 
@@ -18,12 +18,6 @@ class Batch(NamedTuple):
 
     images: Tensor
     labels: Tensor
-
-
-def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A seed for one purpose, e.g. derive_seed(0, "train order", epoch), in [0, 2⁶³)."""
-    text = "/".join(str(part) for part in (seed, *purpose))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,12 @@ class LabelledImages:
         return self.images.shape[1]
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image."""
+        c, h, w = self.images.shape[1:]
+        return c, h, w
+
+    @property
     def counts(self) -> tuple[int, ...]:
         """Images of each class."""
         return tuple(torch.bincount(self.labels, minlength=self.classes).tolist())

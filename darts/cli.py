@@ -1,0 +1,368 @@
+"""The command line: the only place that turns names into objects."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import torch
+import tyro
+
+from bilevel import Autograd, CentralDifference
+from bilevel.estimators import (
+    Amended,
+    DartsSecondOrder,
+    Estimator,
+    Exact,
+    FirstOrder,
+    Identity,
+)
+from darts.data import Cifar10, Digits
+from darts.jobs import Job, report_on, run_jobs
+from darts.networks import DerivedNetwork
+from darts.networks.counting import count_multiply_adds, count_parameters
+from darts.options import Count, FullSearch, Options, Report, Retrain, Search, SearchOptions
+from darts.runs.config import FullConfig, RetrainConfig, SearchConfig, from_json
+from darts.runs.evaluation import NonFiniteLossError
+from darts.runs.presets import CIFAR_ROOT, PRESETS
+from darts.runs.records import RunFolder
+from darts.spaces import S1, S1_FIXED, Genotype, Space
+from darts.spaces.published import PUBLISHED
+
+ESTIMATORS: Mapping[str, type[Estimator]] = {
+    "exact": Exact,
+    "first-order": FirstOrder,
+    "identity": Identity,
+    "darts-second-order": DartsSecondOrder,
+    "amended": Amended,
+}
+USUAL: Mapping[str, Mapping[str, float]] = {"amended": {"eta": 0.1}}
+"""Parameters that a name alone stands for: the paper's η (§4.1.1)."""
+DERIVATIVES = {"autograd": Autograd(), "central-difference": CentralDifference()}
+SPACES: Mapping[str, Space] = {space.name: space for space in (S1, S1_FIXED)}
+TYPES: Mapping[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        *(FullConfig, SearchConfig, RetrainConfig, Digits, Cifar10, Space),
+        *ESTIMATORS.values(),
+        *(Autograd, CentralDifference),
+    )
+}
+"""Every type that a config.json may name."""
+
+PRESET_OF: Mapping[str, str] = {"digits": "digits", "cifar10": "cifar10-s1-tiny"}
+"""The preset that a data set stands for when none is named."""
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be; exit status 2."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except UsageError as error:
+        return _complain(str(error), 2)
+    except (NonFiniteLossError, ValueError, OSError) as error:
+        return _complain(str(error), 1)
+    except KeyboardInterrupt:
+        return _complain(
+            "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint.", 130
+        )
+
+
+def _dispatch(arguments: list[str]) -> int:
+    try:
+        preset = _preset(arguments)
+        command: Any = tyro.cli(
+            _commands(preset),
+            prog="darts",
+            args=arguments or ["--help"],
+            config=(tyro.conf.PositionalRequiredArgs,),
+            registry=_registry(),
+        )
+        if isinstance(command, Options):
+            jobs = _jobs(command, preset, "darts " + shlex.join(arguments))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if isinstance(command, Options):
+        device = _device(command.device)
+        if command.threads:
+            torch.set_num_threads(command.threads)
+        run_jobs(jobs, device)
+        return 0
+    if isinstance(command, Report):
+        for path in command.run:
+            print(report_on(path))
+        return 0
+    return _count(command)
+
+
+def _jobs(options: Options, preset: FullConfig, command: str) -> list[Job]:
+    """The runs that the options ask for: one, or one for each seed."""
+    if options.resume is not None:
+        return _jobs_to_resume(options, preset, command)
+    if options.seeds < 1:
+        raise UsageError(f"--seeds {options.seeds}: ask for 1 seed or more.")
+    config = _config(options, preset)
+    time = datetime.now().strftime("%Y%m%d-%H%M%S")
+    path = options.run_dir or Path("runs") / f"{config.preset}-{config.seed}-{time}"
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            f"The run folder {path} exists and is not empty. Give --run-dir a new name, or use "
+            f"--resume {path} alone to go on with the run in it."
+        )
+    genotype = _genotype(options.genotype) if isinstance(options, Retrain) else None
+    if options.seeds == 1:
+        return [Job(config, path, command, genotype)]
+    seeds = range(config.seed, config.seed + options.seeds)
+    return [Job(config.with_seed(seed), path / f"seed-{seed}", command, genotype) for seed in seeds]
+
+
+def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[Job]:
+    assert options.resume is not None
+    silent = type(options)()
+    ignored = {"device", "threads", "resume", "data_root", "download", "search", "retrain"}
+    given = [
+        entry.name
+        for entry in fields(options)
+        if entry.name not in ignored and getattr(options, entry.name) != getattr(silent, entry.name)
+    ]
+    for stage in ("search", "retrain"):
+        if getattr(options, stage, None) != getattr(preset, stage):
+            given.append(stage)
+    if given:
+        raise UsageError(
+            f"--resume {options.resume} goes on with the config in that folder, so {given[0]} "
+            "cannot be given; --data-root, --download, --device and --threads can."
+        )
+    paths = sorted(options.resume.glob("seed-*")) or [options.resume]
+    jobs = []
+    for path in paths:
+        config = from_json(RunFolder.open(path).read("config.json"), TYPES)
+        if options.data_root or options.download:
+            config = replace(config, data=_images_of(options, config.data))
+        jobs.append(Job(config, path, command))
+    return jobs
+
+
+def _count(options: Count) -> int:
+    network = DerivedNetwork(
+        _genotype(options.genotype),
+        channels=options.channels,
+        cells=options.cells,
+        classes=options.classes,
+    )
+    size = options.image_size
+    print(
+        f"{count_parameters(network) / 1e6:.3f} M parameters, "
+        f"{count_multiply_adds(network, (3, size, size)) / 1e6:.1f} M multiply-adds "
+        f"for one image of {size}×{size} (no auxiliary head)"
+    )
+    return 0
+
+
+def _config(options: Options, preset: FullConfig) -> FullConfig:
+    search, retrain = getattr(options, "search", None), getattr(options, "retrain", None)
+    if isinstance(options, SearchOptions) and search is not None:
+        search = replace(
+            search,
+            estimator=options.estimator or search.estimator,
+            space=SPACES[options.space] if options.space else search.space,
+        )
+    config = FullConfig(preset.preset, _images_of(options, preset.data), search, retrain)
+    return config if options.seed is None else config.with_seed(options.seed)
+
+
+def _images_of(options: Options, usual: Digits | Cifar10) -> Digits | Cifar10:
+    """The data set that the options name, the preset's where they are silent."""
+    name = options.dataset or ("digits" if isinstance(usual, Digits) else "cifar10")
+    given = {
+        "--data-root": options.data_root,
+        "--test-size": options.test_size,
+        "--download": options.download or None,
+    }
+    if name == "digits":
+        foreign = [option for option, value in given.items() if value is not None]
+        if foreign:
+            raise UsageError(
+                f"{' and '.join(foreign)} given, but digits come with scikit-learn and have no "
+                "such option. Add --dataset cifar10, or a cifar10 preset."
+            )
+        digits = usual if isinstance(usual, Digits) else Digits()
+        return replace(digits, train_size=options.train_size or digits.train_size)
+    cifar = usual if isinstance(usual, Cifar10) else Cifar10(root=CIFAR_ROOT)
+    return replace(
+        cifar,
+        root=options.data_root or cifar.root,
+        train_size=options.train_size or cifar.train_size,
+        test_size=options.test_size or cifar.test_size,
+        download=options.download or cifar.download,
+    )
+
+
+def _genotype(name: str | None) -> Genotype:
+    if name is None:
+        raise UsageError(
+            "retrain needs --genotype: a genotype's JSON file, a run folder, or one of "
+            f"{', '.join(PUBLISHED)}."
+        )
+    if name in PUBLISHED:
+        return PUBLISHED[name].genotype
+    path = Path(name) / "genotype.json" if Path(name).is_dir() else Path(name)
+    if not path.is_file():
+        raise UsageError(
+            f"No genotype {name!r}: there is no file {path}, and it is none of the published "
+            f"ones, {', '.join(PUBLISHED)}."
+        )
+    return Genotype.from_json(path.read_text(encoding="utf-8"))
+
+
+def _preset(arguments: list[str]) -> FullConfig:
+    """The preset named among the arguments; read first, for it sets all other defaults."""
+    dataset = _value_of("dataset", arguments)
+    name = _value_of("preset", arguments) or PRESET_OF.get(dataset or "digits", "digits")
+    if name not in PRESETS:
+        raise UsageError(f"No preset {name!r}; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    for position, argument in enumerate(arguments):
+        if argument == f"--{option}" and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith(f"--{option}="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        found = f"{torch.cuda.device_count()} CUDA devices" if "cuda" in name else "no such device"
+        raise UsageError(
+            f"--device {name} cannot be used: found {found}. Use --device cpu or auto."
+        ) from error
+    return name
+
+
+def estimator_from_text(text: str) -> Estimator:
+    """The estimator that e.g. "amended:eta=0.2,derivatives=central-difference" names."""
+    name, _, rest = text.partition(":")
+    if name not in ESTIMATORS:
+        raise ValueError(f"No estimator {name!r}; there are {', '.join(ESTIMATORS)}.")
+    kind = ESTIMATORS[name]
+    known = {entry.name: entry for entry in fields(cast(Any, kind)) if entry.name != "velocity"}
+    values: dict[str, Any] = dict(USUAL.get(name, {}))
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        if key == "difference_step" and "derivatives" in known:
+            values["derivatives"] = CentralDifference(step=_number(key, value))
+        elif key == "derivatives" and key in known:
+            if value not in DERIVATIVES:
+                raise ValueError(f"No derivatives {value!r}; there are {', '.join(DERIVATIVES)}.")
+            values[key] = DERIVATIVES[value]
+        elif key in known:
+            number = _number(key, value)
+            values[key] = int(number) if known[key].type in (int, "int") else number
+        else:
+            options = ", ".join(known) or "none"
+            raise ValueError(f"{name} has no parameter {key!r}; it has {options}.")
+    absent = [
+        key
+        for key, entry in known.items()
+        if entry.default is MISSING and entry.default_factory is MISSING and key not in values
+    ]
+    if absent:
+        raise ValueError(f"{name} needs {absent[0]}, for instance {name}:{absent[0]}=0.1.")
+    return kind(**values)
+
+
+def estimator_to_text(estimator: Estimator) -> str:
+    """The inverse of `estimator_from_text`."""
+    name = next(name for name, kind in ESTIMATORS.items() if type(estimator) is kind)
+    parts = []
+    for entry in fields(cast(Any, estimator)):
+        value = getattr(estimator, entry.name)
+        if entry.name == "derivatives":
+            if isinstance(value, CentralDifference) and value.step:
+                parts.append(f"difference_step={value.step}")
+            elif isinstance(value, CentralDifference):
+                parts.append("derivatives=central-difference")
+        elif value is not None and value != entry.default:
+            parts.append(f"{entry.name}={value}")
+    return f"{name}:{','.join(parts)}" if parts else name
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{key}={text}: it must be a number.") from None
+
+
+def space_from_text(text: str) -> Space:
+    if text not in SPACES:
+        raise ValueError(f"No space {text!r}; there are {', '.join(SPACES)}.")
+    return SPACES[text]
+
+
+def _registry() -> tyro.constructors.ConstructorRegistry:
+    """How estimators and spaces are read from the command line and shown in its help."""
+    registry = tyro.constructors.ConstructorRegistry()
+
+    @registry.primitive_rule
+    def named(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
+        if info.type is Estimator:
+            return tyro.constructors.PrimitiveConstructorSpec(
+                nargs=1,
+                metavar="NAME[:PARAMETER=VALUE,...]",
+                instance_from_str=lambda words: estimator_from_text(words[0]),
+                is_instance=lambda value: isinstance(value, Estimator),
+                str_from_instance=lambda value: [estimator_to_text(value)],
+            )
+        if info.type is Space:
+            return tyro.constructors.PrimitiveConstructorSpec(
+                nargs=1,
+                metavar="{" + ",".join(SPACES) + "}",
+                instance_from_str=lambda words: space_from_text(words[0]),
+                is_instance=lambda value: isinstance(value, Space),
+                str_from_instance=lambda value: [value.name],
+            )
+        return None
+
+    return registry
+
+
+def _commands(preset: FullConfig) -> Any:
+    """The commands, with the preset's settings as defaults."""
+    search, retrain = preset.search, preset.retrain
+    assert search is not None
+    assert retrain is not None
+    command = tyro.conf.subcommand
+    return (
+        Annotated[
+            FullSearch, command("full-search", default=FullSearch(search=search, retrain=retrain))
+        ]
+        | Annotated[Search, command("search", default=Search(search=search))]
+        | Annotated[Retrain, command("retrain", default=Retrain(retrain=retrain))]
+        | Annotated[Report, command("report")]
+        | Annotated[Count, command("count")]
+    )
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"darts: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Runs one after another, each with its folder, its listeners and its report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from darts.data import ImageSet
+from darts.reports.events import TensorBoardEvents
+from darts.reports.html import write_report
+from darts.reports.progress import LiveProgress
+from darts.reports.summary import write_summary
+from darts.runs.config import FullConfig, to_json
+from darts.runs.environment import describe_environment
+from darts.runs.full import full_run, require_feasible
+from darts.runs.records import RunFolder
+from darts.spaces import Genotype
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: its config, where it goes, and a genotype if it begins from one."""
+
+    config: FullConfig
+    path: Path
+    command: str
+    genotype: Genotype | None = None
+
+    def folder(self, device: str) -> RunFolder:
+        """The run's folder, made with config and environment unless it is there already."""
+        listeners = (LiveProgress(), TensorBoardEvents(self.path))
+        if (self.path / "config.json").is_file():
+            return RunFolder.open(self.path, listeners)
+        environment = describe_environment(device, self.command)
+        run = RunFolder.create(self.path, to_json(self.config), environment, listeners)
+        if self.genotype is not None:
+            run.write("genotype.json", self.genotype.to_dict())
+        return run
+
+
+def run_jobs(jobs: list[Job], device: str) -> None:
+    """Do the jobs one after another, each with its report; a summary if there are several."""
+    images: ImageSet = jobs[0].config.data.load()
+    for job in jobs:
+        require_feasible(job.config, images)
+    if len(jobs) > 1:  # every folder has its config before any work, so that all can be resumed
+        for job in jobs:
+            job.folder(device)
+    for job in jobs:
+        run = job.folder(device)
+        print(f"{job.config.preset}, seed {job.config.seed}, on {device} → {job.path}", flush=True)
+        try:
+            full_run(job.config, images, run, device=device)
+        finally:
+            for listener in run.listeners:
+                listener.close()
+        print(report_on(job.path), flush=True)
+    if len(jobs) > 1:
+        print(report_on(jobs[0].path.parent), flush=True)
+
+
+def report_on(path: Path) -> str:
+    """Write the report of a run, or the summary of runs in seed-* folders; a line about it."""
+    if any(path.glob("seed-*")):
+        return write_summary(path)
+    return write_report(RunFolder.open(path))

@@ -1,0 +1,127 @@
+"""What each command takes. `cli.py` reads these from the command line."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bilevel.estimators import Estimator
+from darts.runs.config import RetrainConfig, SearchConfig
+
+DatasetName = Literal["digits", "cifar10"]
+SpaceName = Literal["s1", "s1-fixed"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every run takes.
+
+    Args:
+        preset: named config to begin with: digits, cifar10-s1 (the paper's), cifar10-s1-tiny
+            (15 minutes on two cores), digits-check, cifar10-s1-check (a minute).
+        dataset: images; by default the preset's.
+        data_root: folder that holds cifar-10-batches-py/.
+        train_size: stratified subset of the training images; by default the preset's.
+        test_size: the same of CIFAR-10's test images.
+        download: fetch CIFAR-10 if it is not in the data root.
+        seed: of the run, 0 in every preset; the training and test images do not depend on it.
+        seeds: runs with the seeds seed, seed + 1, ...; a summary then has mean and deviation.
+        run_dir: folder to write; by default runs/<preset>-<seed>-<time>.
+        resume: run folder to go on with. Its config holds; only data root and device may be given.
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
+        threads: of PyTorch on the CPU; 0 leaves its default.
+    """
+
+    preset: str | None = None
+    dataset: DatasetName | None = None
+    data_root: str | None = None
+    train_size: int | None = None
+    test_size: int | None = None
+    download: bool = False
+    seed: int | None = None
+    seeds: int = 1
+    run_dir: Path | None = None
+    resume: Path | None = None
+    device: str = "auto"
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class SearchOptions(Options):
+    """What a run with a search takes besides.
+
+    Args:
+        estimator: of the hypergradient: exact, first-order, identity:eta=0.1,
+            darts-second-order[:xi=0.025], amended[:eta=0.1]; any but the first-order one takes
+            derivatives=central-difference, or difference_step=0.01, as well, after a comma.
+        space: s1 or s1-fixed.
+    """
+
+    estimator: Estimator | None = None
+    space: SpaceName | None = None
+
+
+@dataclass(frozen=True)
+class FullSearch(SearchOptions):
+    """Search an architecture, retrain it from scratch, and write a report.
+
+    Args:
+        search: settings of the search.
+        retrain: settings of the retraining.
+    """
+
+    search: SearchConfig = field(default_factory=SearchConfig)
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+
+@dataclass(frozen=True)
+class Search(SearchOptions):
+    """Search an architecture only.
+
+    Args:
+        search: settings of the search.
+    """
+
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+
+@dataclass(frozen=True)
+class Retrain(Options):
+    """Train a genotype's network from scratch.
+
+    Args:
+        genotype: a genotype's JSON file, a run folder, or the name of a published genotype.
+        retrain: settings of the retraining.
+    """
+
+    genotype: str | None = None
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write report.html again from the records of run folders.
+
+    Args:
+        run: run folders.
+    """
+
+    run: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Print the parameters and multiply-adds of a genotype's network.
+
+    Args:
+        genotype: a genotype's JSON file, a run folder, or the name of a published genotype.
+        channels: initial channels.
+        cells: cells.
+        classes: classes.
+        image_size: side of the square RGB images in pixels.
+    """
+
+    genotype: str
+    channels: int = 36
+    cells: int = 20
+    classes: int = 10
+    image_size: int = 32

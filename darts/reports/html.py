@@ -1,0 +1,321 @@
+"""A run folder as one self-contained page, report.html."""
+
+from html import escape
+from typing import Any
+
+from darts.reports import plots
+from darts.reports.page import bars, facts, figure, page
+from darts.reports.shares import NONE, SKIP, share
+from darts.reports.tables import mixing_table, settings_table, table, wilson_interval
+from darts.runs.config import RetrainConfig, SearchConfig
+from darts.runs.records import Record, RunFolder, write_atomically
+from darts.spaces import Genotype
+
+
+def write_report(run: RunFolder) -> str:
+    """Write `report.html` and the pictures of the cells from the records; a line about it.
+
+    Nothing is computed again. A run that is not finished gets a report of what there is.
+    """
+    config = run.read("config.json")
+    result = run.read("result.json") if run.has("result.json") else {}
+    sections = [
+        _head(config, run, result),
+        _result(config, run, result),
+        _cells(run),
+        _search(config, run),
+        _retrain(run),
+        _beside_the_paper(config),
+        _not_shown(config),
+        _again(config, run),
+    ]
+    title = f"Architecture search on {run.read('data.json')['name']}"
+    path = write_atomically(
+        run.path / "report.html", page(title, "\n".join(filter(None, sections))).encode()
+    )
+    return f"{_verdict(result)}; report: {path}"
+
+
+def _verdict(result: Record) -> str:
+    if "retrain" not in result:
+        return "finished the search" if "search" in result else "not finished"
+    test, base = result["retrain"]["test"], result["baselines"]
+    return (
+        f"test accuracy {test['accuracy_percent']:.2f} % of {test['images']} images "
+        f"(logistic regression {base['logistic_percent']:.2f} %)"
+    )
+
+
+def _head(config: Record, run: RunFolder, result: Record) -> str:
+    data = run.read("data.json")
+    environment = run.read("environment.json")
+    seed = (config["search"] or config["retrain"])["seed"]
+    missing = "" if result else " <b>This run is not finished.</b>"
+    return (
+        f"<h1>Architecture search on {escape(data['name'])}</h1>"
+        f'<p class="lead">Preset {escape(config["preset"])}, seed {seed}, '
+        f"{escape(environment['started'][:10])}.{missing}</p>"
+    )
+
+
+def _result(config: Record, run: RunFolder, result: Record) -> str:
+    data = run.read("data.json")
+    shape = data["shape"]
+    kind = f"{shape[1]}×{shape[2]} {'grey' if shape[0] == 1 else 'colour'} images"
+    text = [_what_was_done(config, data, kind)]
+    if "retrain" in result:
+        trained, base = result["retrain"], result["baselines"]
+        test = trained["test"]
+        interval = wilson_interval(test["accuracy_percent"], test["images"])
+        wrong = round(test["images"] * (1 - test["accuracy_percent"] / 100))
+        text.append(
+            bars(
+                [
+                    ("Commonest class", base["majority_percent"], False),
+                    ("Logistic regression", base["logistic_percent"], False),
+                    ("Network found", test["accuracy_percent"], True),
+                ]
+            )
+        )
+        fit = "" if base["converged"] else f", stopped after {base['iterations']} iterations"
+        text.append(
+            f'<p class="note">Accuracy on {test["images"]:,} test images that neither search nor '
+            f"training saw; the network got {wrong} wrong. 95 % interval for the choice of test "
+            f"images: {interval.low:.1f} to {interval.high:.1f} %. The logistic regression has "
+            f"the same training and test images, and its penalty (C = {base['penalty']:g}) was "
+            f"chosen on a fifth of the training images{fit}.</p>"
+        )
+        numbers = [
+            (f"{trained['params_millions']:.3f} M", "parameters"),
+            (f"{trained['multiply_adds_millions']:.1f} M", "multiply-adds an image"),
+        ]
+    else:
+        numbers = []
+    if "search" in result:
+        numbers.append((_duration(result["search"]["wall_seconds"]), "search"))
+    if "retrain" in result:
+        numbers.append((_duration(result["retrain"]["wall_seconds"]), "retraining"))
+    if numbers:
+        text.append(facts(numbers))
+    return "".join(text)
+
+
+def _what_was_done(config: Record, data: Record, kind: str) -> str:
+    search, retrain = config["search"], config["retrain"]
+    sentences = []
+    if search:
+        estimator = search["estimator"]
+        sentences.append(
+            f"A supernet of {search['cells']} cells with {search['channels']} channels, in which "
+            f"every edge mixes {len(search['space']['operations'])} operations, was trained for "
+            f"{search['epochs']} epochs on one half of {data['train_images']:,} {kind}. The "
+            f"mixing weights α were moved to lower the loss on the other half, by the "
+            f"{_words(estimator['type'])} estimate of that loss’s hypergradient."
+        )
+    if retrain:
+        which = "The strongest operation of each edge was kept, and the" if search else "The"
+        sentences.append(
+            f"{which} resulting network, {retrain['cells']} cells with {retrain['channels']} "
+            f"channels, was trained from scratch on all {data['train_images']:,} images for "
+            f"{retrain['epochs']} epochs."
+        )
+    return f"<p>{' '.join(sentences)}</p>"
+
+
+def _cells(run: RunFolder) -> str:
+    if not run.has("genotype.json"):
+        return ""
+    genotype = Genotype.from_dict(run.read("genotype.json"))
+    pictures = []
+    for cell in genotype.cells:
+        drawing = plots.svg(plots.cell_figure(cell), f"cell-{cell.kind}")
+        write_atomically(run.path / "figures" / f"{cell.kind}.svg", drawing.encode())
+        name = "Reduction" if cell.kind == "reduce" else cell.kind.capitalize()
+        halves = ", which halves the resolution" if cell.kind == "reduce" else ""
+        pictures.append(f"<h3>{name} cell{halves}</h3><figure>{drawing}</figure>")
+    caption = (
+        '<p class="note">A cell reads the outputs of the two cells before it. Each of its nodes, '
+        "1 to 4, adds two operations on earlier states; the output concatenates the nodes.</p>"
+    )
+    return "<h2>What was found</h2>" + "".join(pictures) + caption
+
+
+def _search(config: Record, run: RunFolder) -> str:
+    epochs, steps = run.records("search/epochs"), run.records("search/steps")
+    if not epochs:
+        return ""
+    last = epochs[-1]
+    text = ["<h2>How the search went</h2>"]
+    drawn = {
+        "weights": (
+            plots.weights_figure(epochs),
+            "Mean over all edges of each kind of cell. Band: lowest to highest of the other "
+            "operations. Dotted: all equal. A search has collapsed when skip takes everything."
+            + ("" if NONE in last["operations"] else " This space has no “none” operation."),
+        ),
+        "search": (
+            plots.search_figure(epochs),
+            "After each epoch, on images not augmented, with batch-norm averages taken anew; "
+            "the loss on ω’s half is the mean over the epoch’s steps.",
+        ),
+        "norms": (
+            plots.norms_figure(steps),
+            "The hypergradient is g₁ + g₂: g₁ differentiates the validation loss at fixed "
+            "weights, g₂ follows the weights. g₂′ is the estimate of g₂ that the search used. "
+            "The angle says whether the two terms pull α together (below 90°) or apart.",
+        ),
+    }
+    for name, (drawing, caption) in drawn.items():
+        text.append(figure(plots.svg(drawing, name), caption))
+    text.append(_shares(last))
+    genotype = Genotype.from_dict(last["genotype"])
+    edges = [tuple(edge) for edge in config["search"]["space"]["edges"]]
+    for cell in genotype.cells:
+        text.append(f"<h3>Mixing weights at the end, {cell.kind} cells, per cent</h3>")
+        text.append(mixing_table(last, cell.kind, edges, cell))
+    text.append('<p class="note">Framed: the operation that was kept.</p>')
+    return "".join(text)
+
+
+def _shares(last: Record) -> str:
+    rows = []
+    for label, operation in (("skip-connect", SKIP), ("none", NONE)):
+        for kind in last["mixing"]:
+            part = share(last, operation, kind)
+            if part is not None:
+                rows.append(
+                    [
+                        label,
+                        kind,
+                        f"{part.weight_percent:.1f} %",
+                        f"{part.strongest} of {part.edges}",
+                    ]
+                )
+    return table(["operation", "cells", "mean weight at the end", "strongest on edges"], rows)
+
+
+def _retrain(run: RunFolder) -> str:
+    epochs = run.records("retrain/epochs")
+    if not epochs:
+        return ""
+    looks = sum("test_loss" in record for record in epochs)
+    caption = (
+        "Training values are means over each epoch’s augmented images. The test images were looked "
+        f"at {'once, after the last epoch' if looks == 1 else f'{looks} times'}; "
+        "the last epoch is the one reported."
+    )
+    drawing = plots.svg(plots.retrain_figure(epochs), "retrain")
+    return "<h2>Training the network found</h2>" + figure(drawing, caption)
+
+
+def _beside_the_paper(config: Record) -> str:
+    text = ["<h2>Beside the paper</h2>"]
+    if is_the_papers(config):
+        text.append(
+            "<p>This run has the settings of §4.1.1 on the whole of CIFAR-10: set its test error "
+            "beside the paper’s row for this space and estimator. One run is one seed; the paper’s "
+            "rows are means of several.</p>"
+        )
+    else:
+        text.append(
+            "<p>The paper has no number for this cell: it searches and retrains on the whole of "
+            "CIFAR-10, or ImageNet, with the settings in the right-hand columns below. Nothing "
+            "here confirms or contradicts its tables.</p>"
+        )
+    for name, usual in (("search", SearchConfig()), ("retrain", RetrainConfig())):
+        if config[name]:
+            text.append(f"<h3>{name.capitalize()} settings</h3>")
+            text.append(settings_table(config[name], usual))
+    text.append('<p class="note">Bold: differs from the paper.</p>')
+    return "".join(text)
+
+
+def is_the_papers(config: Record) -> bool:
+    """Whether a run has the paper's own settings, whatever its space, estimator and seed."""
+    data = config["data"]
+    whole = data["type"] == "Cifar10" and not data["train_size"] and not data["test_size"]
+    free = ("space", "estimator", "seed", "test_every", "checkpoint_every")
+
+    def fixed(stage: Record | None, usual: Any) -> bool:
+        from darts.runs.config import to_json
+
+        paper = to_json(usual)
+        return stage is not None and all(
+            stage[name] == value for name, value in paper.items() if name not in free
+        )
+
+    return (
+        whole
+        and fixed(config["search"], SearchConfig())
+        and fixed(config["retrain"], RetrainConfig())
+    )
+
+
+def _not_shown(config: Record) -> str:
+    points = [
+        "That the search did better than chance. Most cells of this space train well; a fair "
+        "test retrains random cells with the same budget beside the one found.",
+        "How much the result varies. This is one seed; <code>--seeds 3</code> runs several and "
+        "writes their mean and deviation.",
+    ]
+    if config["search"]:
+        points.append(
+            "That the implicit term points the right way. Its size and angle to g₁ are recorded "
+            "here, not its angle to the exact g₂, which would need a solve with the Hessian."
+        )
+    if not is_the_papers(config):
+        points.append(
+            "Anything at the paper’s scale: images, channels, cells and epochs are all reduced."
+        )
+    return (
+        "<h2>What this does not show</h2><ul>" + "".join(f"<li>{p}</li>" for p in points) + "</ul>"
+    )
+
+
+def _again(config: Record, run: RunFolder) -> str:
+    environment, data = run.read("environment.json"), run.read("data.json")
+    packages = ", ".join(
+        f"{escape(name)} {escape(version)}" for name, version in environment["packages"].items()
+    )
+    rows = [
+        ["commit", f"<code>{escape(environment['commit'])}</code>"],
+        ["device", escape(f"{environment['device']} ({environment['device_name']})")],
+        [
+            "processor",
+            escape(
+                f"{environment['processor']}, {environment['cpus']} CPUs, "
+                f"{environment['torch_threads']} threads"
+            ),
+        ],
+        ["Python", escape(f"{environment['python']} on {environment['system']}")],
+        ["packages", packages],
+        [
+            "images",
+            f"{data['train_images']:,} for training ({_spread(data['train_counts'])} a class), "
+            f"{data['test_images']:,} for testing ({_spread(data['test_counts'])})",
+        ],
+    ]
+    return (
+        "<h2>Run it again</h2>"
+        f"<pre>{escape(environment['command'])}</pre>"
+        '<p class="note">Same commit, packages, processor type and number of threads give the same '
+        "bits on a CPU. Records of every step and epoch, checkpoints, weights and TensorBoard "
+        "events lie beside this page.</p>" + table([], rows)
+    )
+
+
+def _spread(counts: list[int]) -> str:
+    return str(counts[0]) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
+
+
+def _words(name: str) -> str:
+    """DartsSecondOrder → darts second order."""
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,128 @@
+"""What a run says while it goes on: bars in a terminal, plain lines elsewhere."""
+
+import time
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from darts.reports.shares import NONE, SKIP, share
+from darts.runs.records import Record
+
+
+class LiveProgress:
+    """A listener: a bar of steps with the time left, and a line for every epoch.
+
+    Without a terminal there is no bar, and each line says the time left.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=False, highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._epochs = 0
+        self._steps = 0
+        self._began_at = 0
+        self._began = 0.0
+        self._losses = ""
+
+    def begin(self, stage: str, epochs: int, steps_per_epoch: int, epochs_done: int) -> None:
+        self.close()
+        self._stage, self._epochs, self._steps = stage, epochs, steps_per_epoch
+        self._began, self._began_at = time.perf_counter(), epochs_done
+        going_on = f", going on after {epochs_done}" if epochs_done else ""
+        self.console.print(f"{stage}: {epochs} epochs of {steps_per_epoch} steps{going_on}")
+        if self.console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(elapsed_when_finished=False),
+                TextColumn("{task.fields[losses]}"),
+                console=self.console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(
+                stage,
+                total=epochs * steps_per_epoch,
+                completed=epochs_done * steps_per_epoch,
+                losses="",
+            )
+
+    def tick(self, stage: str, epoch: int, step: int) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(
+                self._task,
+                completed=epoch * self._steps + step + 1,
+                description=f"{stage} {epoch + 1}/{self._epochs}",
+                losses=self._losses,
+            )
+
+    def record(self, stream: str, record: Record) -> None:
+        if stream == "search/steps":
+            self._losses = f"train {record['train_loss']:.3f}  val {record['val_loss']:.3f}"
+        elif stream == "search/epochs":
+            self._say(record, _search_line(record))
+        elif stream == "retrain/epochs":
+            self._losses = f"train {record['train_loss']:.3f}"
+            self._say(record, _retrain_line(record))
+
+    def note(self, text: str) -> None:
+        self.close()
+        self.console.print(text)
+
+    def close(self) -> None:
+        """Take the bar down; call it before anything else is printed."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _say(self, record: Record, line: str) -> None:
+        done = record["epoch"] + 1
+        taken = time.perf_counter() - self._began
+        left = taken / (done - self._began_at) * (self._epochs - done)
+        self.console.print(f"  {done:>3}/{self._epochs}  {line}  left {_clock(left)}")
+        if done == self._epochs:
+            self.close()
+
+
+def _search_line(record: Record) -> str:
+    parts = [
+        f"train loss {record['train_loss']:.3f}",
+        f"val loss {record['val_loss']:.3f}",
+        f"val accuracy {record['val_accuracy_percent']:.1f} %",
+    ]
+    for label, operation in (("skip", SKIP), ("none", NONE)):
+        part = share(record, operation)
+        if part is not None:
+            parts.append(
+                f"{label} {part.weight_percent:.1f} % of weight, "
+                f"strongest on {part.strongest}/{part.edges}"
+            )
+    return "  ".join(parts)
+
+
+def _retrain_line(record: Record) -> str:
+    parts = [
+        f"train loss {record['train_loss']:.3f}",
+        f"train accuracy {record['train_accuracy_percent']:.1f} %",
+    ]
+    if "test_accuracy_percent" in record:
+        parts.append(f"test accuracy {record['test_accuracy_percent']:.2f} %")
+    return "  ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

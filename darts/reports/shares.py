@@ -1,0 +1,36 @@
+"""How much of a supernet is skip-connect, and how much is none."""
+
+from dataclasses import dataclass
+
+from darts.runs.records import Record
+
+SKIP, NONE = "skip_connect", "none"
+
+
+@dataclass(frozen=True)
+class Share:
+    """One operation's part in the mixing weights of all edges.
+
+    Attributes:
+        weight_percent: its mean mixing weight.
+        strongest: edges on which it is the strongest operation, none included in the contest.
+        edges: all edges.
+    """
+
+    weight_percent: float
+    strongest: int
+    edges: int
+
+
+def share(epoch: Record, operation: str, kind: str | None = None) -> Share | None:
+    """The share of an operation in one kind of cell, or in all; None if the space lacks it."""
+    if operation not in epoch["operations"]:
+        return None
+    column = epoch["operations"].index(operation)
+    kinds = epoch["mixing"] if kind is None else [kind]
+    rows = [row for name in kinds for row in epoch["mixing"][name]]
+    return Share(
+        weight_percent=100 * sum(row[column] for row in rows) / len(rows),
+        strongest=sum(row[column] == max(row) for row in rows),
+        edges=len(rows),
+    )

@@ -1,0 +1,263 @@
+"""Every setting of a run: its default is the paper's, with its section and unit."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from math import inf
+from typing import Any
+
+from bilevel.estimators import Amended, Estimator
+from darts.data import Augmentation, Cifar10, Digits
+from darts.spaces import S1_FIXED, Space
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Search of one supernet (§4.1.1).
+
+    Args:
+        space: what is searched; the paper's second stage has fixed edges (§4.1.2).
+        estimator: of the hypergradient. η = 0.1 belongs to the mean cross-entropy of a batch.
+        seed: of the split, the initial ω and α, the order of images and the augmentation.
+        epochs: passes over the training half (§4.1.1).
+        batch_size: images in each of the two batches of a step (§4.1.1).
+        train_share: share of the training part that ω sees; α sees the rest (§4.1.1).
+        channels: initial channels C (§4.1.1).
+        cells: cells in the supernet; those at 1/3 and 2/3 reduce (§4.1.1).
+        stem_multiplier: channels of the stem, in units of C (DARTS).
+        alpha_learning_rate: of Adam on α (§4.1.1).
+        alpha_betas: decay rates of Adam's two averages (§4.1.1).
+        alpha_weight_decay: of Adam on α, per step (§4.1.1).
+        learning_rate: of SGD on ω at the first step (§4.1.1).
+        learning_rate_end: the same after the last step, along half a cosine (§4.1.1).
+        momentum: of SGD on ω (§4.1.1).
+        weight_decay: λ in L_train + λ/2 ‖ω‖², so that H holds λI (§4.1.1).
+        clip: largest norm of ∇_ω L_train (DARTS).
+        padding: border in pixels before the random crop (DARTS).
+        cutout: side in pixels of the erased square; 0 is none.
+        statistics_batches: training batches from which batch norm's averages are taken
+            before each evaluation.
+        checkpoint_every: epochs between checkpoints.
+    """
+
+    space: Space = S1_FIXED
+    estimator: Estimator = field(default_factory=lambda: Amended(eta=0.1))
+    seed: int = 0
+    epochs: int = 100
+    batch_size: int = 96
+    train_share: float = 0.5
+    channels: int = 16
+    cells: int = 8
+    stem_multiplier: int = 3
+    alpha_learning_rate: float = 3e-4
+    alpha_betas: tuple[float, float] = (0.5, 0.999)
+    alpha_weight_decay: float = 1e-3
+    learning_rate: float = 0.025
+    learning_rate_end: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+    padding: int = 4
+    cutout: int = 0
+    statistics_batches: int = 20
+    checkpoint_every: int = 1
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            at_least_one=(
+                "epochs batch_size channels cells stem_multiplier statistics_batches "
+                "checkpoint_every"
+            ),
+            positive="alpha_learning_rate learning_rate clip",
+            not_negative="alpha_weight_decay learning_rate_end weight_decay padding cutout seed",
+        )
+        _check_share(self, "train_share", self.train_share)
+        _check_decay(self, "momentum", self.momentum)
+        for beta in self.alpha_betas:
+            _check_decay(self, "alpha_betas", beta)
+
+    def augmentation(self, mirror: bool) -> Augmentation:
+        return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
+
+
+@dataclass(frozen=True)
+class RetrainConfig:
+    """Training of a genotype's network from scratch on the whole training part (§4.1.1).
+
+    Args:
+        seed: of the initial weights, the order of images, augmentation and drop-path.
+        epochs: passes over the training part (§4.1.1).
+        batch_size: images in a step (§4.1.1).
+        channels: initial channels C (§4.1.1).
+        cells: cells in the network; those at 1/3 and 2/3 reduce (§4.1.1).
+        learning_rate: of SGD at the first step (§4.1.1).
+        learning_rate_end: the same after the last step, along half a cosine (§4.1.1).
+        momentum: of SGD (§4.1.1).
+        weight_decay: of SGD (§4.1.1).
+        clip: largest gradient norm (§4.1.1).
+        padding: border in pixels before the random crop (§4.1.1).
+        cutout: side in pixels of the erased square (§4.1.1); 0 is none.
+        drop_path: probability of dropping a path after the last epoch, growing linearly from 0
+            (§4.1.1).
+        auxiliary_weight: of the auxiliary head's loss (§4.1.1); 0 builds no head.
+        test_every: epochs between looks at the test images; None looks once, after the last
+            epoch. The last epoch is the one reported in any case.
+        checkpoint_every: epochs between checkpoints.
+    """
+
+    seed: int = 0
+    epochs: int = 600
+    batch_size: int = 96
+    channels: int = 36
+    cells: int = 20
+    learning_rate: float = 0.025
+    learning_rate_end: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+    padding: int = 4
+    cutout: int = 16
+    drop_path: float = 0.2
+    auxiliary_weight: float = 0.4
+    test_every: int | None = None
+    checkpoint_every: int = 1
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            at_least_one="epochs batch_size channels cells checkpoint_every",
+            positive="learning_rate clip",
+            not_negative="learning_rate_end weight_decay padding cutout auxiliary_weight seed",
+        )
+        _check_decay(self, "momentum", self.momentum)
+        _check_decay(self, "drop_path", self.drop_path)
+        if self.test_every is not None and self.test_every < 1:
+            raise ValueError(
+                f"RetrainConfig(test_every={self.test_every}): give a number of epochs, 1 or more, "
+                "or None to look at the test images once, at the end."
+            )
+
+    def augmentation(self, mirror: bool) -> Augmentation:
+        return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
+
+
+@dataclass(frozen=True)
+class FullConfig:
+    """One run: its images and its stages. A stage that is None is left out."""
+
+    preset: str
+    data: Digits | Cifar10
+    search: SearchConfig | None
+    retrain: RetrainConfig | None
+
+    def __post_init__(self) -> None:
+        if self.search is None and self.retrain is None:
+            raise ValueError("FullConfig has neither a search nor a retrain stage; give one.")
+
+    @property
+    def seed(self) -> int:
+        stage = self.search or self.retrain
+        assert stage is not None
+        return stage.seed
+
+    def with_seed(self, seed: int) -> "FullConfig":
+        """The same run with another seed in each stage; the images stay the same."""
+        return replace(
+            self,
+            search=self.search and replace(self.search, seed=seed),
+            retrain=self.retrain and replace(self.retrain, seed=seed),
+        )
+
+
+LOCATIONS = frozenset({"data.root", "data.download"})
+"""Settings that say where the data are and not what they are: a resumed run may change them."""
+
+
+def to_json(value: Any) -> Any:
+    """A config as JSON: each dataclass is an object with its fields and its "type"."""
+    if is_dataclass(value) and not isinstance(value, type):
+        content = {entry.name: to_json(getattr(value, entry.name)) for entry in fields(value)}
+        return {"type": type(value).__name__, **content}
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        f"A config holds numbers, text, tuples and dataclasses; found {type(value).__name__} "
+        f"({value!r}), which JSON cannot record."
+    )
+
+
+def from_json(content: Any, types: Mapping[str, type]) -> Any:
+    """The inverse of `to_json`, with `types` naming every dataclass that may occur.
+
+    Raises:
+        ValueError: a type is not in the table, or a field is unknown or missing.
+    """
+    if isinstance(content, list):
+        return tuple(from_json(item, types) for item in content)
+    if not isinstance(content, dict):
+        return content
+    name = str(content.get("type"))
+    if name not in types:
+        raise ValueError(f"The config names type {name!r}; known are {', '.join(sorted(types))}.")
+    values = {key: from_json(item, types) for key, item in content.items() if key != "type"}
+    declared = {entry.name for entry in fields(types[name])}
+    if set(values) != declared:
+        unknown, absent = sorted(set(values) - declared), sorted(declared - set(values))
+        raise ValueError(
+            f"The config's {name} does not fit this version: unknown fields {unknown or 'none'}, "
+            f"missing fields {absent or 'none'}. Use the version that wrote it."
+        )
+    return types[name](**values)
+
+
+def differences(first: Any, second: Any) -> list[str]:
+    """The settings in which two configs as JSON differ, e.g. "search.epochs: 50 ≠ 20"."""
+    left, right = dict(_leaves("", first)), dict(_leaves("", second))
+    return [
+        f"{name}: {left.get(name, 'absent')} ≠ {right.get(name, 'absent')}"
+        for name in sorted(left.keys() | right.keys())
+        if name not in LOCATIONS and left.get(name, _ABSENT) != right.get(name, _ABSENT)
+    ]
+
+
+_ABSENT = object()
+
+
+def _leaves(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(content, dict):
+        for key, item in content.items():
+            yield from _leaves(f"{prefix}.{key}" if prefix else key, item)
+    else:
+        yield prefix, content
+
+
+def _check(config: Any, at_least_one: str, positive: str, not_negative: str) -> None:
+    name = type(config).__name__
+    for entry in at_least_one.split():
+        value = getattr(config, entry)
+        if value < 1:
+            raise ValueError(f"{name}({entry}={value}): it must be 1 or more.")
+    for entry in positive.split():
+        value = getattr(config, entry)
+        if not 0 < value < inf:
+            raise ValueError(f"{name}({entry}={value}): it must be positive and finite.")
+    for entry in not_negative.split():
+        value = getattr(config, entry)
+        if not 0 <= value < inf:
+            raise ValueError(f"{name}({entry}={value}): it must be finite and not negative.")
+
+
+def _check_share(config: Any, entry: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ValueError(
+            f"{type(config).__name__}({entry}={value}): it must lie strictly between 0 and 1."
+        )
+
+
+def _check_decay(config: Any, entry: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(
+            f"{type(config).__name__}({entry}={value}): it must be at least 0 and below 1."
+        )

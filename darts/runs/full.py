@@ -1,0 +1,85 @@
+"""The main job: search, retrain what was found, and set it beside the baselines."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from darts.data import ImageSet, RetrainData, SearchData
+from darts.runs.baselines import Baselines, measure_baselines
+from darts.runs.config import FullConfig
+from darts.runs.records import RunFolder
+from darts.runs.retrain import RetrainResult, retrain, training_batches
+from darts.runs.search import SearchResult, paired_batches, search
+from darts.spaces import Genotype
+
+
+@dataclass(frozen=True)
+class FullResult:
+    """What the stages of a run gave; None for one left out."""
+
+    search: SearchResult | None
+    retrain: RetrainResult | None
+    baselines: Baselines | None
+
+
+def full_run(
+    config: FullConfig, images: ImageSet, run: RunFolder, *, device: str = "cpu"
+) -> FullResult:
+    """Do, or go on with, the stages of `config` and write `result.json`.
+
+    A stage that was finished is not repeated. Without a search stage the genotype is the one
+    that `genotype.json` in the folder holds.
+    """
+    found, trained, baselines = None, None, None
+    run.write("data.json", describe_images(images))
+    if config.search is not None:
+        halves = SearchData.of(images, config.search.train_share, config.search.seed)
+        found = search(config.search, halves, run, device=device)
+    if config.retrain is not None:
+        genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
+        trained = retrain(config.retrain, genotype, RetrainData.of(images), run, device=device)
+        run.note("Fitting a logistic regression on the same images, to compare with.")
+        baselines = measure_baselines(
+            images.train, images.test, images.normalisation, config.retrain.seed
+        )
+    result = FullResult(found, trained, baselines)
+    run.write("result.json", _summary(result))
+    return result
+
+
+def require_feasible(config: FullConfig, images: ImageSet) -> None:
+    """Raise ValueError, before anything is written, if the images do not suffice for `config`."""
+    if config.search is not None:
+        halves = SearchData.of(images, config.search.train_share, config.search.seed)
+        paired_batches(config.search, halves)
+    if config.retrain is not None:
+        training_batches(config.retrain, RetrainData.of(images))
+
+
+def describe_images(images: ImageSet) -> dict[str, Any]:
+    """The data set as records hold it: sizes and the images of each class."""
+    return {
+        "name": images.name,
+        "class_names": list(images.class_names),
+        "shape": list(images.train.images.shape[1:]),
+        "train_images": len(images.train),
+        "test_images": len(images.test),
+        "train_counts": list(images.train.counts),
+        "test_counts": list(images.test.counts),
+        "mirror": images.mirror,
+        "normalisation": asdict(images.normalisation),
+    }
+
+
+def _summary(result: FullResult) -> dict[str, Any]:
+    summary: dict[str, Any] = {}
+    if result.search is not None:
+        summary["search"] = {
+            "val": asdict(result.search.val),
+            "wall_seconds": result.search.wall_seconds,
+            "genotype": result.search.genotype.to_dict(),
+        }
+    if result.retrain is not None:
+        summary["retrain"] = asdict(result.retrain)
+    if result.baselines is not None:
+        summary["baselines"] = asdict(result.baselines)
+    return summary

@@ -1,0 +1,95 @@
+"""Named configs: the paper's run, and runs small enough for two CPU cores."""
+
+from dataclasses import replace
+
+from darts.data import Cifar10, Digits
+from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
+
+CIFAR_ROOT = "data"
+"""Where CIFAR-10 is looked for unless --data-root says otherwise."""
+
+_PAPER = FullConfig(
+    preset="cifar10-s1",
+    data=Cifar10(root=CIFAR_ROOT),
+    search=SearchConfig(),
+    retrain=RetrainConfig(),
+)
+
+# A search of few steps: α's learning rate makes up for their number (lr × steps is 7.8 in the
+# paper's run), and ω's is larger because there is no time for a small one.
+_DIGITS = FullConfig(
+    preset="digits",
+    data=Digits(),
+    search=SearchConfig(
+        epochs=5,
+        batch_size=48,
+        channels=4,
+        cells=3,
+        alpha_learning_rate=0.02,
+        learning_rate=0.1,
+        padding=1,
+    ),
+    retrain=RetrainConfig(
+        epochs=30,
+        batch_size=48,
+        channels=12,
+        cells=5,
+        learning_rate=0.1,
+        padding=1,
+        cutout=0,
+        drop_path=0.0,
+        auxiliary_weight=0.0,
+    ),
+)
+
+_TINY = FullConfig(
+    preset="cifar10-s1-tiny",
+    data=Cifar10(root=CIFAR_ROOT, train_size=4000, test_size=2000),
+    search=SearchConfig(
+        epochs=2,
+        batch_size=64,
+        channels=4,
+        cells=3,
+        alpha_learning_rate=0.02,
+        learning_rate=0.1,
+    ),
+    retrain=RetrainConfig(
+        epochs=20,
+        batch_size=64,
+        channels=12,
+        cells=5,
+        learning_rate=0.1,
+        cutout=0,
+        drop_path=0.0,
+        auxiliary_weight=0.0,
+    ),
+)
+
+
+def _check_search(config: SearchConfig) -> SearchConfig:
+    """A search of a few steps: it shows that everything runs, and finds nothing."""
+    return replace(config, epochs=1, channels=2, cells=3)
+
+
+def _check_retrain(config: RetrainConfig) -> RetrainConfig:
+    return replace(config, epochs=2, channels=4, cells=3)
+
+
+_DIGITS_CHECK = FullConfig(
+    preset="digits-check",
+    data=Digits(train_size=400),
+    search=_check_search(_DIGITS.search),  # type: ignore[arg-type]
+    retrain=_check_retrain(_DIGITS.retrain),  # type: ignore[arg-type]
+)
+
+_CIFAR_CHECK = FullConfig(
+    preset="cifar10-s1-check",
+    data=Cifar10(root=CIFAR_ROOT, train_size=400, test_size=200),
+    search=_check_search(_TINY.search),  # type: ignore[arg-type]
+    retrain=_check_retrain(_TINY.retrain),  # type: ignore[arg-type]
+)
+
+PRESETS: dict[str, FullConfig] = {
+    config.preset: config for config in (_DIGITS, _PAPER, _TINY, _DIGITS_CHECK, _CIFAR_CHECK)
+}
+"""`digits` is what a run without arguments does; `cifar10-s1` is the paper's."""
