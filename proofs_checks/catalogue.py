@@ -23,6 +23,9 @@ from proofs_checks import (
     t4_darts_is_nearer,
     t5_no_fixed_polynomial,
     t6_certificate,
+    t7_inexact_inner,
+    t8_rates,
+    wrong_sign_rates,
 )
 from proofs_checks.definitions import FORMULAS, Formulas
 from proofs_checks.ledger import Claim, unique
@@ -46,6 +49,9 @@ MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (
     t4_darts_is_nearer.claims,
     t5_no_fixed_polynomial.claims,
     t6_certificate.claims,
+    wrong_sign_rates.claims,
+    t7_inexact_inner.claims,
+    t8_rates.claims,
 )
 
 

@@ -1,0 +1,390 @@
+"""T8: how fast truncated solvers of Hq = v converge, against their bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from random import Random
+
+import numpy as np
+import torch
+
+from bilevel.estimators import ConjugateGradient, Landweber, Neumann
+from bilevel.estimators.base import ImplicitEstimator
+from bilevel.problem import BilevelProblem
+from bilevel.vector import Tree
+from proofs_checks.definitions import Formulas
+from proofs_checks.evidence import (
+    ExactCounterexample,
+    ExactIdentity,
+    Exhibit,
+    PropertyTest,
+)
+from proofs_checks.instances import Instance, definite, from_eigenvalues, indefinite
+from proofs_checks.ledger import Claim, Verdict
+from proofs_checks.measurement import Measurement, Reading
+from proofs_checks.rational import Matrix, column, diagonal, dot, identity, random_column, square
+
+EXAMPLE_MIDDLE, EXAMPLE_TRUTH = Fraction(8, 3), (2, 2, 1)
+Case = tuple[Instance, int]  # an instance, and the number of steps K
+
+
+def conjugate_gradient(hessian: Matrix, slope: Matrix, steps: int) -> Matrix:
+    """K steps of Hestenes and Stiefel's method from q = 0, in exact arithmetic."""
+    q, residual = 0 * slope, slope
+    direction = residual
+    for _ in range(steps):
+        if square(residual) == 0:
+            return q
+        product = hessian @ direction
+        length = square(residual) / dot(direction, product)
+        q = q + length * direction
+        after = residual - length * product
+        direction = after + square(after) / square(residual) * direction
+        residual = after
+    return q
+
+
+def conjugate_gradient_factor(root: Fraction) -> Fraction:
+    """(√κ − 1)/(√κ + 1), given √κ."""
+    return (root - 1) / (root + 1)
+
+
+def solved(case: Instance) -> Matrix:
+    return case.hessian.inverse() @ case.slope
+
+
+def energy(hessian: Matrix, error: Matrix) -> Fraction:
+    value: Fraction = dot(error, hessian @ error)
+    return value
+
+
+def drawn_root(rng: Random) -> tuple[Instance, Fraction]:
+    """H ≻ 0, 4×4, with κ the square of a rational."""
+    root, least = Fraction(rng.randint(3, 9), 2), Fraction(rng.randint(1, 5), 5)
+    between = [1 + (root**2 - 1) * Fraction(rng.randint(1, 19), 20) for _ in range(2)]
+    case = from_eigenvalues(rng, [least * x for x in (Fraction(1), root**2, *between)], 1)
+    return replace(case, slope=random_column(rng, 4)), root
+
+
+def relative(errors: Sequence[float], size: float) -> np.ndarray:
+    return np.array(errors) / size
+
+
+def last_ratio(history: np.ndarray) -> float:
+    """e_K/e_{K−1} at the end: the observed factor."""
+    return float(history[-1] / history[-2])
+
+
+def claims(formulas: Formulas) -> tuple[Claim, ...]:
+    def with_steps(draw: Callable[[Random], Instance]) -> Callable[[Random], Case | None]:
+        def drawn(rng: Random) -> Case | None:
+            case = draw(rng)
+            return None if square(case.slope) == 0 else (case, rng.randint(0, 5))
+
+        return drawn
+
+    def neumann_margin(drawn: Case) -> Fraction:
+        case, steps = drawn
+        gamma = 1 / max(case.eigenvalues)
+        error = formulas.neumann(case.hessian, case.slope, gamma, steps) - solved(case)
+        factor = 1 - gamma * min(case.eigenvalues)
+        margin: Fraction = factor ** (2 * steps + 2) * square(solved(case)) - square(error)
+        return margin
+
+    def landweber_margin(drawn: Case) -> Fraction:
+        case, steps = drawn
+        squares = [x**2 for x in case.eigenvalues]
+        eta = 1 / max(squares)
+        error = formulas.landweber(case.hessian, case.slope, eta, steps) - solved(case)
+        factor = 1 - eta * min(squares)
+        margin: Fraction = factor ** (2 * steps) * square(solved(case)) - square(error)
+        return margin
+
+    def tight() -> list[tuple[str, object, object]]:
+        """v an eigenvector of the smallest eigenvalue: the bound is the error, at every K."""
+        hessian, slope = diagonal(2, 5, 3), column(1, 0, 0)
+        truth = hessian.inverse() @ slope
+        sides: list[tuple[str, object, object]] = []
+        for steps in (0, 1, 3):
+            error = truth - formulas.neumann(hessian, slope, Fraction(1, 5), steps)
+            wanted = Fraction(3, 5) ** (steps + 1) * truth
+            sides.append((f"Neumann, K = {steps}", error, wanted))
+        for steps in (1, 2, 4):
+            error = truth - formulas.landweber(hessian, slope, Fraction(1, 25), steps)
+            wanted = Fraction(21, 25) ** steps * truth
+            sides.append((f"Landweber, K = {steps}", error, wanted))
+        return sides
+
+    def amended_is_one_step() -> list[tuple[str, object, object]]:
+        hessian, slope = Matrix.of([[2, -1, 0], [-1, 3, 1], [0, 1, -4]]), column(1, -2, 3)
+        eta = Fraction(1, 10)
+        return [
+            (
+                "ηHv",
+                formulas.landweber(hessian, slope, eta, 1),
+                -formulas.amended(hessian, identity(3), slope, eta),
+            ),
+            (
+                "ξv",
+                formulas.neumann(hessian, slope, eta, 0),
+                -formulas.darts(identity(3), slope, eta),
+            ),
+        ]
+
+    def neumann_on_indefinite() -> Exhibit:
+        hessian, slope = diagonal(1, -1), column(1, 1)
+        errors = [
+            square(formulas.neumann(hessian, slope, Fraction(1, 2), k) - hessian.inverse() @ slope)
+            for k in (0, 5, 10)
+        ]
+        return Exhibit(
+            {"H": hessian, "v": slope, "squared errors at K = 0, 5, 10": errors},
+            {"γ < 2/L": True},
+            {"the error falls": errors[2] < errors[1] < errors[0]},
+        )
+
+    def too_long_a_step() -> Exhibit:
+        hessian, slope = diagonal(1, 2), column(1, 1)
+        errors = [
+            square(formulas.neumann(hessian, slope, Fraction(5, 4), k) - hessian.inverse() @ slope)
+            for k in (0, 2, 4)
+        ]
+        long = [
+            square(
+                formulas.landweber(hessian, slope, Fraction(5, 8), k) - hessian.inverse() @ slope
+            )
+            for k in (0, 2, 4)
+        ]
+        return Exhibit(
+            {"H": hessian, "Neumann, γ = 5/(2L)": errors, "Landweber, η = 5/(2L²)": long},
+            {"γ > 2/L, η > 2/L²": True},
+            {
+                "the error of Neumann falls": errors[2] < errors[0],
+                "the error of Landweber falls": long[2] < long[0],
+            },
+        )
+
+    def energy_margin(drawn: tuple[Instance, Fraction, int]) -> Fraction:
+        case, root, steps = drawn
+        truth = solved(case)
+        error = truth - conjugate_gradient(case.hessian, case.slope, steps)
+        factor = conjugate_gradient_factor(root)
+        return 4 * factor ** (2 * steps) * energy(case.hessian, truth) - energy(case.hessian, error)
+
+    def euclidean_margin(drawn: tuple[Instance, Fraction, int]) -> Fraction:
+        case, root, steps = drawn
+        truth = solved(case)
+        error = truth - conjugate_gradient(case.hessian, case.slope, steps)
+        bound = 2 * root * conjugate_gradient_factor(root) ** steps
+        margin: Fraction = bound**2 * square(truth) - square(error)
+        return margin
+
+    def with_root(rng: Random) -> tuple[Instance, Fraction, int] | None:
+        case, root = drawn_root(rng)
+        return None if square(case.slope) == 0 else (case, root, rng.randint(1, 4))
+
+    def finite_termination(drawn: Case) -> Fraction:
+        case, _ = drawn
+        q = conjugate_gradient(case.hessian, case.slope, case.hessian.shape[0])
+        left: Fraction = square(case.hessian @ q - case.slope)
+        return -left
+
+    def euclidean_is_larger() -> Exhibit:
+        """κ = 4, K = 2: the Euclidean error exceeds 2((√κ − 1)/(√κ + 1))² = 2/9 of ‖q*‖."""
+        hessian, truth = diagonal(1, EXAMPLE_MIDDLE, 4), column(*EXAMPLE_TRUTH)
+        error = truth - conjugate_gradient(hessian, hessian @ truth, 2)
+        factor = conjugate_gradient_factor(Fraction(2))
+        energies = energy(hessian, error), energy(hessian, truth)
+        return Exhibit(
+            {"H": hessian, "q*": truth, "‖e‖²/‖q*‖²": square(error) / square(truth)},
+            {
+                "the energy norm obeys it": energies[0] <= 4 * factor**4 * energies[1],
+                "2√κ times the factor bounds ‖e‖": square(error) <= 16 * factor**4 * square(truth),
+            },
+            {"‖e‖ ≤ 2((√κ − 1)/(√κ + 1))²‖q*‖": square(error) <= 4 * factor**4 * square(truth)},
+        )
+
+    def needs_definite() -> Exhibit:
+        hessian, slope = diagonal(1, -1), column(1, 1)
+        return Exhibit(
+            {"H": hessian, "v": slope, "vᵀHv": dot(slope, hessian @ slope)},
+            {"H is invertible": True, "v ≠ 0": square(slope) > 0},
+            {"the first step exists: vᵀHv ≠ 0": dot(slope, hessian @ slope) != 0},
+        )
+
+    def against_the_package() -> list[Reading]:
+        """q of the estimators in float64 against exact arithmetic, 3×3."""
+        rng, worst = Random(5), {"Neumann": 0.0, "Landweber": 0.0, "ConjugateGradient": 0.0}
+        for _ in range(5):
+            case, steps = definite(rng, 3, 1), rng.randint(1, 3)
+            gamma = 1 / max(case.eigenvalues)
+            exact = {
+                "Neumann": formulas.neumann(case.hessian, case.slope, gamma, steps),
+                "Landweber": formulas.landweber(case.hessian, case.slope, gamma**2, steps),
+                "ConjugateGradient": conjugate_gradient(case.hessian, case.slope, steps),
+            }
+            package: dict[str, ImplicitEstimator] = {
+                "Neumann": Neumann(terms=steps, step=float(gamma)),
+                "Landweber": Landweber(terms=steps, step=float(gamma) ** 2),
+                "ConjugateGradient": ConjugateGradient(iterations=steps, tolerance=None),
+            }
+            for name, estimator in package.items():
+                found = package_solution(estimator, case)
+                wanted = np.array([float(x) for x in exact[name]])
+                gap = float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+                worst[name] = max(worst[name], gap)
+        return [
+            Reading(f"{name}: largest difference", gap, 0, 1e-10) for name, gap in worst.items()
+        ]
+
+    def observed() -> list[Reading]:
+        """n = 200, κ = 100, log-uniform spectrum, Gaussian v: the factors as they are seen."""
+        rng = np.random.default_rng(0)
+        spectrum = np.geomspace(1.0, 100.0, 200)
+        basis = np.linalg.qr(rng.standard_normal((200, 200)))[0]
+        hessian = basis * spectrum @ basis.T
+        slope = rng.standard_normal(200)
+        truth = np.linalg.solve(hessian, slope)
+        histories = histories_of(hessian, slope, truth)
+        rho = 9 / 11
+        steps = np.arange(1, len(histories["cg"]) + 1)
+        above = (histories["cg"] / (2 * rho**steps)).max()
+        return [
+            Reading(
+                "Neumann: (1 − observed factor)/γμ",
+                (1 - last_ratio(histories["neumann"])) / 0.01,
+                0.99,
+                1.05,
+            ),
+            Reading(
+                "Landweber: (1 − observed factor)/ημ²",
+                (1 - last_ratio(histories["landweber"])) / 1e-4,
+                0.99,
+                5.0,
+            ),
+            Reading("CG: largest error / bound in the energy norm", float(above), 0.0, 1.0),
+            Reading(
+                "steps for an error of 1 %: Neumann",
+                float(np.argmax(histories["neumann"] < 0.01) + 1),
+                100,
+                1000,
+            ),
+            Reading(
+                "steps for an error of 1 %: CG",
+                float(np.argmax(histories["cg"] < 0.01) + 1),
+                10,
+                40,
+            ),
+            Reading(
+                "Landweber's error after 2,000 steps", float(histories["landweber"][-1]), 0.3, 1.0
+            ),
+        ]
+
+    return (
+        Claim(
+            id="T8",
+            where="new",
+            statement="After K steps the relative error of q is at most (1 − γμ)^{K+1} for Neumann "
+            "(H ≻ 0, γ ≤ 1/L) and (1 − ημ²)^K for Landweber (any invertible symmetric H, μ = "
+            "min|λ|, η ≤ 1/L²); amended is K = 1, with an error of up to 1 − ημ².",
+            assumptions="q = 0 at the start; Euclidean norm",
+            verdict=Verdict.HOLDS,
+            because="The errors are (I − γH)^{K+1}q* and (I − ηH²)ᴷq*, polynomials of H that "
+            "are largest at μ. Both bounds are attained.",
+            evidence=(
+                PropertyTest("Neumann", with_steps(lambda r: definite(r, 3, 1)), neumann_margin),
+                PropertyTest(
+                    "Landweber, indefinite H too",
+                    with_steps(lambda r: indefinite(r, 3, 1)),
+                    landweber_margin,
+                ),
+                ExactIdentity("both bounds are attained", tight),
+                ExactIdentity(
+                    "one Landweber step is amended; Neumann-0 is DARTS", amended_is_one_step
+                ),
+                ExactCounterexample("H ≻ 0 dropped: Neumann diverges", neumann_on_indefinite),
+                ExactCounterexample("longer steps: both diverge", too_long_a_step),
+                Measurement("n = 200, κ = 100: the factors that are seen", observed),
+                Measurement("the package's estimators give these q", against_the_package),
+            ),
+            formula=r"\|q_K-q^*\|\leq(1-\gamma\mu)^{K+1}\|q^*\|,\quad (1-\eta\mu^2)^K\|q^*\|",
+        ),
+        Claim(
+            id="T8c",
+            where="new",
+            statement="The relative error of conjugate gradients after K steps is at most "
+            "2((√κ − 1)/(√κ + 1))ᴷ.",
+            assumptions="H ≻ 0, q = 0 at the start",
+            verdict=Verdict.HOLDS_IF,
+            because="True in the energy norm √(eᵀHe), which is what CG minimises. In the "
+            "Euclidean norm it is false (by 9 % in the example), and 2√κ((√κ − 1)/(√κ + 1))ᴷ "
+            "bounds it. After n steps the error is zero.",
+            evidence=(
+                PropertyTest("energy norm, κ a rational square", with_root, energy_margin, 60),
+                PropertyTest("Euclidean norm, with the factor √κ", with_root, euclidean_margin, 60),
+                PropertyTest(
+                    "n steps solve the system",
+                    with_steps(lambda r: definite(r, 3, 1)),
+                    finite_termination,
+                    60,
+                ),
+                ExactCounterexample("Euclidean norm, without the factor", euclidean_is_larger),
+                ExactCounterexample("H ≻ 0 dropped: the first step does not exist", needs_definite),
+            ),
+            formula=r"\|q_K-q^*\|_H\leq 2\left(\frac{\sqrt{\kappa}-1}{\sqrt{\kappa}+1}\right)^K"
+            r"\|q^*\|_H",
+        ),
+    )
+
+
+def package_solution(estimator: ImplicitEstimator, case: Instance) -> np.ndarray:
+    """q of an estimator on the quadratic problem with the H, B, v of `case`."""
+
+    def tensor(m: Matrix) -> torch.Tensor:
+        return torch.tensor([[float(x) for x in row] for row in m.entries], dtype=torch.float64)
+
+    hessian, mixed, slope = tensor(case.hessian), tensor(case.mixed), tensor(case.slope)[:, 0]
+
+    def inner(omega: Tree, alpha: Tree) -> torch.Tensor:
+        value: torch.Tensor = omega @ hessian @ omega / 2 + alpha @ mixed @ omega
+        return value
+
+    problem = BilevelProblem(inner, lambda omega, alpha: slope @ omega + 0 * alpha.sum())
+    omega = torch.zeros(len(slope), dtype=torch.float64)
+    result = estimator(problem, omega, torch.zeros(len(mixed), dtype=torch.float64))
+    assert result.solve is not None
+    return result.solve.value.flat().numpy()
+
+
+def histories_of(
+    hessian: np.ndarray, slope: np.ndarray, truth: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Relative errors after each step: Euclidean, and in the energy norm for CG. L = 100."""
+    size = float(np.linalg.norm(truth))
+    q, neumann = np.zeros_like(slope), []
+    for _ in range(1500):
+        q = q + (slope - hessian @ q) / 100
+        neumann.append(float(np.linalg.norm(q - truth)))
+    q, landweber = np.zeros_like(slope), []
+    for _ in range(2000):
+        q = q + hessian @ (slope - hessian @ q) / 1e4
+        landweber.append(float(np.linalg.norm(q - truth)))
+    q, residual, conjugate = np.zeros_like(slope), slope, []
+    direction = residual
+    for _ in range(60):
+        product = hessian @ direction
+        length = residual @ residual / (direction @ product)
+        q = q + length * direction
+        after = residual - length * product
+        direction = after + after @ after / (residual @ residual) * direction
+        residual = after
+        conjugate.append(math.sqrt((q - truth) @ hessian @ (q - truth)))
+    energy_size = math.sqrt(truth @ hessian @ truth)
+    return {
+        "neumann": relative(neumann, size),
+        "landweber": relative(landweber, size),
+        "cg": relative(conjugate, energy_size),
+    }
