@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
@@ -19,16 +20,23 @@ ALPHA = sympy.symbols("a1 a2")
 ALPHA_POINT = (sympy.Integer(2), sympy.Rational(3, 4))
 
 
-def inner_loss() -> Expr:
-    """A polynomial of degree 5 in ω, so that A.2's error is a polynomial in ε."""
-    (x, y), (a, b) = OMEGA, ALPHA
+def inner_polynomial(x: Any, y: Any, a: Any, b: Any) -> Any:
+    """L_train of degree 5 in ω = (x, y), so that A.2's error is a polynomial in ε."""
     convex = x**4 + x**2 * y**2 + y**4 + x**2 + x * y + y**2
     return convex + x**5 / 5 + a * x**3 + b * x * y**2 + a * y
 
 
-def outer_loss() -> Expr:
-    (x, y), (a, b) = OMEGA, ALPHA
+def outer_polynomial(x: Any, y: Any, a: Any, b: Any) -> Any:
+    """L_val, in symbols or in tensors like the other."""
     return x**3 + 2 * x * y + y**2 + a * x + b * y**2
+
+
+def inner_loss() -> Expr:
+    return inner_polynomial(*OMEGA, *ALPHA)
+
+
+def outer_loss() -> Expr:
+    return outer_polynomial(*OMEGA, *ALPHA)
 
 
 def gradient_at(loss: Expr, variables: tuple[Symbol, ...]) -> Callable[[Matrix], Matrix]:

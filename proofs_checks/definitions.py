@@ -15,6 +15,15 @@ from functools import wraps
 from math import acos, comb, pi, sqrt
 from typing import Any
 
+from bilevel.estimators import (
+    Amended,
+    DartsSecondOrder,
+    Estimator,
+    Exact,
+    Identity,
+    Landweber,
+    Neumann,
+)
 from proofs_checks.rational import Matrix, Scalar, identity, root
 
 Gradient = Callable[[Matrix], Matrix]  # a gradient of L_train as a function of ω, α held fixed
@@ -144,8 +153,13 @@ def own_share(condition: Scalar) -> Scalar:
 
 
 def slope_share(condition: Fraction) -> Fraction:
-    """4κ^¼(√κ − 1)/(√κ + 1)²: ‖Bv‖ above this share of ‖B‖‖v‖ gives ⟨BHv, BH⁻¹v⟩ > 0 (T10c)."""
+    """4κ^¼(√κ − 1)/(√κ + 1)²: ‖Bv‖ above this share of ‖B‖‖v‖ gives ⟨BHv, BH⁻¹v⟩ > 0 (T10c).
+
+    It reaches 1 at κ = (3 + 2√2)²; from there on no share is enough, and 1 is returned.
+    """
     half = root(condition)
+    if 2 * (half - 1) ** 2 >= (half + 1) ** 2:
+        return Fraction(1)
     return 4 * root(half) * (half - 1) / (half + 1) ** 2
 
 
@@ -156,6 +170,15 @@ def best_share(condition: Scalar, degree: int) -> Scalar:
     for _ in range(degree - 1):
         before, now = now, 2 * x * now - before
     return 1 / now
+
+
+def landweber_share(condition: Scalar, steps: int) -> Scalar:
+    """The share that K Landweber steps at η = 2/(μ² + L²) need, ρ = (κ² − 1)/(κ² + 1) (T11).
+
+    ρᴷ/(2 − ρᴷ) for even K, where the residual polynomial is ≥ 0, and ρᴷ for odd K.
+    """
+    left = own_share(condition**2) ** steps
+    return left / (2 - left) if steps % 2 == 0 else left
 
 
 def hessian_difference(
@@ -182,7 +205,10 @@ def cell_choices(nodes: int, operations: int, kept: int = 2) -> int:
 
 @dataclass(frozen=True)
 class Formulas:
-    """Every formula a claim may use. `FORMULAS` has them right; a mutant has one wrong."""
+    """Every formula a claim may use. `FORMULAS` has them right; a mutant has one wrong.
+
+    The last six are the code's own: what `bilevel` computes is a formula under test as well.
+    """
 
     implicit: Callable[..., Matrix] = implicit
     response: Callable[..., Matrix] = response
@@ -205,9 +231,16 @@ class Formulas:
     own_share: Callable[..., Scalar] = own_share
     slope_share: Callable[..., Scalar] = slope_share
     best_share: Callable[..., Scalar] = best_share
+    landweber_share: Callable[..., Scalar] = landweber_share
     hessian_difference: Callable[..., Matrix] = hessian_difference
     mixed_difference: Callable[..., Matrix] = mixed_difference
     cell_choices: Callable[..., int] = cell_choices
+    exact_estimator: Callable[[], Estimator] = Exact
+    identity_estimator: Callable[[float], Estimator] = Identity
+    darts_estimator: Callable[[float], Estimator] = DartsSecondOrder
+    amended_estimator: Callable[..., Estimator] = Amended
+    neumann_estimator: Callable[..., Estimator] = Neumann
+    landweber_estimator: Callable[..., Estimator] = Landweber
 
 
 FORMULAS = Formulas()

@@ -64,6 +64,15 @@ def from_eigenvalues(rng: Random, eigenvalues: list[Fraction], m: int) -> Instan
     return Instance(hessian, mixed, random_column(rng, n), tuple(eigenvalues), q)
 
 
+def with_norm(rng: Random, rows: int, n: int) -> tuple[Matrix, Fraction]:
+    """B = U diag(σ) Vᵀ with rational U, V, σ, and ‖B‖ = max σ: often one σ stands out."""
+    rank = min(rows, n)
+    sizes = [Fraction(rng.randint(0, 4), rng.choice((1, 1, 8))) for _ in range(rank)]
+    sizes[0] = max(*sizes, Fraction(1))
+    left, right = columns(random_rotation(rng, rows), rank), columns(random_rotation(rng, n), rank)
+    return left @ diagonal(*sizes) @ right.T, sizes[0]
+
+
 def columns(m: Matrix, count: int) -> Matrix:
     """The first columns."""
     return Matrix(tuple(row[:count] for row in m.entries))
