@@ -20,6 +20,7 @@ class Certificate:
         error: ‖g₂ − estimate‖ is at most this. It bounds the error of g₁ + g₂ as well.
         relative_error: the same relative to ‖g₂‖; infinite where that may be zero.
         asked_degrees: the angle that was asked for.
+        asked_error: the relative error that was asked for; infinite where any will do.
         mu: the lower bound on |λ(H)| that it rests on.
         assumes: what was believed and not proved, in words; empty: unconditional.
     """
@@ -28,13 +29,15 @@ class Certificate:
     error: float
     relative_error: float
     asked_degrees: float
+    asked_error: float
     mu: float
     assumes: tuple[str, ...]
 
     @property
     def holds(self) -> bool:
-        """The angle asked for is guaranteed (under `assumes`)."""
-        return self.angle_degrees <= self.asked_degrees
+        """What was asked for is guaranteed (under `assumes`)."""
+        near = self.angle_degrees <= self.asked_degrees and self.sign
+        return near and self.relative_error <= self.asked_error
 
     @property
     def sign(self) -> bool:
@@ -54,6 +57,7 @@ def certify(
     *,
     mu: float,
     asked_degrees: float,
+    asked_error: float,
     assumes: tuple[str, ...] = (),
 ) -> Certificate:
     """Bound the angle between u = Bq and BH⁻¹v = u + Be, where ‖e‖ ≤ `solve_error`.
@@ -92,6 +96,7 @@ def certify(
         error=delta,
         relative_error=math.inf if unknown else delta and delta / (length - delta),
         asked_degrees=asked_degrees,
+        asked_error=asked_error,
         mu=mu,
         assumes=assumes + norm.assumes,
     )

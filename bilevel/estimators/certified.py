@@ -46,6 +46,8 @@ class Certified(SolvingEstimator):
 
     Args:
         cosine: of the largest angle to be tolerated, in (0, 1).
+        relative_error: ‖estimate − g₂‖/‖g₂‖ to be tolerated as well. With one hyperparameter the
+            angle is 0 or 180 degrees, and only the sign is certified without this.
         mu: a lower bound on |λ(H + damping·I)|: strong convexity, or weight decay where the rest
             of the inner loss is convex.
         products: the most Hessian products to spend.
@@ -63,6 +65,7 @@ class Certified(SolvingEstimator):
     mu: float | None = None
     products: int = 1000
     damping: float = 0.0
+    relative_error: float = field(default=math.inf, kw_only=True)
     safety: float = field(default=0.5, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -72,6 +75,11 @@ class Certified(SolvingEstimator):
                 "be the exact solution; 0.99 is an angle of 8.1 degrees."
             )
         check_positive(self, products=self.products, safety=self.safety)
+        if not self.relative_error > 0:
+            raise ValueError(
+                f"Certified(relative_error={self.relative_error}): must be positive. Leave it out "
+                "where the direction is what matters."
+            )
         check_not_negative(self, damping=self.damping)
         if self.mu is not None:
             check_positive(self, mu=self.mu)
@@ -90,7 +98,9 @@ class Certified(SolvingEstimator):
         if float(slope.norm()) > 0:
             return super().solve_at(curvature, slope)
         zero = curvature.hessian.codomain.zeros_like()  # g₂ is 0, exactly
-        known = Certificate(0.0, 0.0, 0.0, self.asked_degrees, self.mu or 0.0, ())
+        known = Certificate(
+            0.0, 0.0, 0.0, self.asked_degrees, self.relative_error, self.mu or 0.0, ()
+        )
         return Solve(zero, 0, Status.CONVERGED, residual=0.0, certificate=known)
 
     def solve_system(self, curvature: Curvature, slope: Vector) -> Solve:
@@ -107,8 +117,9 @@ class Certified(SolvingEstimator):
         if not certificate.holds:
             self.alert(
                 NotCertified,
-                f"the angle to g₂ is at most {certificate.angle_degrees:.3g}°, asked for "
-                f"{self.asked_degrees:.3g}°, after {search.products} products (relative residual "
+                f"the angle to g₂ is at most {certificate.angle_degrees:.3g}° and the error relative "
+                f"to it {certificate.relative_error:.3g}, asked for {self.asked_degrees:.3g}° and "
+                f"{self.relative_error:.3g}, after {search.products} products (relative residual "
                 f"{float(remainder.norm()) / length:.3g}, μ = {certificate.mu:.3g}). Allow more "
                 "products, give a larger mu if one is known, add damping, or ask for a smaller "
                 "cosine.",
@@ -183,13 +194,7 @@ class _Search:
             bound = self._bound(latest.value, latest.residual)
             if bound.holds:
                 break
-            ratio = 0.5
-            if bound.sign:
-                asked, found = (
-                    math.tan(math.radians(x)) for x in (bound.asked_degrees, bound.angle_degrees)
-                )
-                ratio = min(0.9, max(0.1, asked / found))
-            target = ratio * latest.residual
+            target = _needed(bound) * latest.residual
         return latest
 
     def _see(self, sketch: Tridiagonal | None) -> None:
@@ -209,6 +214,7 @@ class _Search:
             self.norm,
             mu=mu,
             asked_degrees=self.asked.asked_degrees,
+            asked_error=self.asked.relative_error,
             assumes=assumes + self.believed,
         )
 
@@ -228,6 +234,17 @@ class _Search:
             return damping, (f"H ⪰ 0, so that μ = damping = {damping:.4g}",)
         mu = self.asked.safety * self.singular
         return mu, (f"|λ(H)| ≥ {mu:.4g}, {self.asked.safety:g} of the least that Lanczos saw",)
+
+
+def _needed(bound: Certificate) -> float:
+    """By how much the residual must about fall for the bound to hold, within [0.1, 0.9]."""
+    if not bound.relative_error < math.inf:
+        return 0.5
+    asked, found = (
+        math.tan(math.radians(min(x, 89))) for x in (bound.asked_degrees, bound.angle_degrees)
+    )
+    ratio = min(asked / max(found, 1e-300), bound.asked_error / bound.relative_error)
+    return min(0.9, max(0.1, ratio))
 
 
 def _eps(v: Vector) -> float:

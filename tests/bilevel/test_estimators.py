@@ -15,6 +15,9 @@ from tests.dense import dense, ravel
 from tests.estimators import ESTIMATORS, ETA
 from tests.quadratics import Case, nested, quadratic, random_quadratic, roundoff, scalar
 
+# where H is indefinite, or a step too long for it, the values are still to be right
+pytestmark = pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+
 CASES = {"quadratic": random_quadratic, "nested": nested, "scalar": scalar}
 seeds = st.integers(0, 2**31 - 1)
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
@@ -36,13 +39,15 @@ def at(case: Case) -> Any:
 def test_equals_the_dense_oracle(name: str, kind: str, seed: int) -> None:
     row, case = ESTIMATORS[name], CASES[kind](seed)
     oracle = at(case)
-    if name == "Exact" and torch.linalg.eigvalsh(oracle.hessian)[0] <= 0:
-        with pytest.raises(ValueError, match="positive-definite"):
+    expected = row.oracle(oracle, ETA)
+    if expected is None:
+        assert row.refusal is not None
+        with pytest.raises(row.refusal[0], match=row.refusal[1]):
             row.make(ETA, Autograd())(case.problem, *case.point)
         return
     result = row.make(ETA, Autograd())(case.problem, *case.point)
-    direct, implicit = row.oracle(oracle, ETA)
-    tolerance = 1e-9 if name != "Exact" else max(1e-9, roundoff(oracle.hessian))
+    direct, implicit = expected
+    tolerance = row.tolerance(oracle)
     assert close(result.direct, direct, tolerance)
     assert close(result.implicit, implicit, tolerance)
     assert close(result.total, direct + implicit, tolerance)
@@ -54,10 +59,13 @@ def test_equals_the_dense_oracle_in_float32(name: str, kind: str) -> None:
     row, case = ESTIMATORS[name], CASES[kind](7, dtype=torch.float32)
     result = row.make(ETA, Autograd())(case.problem, *case.point)
     oracle = at(case)
-    direct, implicit = row.oracle(oracle, ETA)
+    expected = row.oracle(oracle, ETA)
+    assert expected is not None
+    direct, implicit = expected
     assert Vector.of(result.total).dtype == torch.float32
     # one product loses about n·eps; Exact loses cond(H) times that, see `roundoff`
-    assert close(result.total, direct + implicit, 10 * roundoff(oracle.hessian))
+    tolerance = max(10 * roundoff(oracle.hessian), row.tolerance(oracle))
+    assert close(result.total, direct + implicit, tolerance)
 
 
 @every_estimator
@@ -110,31 +118,26 @@ def test_costs_the_stated_number_of_gradients_with_central_differences(name: str
     row, case = ESTIMATORS[name], nested(2)
     counted = Counted(case)
     row.make(ETA, CentralDifference())(counted.problem, *case.point)
-    n = Vector.of(case.omega).numel
-    expected = row.inner_gradients if row.inner_gradients is not None else 2 * n + 2
-    assert (counted.outer, counted.inner) == (row.outer_gradients, expected)
+    assert counted.outer == row.outer_gradients
+    if row.inner_gradients is not None:
+        assert counted.inner == row.inner_gradients(Vector.of(case.omega).numel)
 
 
 def test_costs_one_four_and_five_gradients_as_the_design_says() -> None:
-    totals = {
-        name: row.outer_gradients + row.inner_gradients
-        for name, row in ESTIMATORS.items()
-        if row.inner_gradients is not None
-    }
+    totals = {}
+    for name in ("FirstOrder", "Identity", "DartsSecondOrder", "Amended"):
+        row = ESTIMATORS[name]
+        assert row.inner_gradients is not None
+        totals[name] = row.outer_gradients + row.inner_gradients(11)
     assert totals == {"FirstOrder": 1, "Identity": 3, "DartsSecondOrder": 4, "Amended": 5}
 
 
-@pytest.mark.parametrize(
-    ("name", "evaluations"),
-    [("FirstOrder", 0), ("Identity", 1), ("Amended", 1), ("DartsSecondOrder", 2), ("Exact", 1)],
-)
-def test_evaluates_the_inner_loss_once_for_all_products_with_autograd(
-    name: str, evaluations: int
-) -> None:
-    case = nested(2)
+@every_estimator
+def test_evaluates_the_inner_loss_once_for_all_products_with_autograd(name: str) -> None:
+    row, case = ESTIMATORS[name], nested(2)
     counted = Counted(case)
-    ESTIMATORS[name].make(ETA, Autograd())(counted.problem, *case.point)
-    assert (counted.outer, counted.inner) == (1, evaluations)
+    row.make(ETA, Autograd())(counted.problem, *case.point)
+    assert (counted.outer, counted.inner) == (row.outer_gradients, row.graphs)
 
 
 @every_estimator
@@ -145,7 +148,7 @@ def test_coefficient_has_units_of_inverse_curvature(name: str, seed: int, c: flo
     scaled = BilevelProblem(lambda w, a: c * case.problem.inner(w, a), case.problem.outer)
     plain = row.make(ETA, Autograd())(case.problem, *case.point)
     units = row.make(ETA / c**row.power, Autograd())(scaled, *case.point)
-    assert close(units.implicit, ravel(plain.implicit)[0], 1e-9)
+    assert close(units.implicit, ravel(plain.implicit)[0], row.tolerance(at(case)))
 
 
 @given(seed=seeds, c=st.floats(0.1, 10))
