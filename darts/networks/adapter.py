@@ -15,8 +15,8 @@ from darts.networks.architecture import Alpha, Architecture
 from darts.networks.supernet import Supernet
 from darts.spaces.normalization import BatchNorm
 
-Batch = tuple[Float[Tensor, "b c h w"], Int[Tensor, " b"]]
-"""(images, labels)"""
+Batch = tuple[Float[Tensor, "_ _ _ _"], Int[Tensor, " _"]]
+"""(images [b c h w], labels [b])"""
 
 
 @dataclass(frozen=True)
