@@ -117,10 +117,11 @@ class Certified(SolvingEstimator):
         if not certificate.holds:
             self.alert(
                 NotCertified,
-                f"the angle to g₂ is at most {certificate.angle_degrees:.3g}° and the error relative "
-                f"to it {certificate.relative_error:.3g}, asked for {self.asked_degrees:.3g}° and "
-                f"{self.relative_error:.3g}, after {search.products} products (relative residual "
-                f"{float(remainder.norm()) / length:.3g}, μ = {certificate.mu:.3g}). Allow more "
+                f"the angle to g₂ is at most {certificate.angle_degrees:.3g}° and the relative "
+                f"error at most {certificate.relative_error:.3g}; asked for were "
+                f"{self.asked_degrees:.3g}° and {self.relative_error:.3g}. Spent: {search.products} "
+                f"products, down to a relative residual of {float(remainder.norm()) / length:.3g}, "
+                f"with μ = {certificate.mu:.3g}. Allow more "
                 "products, give a larger mu if one is known, add damping, or ask for a smaller "
                 "cosine.",
             )

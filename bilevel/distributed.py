@@ -1,0 +1,108 @@
+"""One hypergradient from the batches of several processes: losses and derivatives averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from bilevel.problem import BilevelProblem, Loss
+from bilevel.vector import Tree, Vector
+
+
+def averaged(
+    problem: BilevelProblem, *, weight: float | None = None, group: dist.ProcessGroup | None = None
+) -> BilevelProblem:
+    """The problem whose losses are the weighted sums of every rank's.
+
+    Value, gradients and curvature products of it are those of the joint batch, equal bits on all
+    ranks. Estimators and `Derivatives` need not know: each derivative, of whatever order, is
+    summed where it is taken, one collective each. All ranks must make the same calls, on equal ω
+    and α, and their losses must involve the same leaves.
+
+    Args:
+        problem: this rank's losses, on its own batches, penalties included.
+        weight: this rank's share in the sum, e.g. its batch size over the joint one. None: one
+            over the number of ranks, which is right for means over batches of equal size.
+        group: the ranks that take part; None: all.
+
+    Raises:
+        ValueError: ω or α differ between ranks, when a loss is evaluated.
+    """
+    share = 1 / dist.get_world_size(group) if weight is None else weight
+
+    def joint(loss: Loss) -> Loss:
+        def evaluate(omega: Tree, alpha: Tree) -> Tensor:
+            at, hyper = Vector.of(omega), Vector.of(alpha)
+            _check_equal(at, "ω", group)
+            _check_equal(hyper, "α", group)
+            copies = _Replicated.apply(group, *at.leaves, *hyper.leaves)
+            own = loss(
+                Vector(copies[: len(at.leaves)], at.treespec).tree(),
+                Vector(copies[len(at.leaves) :], hyper.treespec).tree(),
+            )
+            total: Tensor = _Summed.apply(group, share * own)[0]
+            return total
+
+        return evaluate
+
+    return BilevelProblem(joint(problem.inner), joint(problem.outer))
+
+
+class _Replicated(torch.autograd.Function):
+    """Equal tensors on all ranks, each used in its rank's own way: derivatives add up."""
+
+    @staticmethod
+    def forward(ctx: Any, group: Any, *leaves: Tensor) -> tuple[Tensor, ...]:
+        ctx.group = group
+        ctx.set_materialize_grads(False)
+        return tuple(leaf.view_as(leaf) for leaf in leaves)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        return None, *_on_present(_Summed, ctx.group, gradients)
+
+
+class _Summed(torch.autograd.Function):
+    """The sum over ranks, equal on all of them. The transpose of `_Replicated`, and vice versa,
+
+    so that the pair is closed under differentiation and products of any order are joint ones.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, group: Any, *leaves: Tensor) -> tuple[Tensor, ...]:
+        ctx.group = group
+        ctx.set_materialize_grads(False)
+        flat = torch.cat([leaf.reshape(-1) for leaf in leaves])
+        dist.all_reduce(flat, group=group)
+        parts = torch.split(flat, [leaf.numel() for leaf in leaves])
+        return tuple(part.view(leaf.shape) for part, leaf in zip(parts, leaves, strict=True))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        return None, *_on_present(_Replicated, ctx.group, gradients)
+
+
+def _on_present(
+    function: type[torch.autograd.Function], group: Any, gradients: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """The function on those that are there; None stays None, so that unused leaves stay unused."""
+    present = [gradient for gradient in gradients if gradient is not None]
+    images = iter(function.apply(group, *present) if present else ())
+    return [None if gradient is None else next(images) for gradient in gradients]
+
+
+@torch.no_grad()
+def _check_equal(vector: Vector, name: str, group: Any) -> None:
+    mark = torch.stack([leaf.double().sum() for leaf in vector.leaves]).sum()
+    extremes = torch.stack([mark, -mark])
+    dist.all_reduce(extremes, op=dist.ReduceOp.MAX, group=group)
+    if not torch.equal(extremes, torch.stack([mark, -mark])):
+        raise ValueError(
+            f"{name} differs between ranks: its coordinates sum to values from "
+            f"{-extremes[1].item():.17g} to {extremes[0].item():.17g}. Broadcast it from one rank "
+            "before the first step, and take the same steps everywhere."
+        )
