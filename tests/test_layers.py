@@ -45,7 +45,17 @@ ALLOWED = {
         "bilevel.linear",
         "bilevel.vector",
     ),
+    "bilevel.checkpoints": (),
+    "bilevel.alternation": ("bilevel.estimators", "bilevel.problem", "bilevel.vector"),
+    "bilevel.problems": (
+        "bilevel.problems",
+        "bilevel.derivatives",
+        "bilevel.problem",
+        "bilevel.vector",
+    ),
     "bilevel.solver": (
+        "bilevel.alternation",
+        "bilevel.checkpoints",
         "bilevel.diagnostics",
         "bilevel.estimators",
         "bilevel.spectrum",

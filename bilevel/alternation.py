@@ -1,0 +1,121 @@
+"""One alternating update: α by the estimated hypergradient, then ω by its own gradient."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+
+from torch.optim import Optimizer
+
+from bilevel.estimators.base import Estimator, Hypergradient
+from bilevel.problem import BilevelProblem, NonFiniteError
+from bilevel.vector import Tree, Vector
+
+
+@dataclass(frozen=True)
+class Step:
+    """One alternating update, as it was taken.
+
+    Attributes:
+        hypergradient: the estimate that moved α.
+        inner_loss: L_train at the new α and the old ω.
+        inner_gradient_norm: ‖∇_ω L_train‖ there, before clipping.
+    """
+
+    hypergradient: Hypergradient
+    inner_loss: float
+    inner_gradient_norm: float
+
+    @property
+    def outer_loss(self) -> float:
+        """L_val where its slope was taken."""
+        return self.hypergradient.outer_loss
+
+
+def alternating_step(
+    problem: BilevelProblem,
+    omega: Tree,
+    alpha: Tree,
+    *,
+    estimator: Estimator,
+    outer: Optimizer,
+    inner: Optimizer,
+    clip: float | None = None,
+    inner_steps: int = 1,
+) -> Step:
+    """Move α by the estimated hypergradient, then ω by ∇_ω L_train at the new α. Both in place.
+
+    Args:
+        problem: the two losses, on this step's batches.
+        omega: tree of the tensors that `inner` moves.
+        alpha: tree of the tensors that `outer` moves.
+        estimator: gives the hypergradient; costs its gradients, and this function one more.
+        outer: any optimiser whose step takes one gradient.
+        inner: any optimiser; one that asks for a closure (LBFGS) evaluates L_train as often as
+            it likes.
+        clip: largest norm of ∇_ω L_train to step with; longer ones are shortened to it.
+        inner_steps: how often ω moves, at this α and on this problem.
+
+    Raises:
+        NonFiniteError: a loss or gradient is not finite. ω is as it was before the step.
+        ValueError: `outer` asks for a closure; or `inner` does, and `clip` is given.
+    """
+    if _asks_for_closure(outer):
+        raise ValueError(
+            f"outer={type(outer).__name__} evaluates its objective several times a step, and at "
+            "a fixed ω there is no function of α whose gradient the hypergradient is. Use SGD or "
+            "Adam for α."
+        )
+    if clip is not None and _asks_for_closure(inner):
+        raise ValueError(
+            f"clip={clip} with inner={type(inner).__name__}: its line search needs true "
+            "gradients. Leave clip out."
+        )
+    hypergradient = estimator.following(inner, omega)(problem, omega, alpha)
+    _assign(Vector.of(alpha), Vector.of(hypergradient.total))
+    outer.step()
+    outer.zero_grad(set_to_none=True)
+    point, hyper = Vector.of(omega), Vector.of(alpha)
+    first = _move_inner(problem, point, hyper, inner, clip)
+    for _ in range(inner_steps - 1):
+        _move_inner(problem, point, hyper, inner, clip)
+    return Step(hypergradient, *first)
+
+
+def _move_inner(
+    problem: BilevelProblem, point: Vector, alpha: Vector, inner: Optimizer, clip: float | None
+) -> tuple[float, float]:
+    """One step of `inner`; L_train and the norm of its gradient before it."""
+    seen: list[tuple[float, float]] = []
+
+    def evaluate() -> float:
+        loss, gradient = problem.inner_gradient(point, alpha)
+        length = float(gradient.norm())
+        if not length < float("inf"):
+            raise NonFiniteError(
+                f"∇_ω L_train has norm {length} although the loss is {loss:.4g}. "
+                "Lower the inner learning rate, or clip."
+            )
+        if clip is not None and length > clip:
+            gradient = (clip / length) * gradient
+        _assign(point, gradient)
+        seen.append((loss, length))
+        return loss
+
+    if _asks_for_closure(inner):
+        inner.step(evaluate)
+    else:
+        evaluate()
+        inner.step()
+    inner.zero_grad(set_to_none=True)
+    return seen[0]
+
+
+def _assign(point: Vector, gradient: Vector) -> None:
+    for leaf, slope in zip(point.leaves, gradient.leaves, strict=True):
+        leaf.grad = slope
+
+
+def _asks_for_closure(optimizer: Optimizer) -> bool:
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty

@@ -1,0 +1,236 @@
+"""`solve`: schedules, warm starts, stopping, callbacks, any optimiser, and bit-equal resumption."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import LBFGS, SGD, Adam
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+
+from bilevel import BilevelProblem, Vector, alternating_step, solve
+from bilevel.checkpoints import Checkpoints
+from bilevel.estimators import Exact, FirstOrder, Neumann
+from bilevel.problems import quadratic
+from bilevel.solver import HypergradientBelow, Progress, Solution
+
+f64 = torch.float64
+READY = quadratic(8, 2, condition=5.0, seed=4)
+
+
+def stream(number: int) -> BilevelProblem:
+    """A minibatch a step: the target of G moves, as noise would move it."""
+    noise = torch.randn(8, generator=torch.Generator().manual_seed(number), dtype=f64)
+    return BilevelProblem(
+        lambda w, a: READY.problem.inner(w, a) + 0.01 * noise @ w,
+        lambda w, a: READY.problem.outer(w, a) + 0.01 * noise @ w,
+    )
+
+
+def run(steps: int, checkpoints: Checkpoints | None = None, **changes: Any) -> Solution:
+    options: dict[str, Any] = {
+        "inner": lambda ps: SGD(ps, lr=0.5, momentum=0.9),
+        "outer": lambda ps: Adam(ps, lr=0.05),
+        "inner_schedule": lambda optimizer: CosineAnnealingLR(optimizer, T_max=20),
+        "outer_schedule": lambda optimizer: ReduceLROnPlateau(optimizer, patience=1),
+        "warm_start": True,
+        "checkpoints": checkpoints,
+    }
+    estimator = Neumann(terms=0, step=0.9, stationary=None, tolerance=None)
+    return solve(
+        stream, estimator, READY.params, READY.hyperparams, steps=steps, **(options | changes)
+    )
+
+
+def bits(solution: Solution) -> list[Any]:
+    points = [solution.omega, solution.alpha, *solution.alphas]
+    return [Vector.of(point).flat().tolist() for point in points] + [solution.steps]
+
+
+def test_a_resumed_solve_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path) -> None:
+    folder = Checkpoints(tmp_path / "states", every=3)
+    run(7, folder)
+    resumed = run(13, folder)
+    assert bits(resumed) == bits(run(13))
+    assert bits(run(13, folder)) == bits(resumed)  # nothing left to do
+    assert len(list((tmp_path / "states").glob("*.pt"))) == 2
+    assert not list((tmp_path / "states").glob("*.part"))
+
+
+def test_an_interruption_in_mid_solve_loses_nothing_but_steps(tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.record.number == 7:
+            raise KeyboardInterrupt
+
+    folder = Checkpoints(tmp_path, every=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(13, folder, callbacks=[interrupt])
+    assert bits(run(13, folder)) == bits(run(13))
+
+
+def test_lbfgs_inside_resumes_bit_for_bit_too(tmp_path: Path) -> None:
+    changes = {"inner": lambda ps: LBFGS(ps, max_iter=3), "inner_schedule": None}
+    folder = Checkpoints(tmp_path, every=2)
+    run(3, folder, **changes)
+    assert bits(run(5, folder, **changes)) == bits(run(5, **changes))
+
+
+def test_a_checkpoint_of_another_solve_is_refused(tmp_path: Path) -> None:
+    folder = Checkpoints(tmp_path, every=1)
+    run(2, folder)
+    with pytest.raises(ValueError, match=r"was made with outer = Adam .*this solve has SGD"):
+        run(3, folder, outer=lambda ps: SGD(ps, lr=0.1))
+    with pytest.raises(ValueError, match="has done 2 already"):
+        run(1, folder)
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_two_are_an_error(tmp_path: Path) -> None:
+    folder = Checkpoints(tmp_path, every=2)
+    run(4, folder)
+    latest = tmp_path / "step-00000004.pt"
+    latest.write_bytes(latest.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="step-00000004.pt does not match its label"):
+        assert bits(run(6, folder)) == bits(run(6))
+    for path in tmp_path.glob("*.json"):
+        path.write_text(json.dumps({"sha256": "0"}))
+    with pytest.raises(ValueError, match="none of the 2 checkpoints"):
+        run(6, folder)
+
+
+def test_warm_start_carries_q_from_step_to_step() -> None:
+    """SOBA's single loop: one product a step, and q tends to H⁻¹v on a fixed problem."""
+
+    def error(warm_start: bool) -> float:
+        last = solve(
+            READY.problem,
+            Neumann(terms=0, step=0.9, stationary=None, tolerance=None),
+            READY.params,
+            READY.hyperparams,
+            inner=lambda ps: SGD(ps, lr=0.0),
+            outer=lambda ps: SGD(ps, lr=0.0),
+            steps=60,
+            warm_start=warm_start,
+        ).steps[-1]
+        exact = Vector.of(Exact()(READY.problem, READY.params, READY.hyperparams).implicit)
+        return abs(last.implicit_norm / float(exact.norm()) - 1)
+
+    assert error(True) < 1e-4
+    assert error(False) > 0.1
+
+
+def test_warm_start_needs_an_estimator_that_takes_one() -> None:
+    with pytest.raises(ValueError, match="Exact has no `start`"):
+        solve(
+            READY.problem,
+            Exact(),
+            READY.params,
+            READY.hyperparams,
+            inner=lambda ps: SGD(ps, lr=0.1),
+            outer=lambda ps: SGD(ps, lr=0.1),
+            steps=1,
+            warm_start=True,
+        )
+
+
+def test_schedules_are_stepped_once_a_step() -> None:
+    rates: list[float] = []
+
+    def schedule(optimizer: torch.optim.Optimizer) -> CosineAnnealingLR:
+        made = CosineAnnealingLR(optimizer, T_max=4)
+        rates.append(optimizer.param_groups[0]["lr"])
+        schedule.optimizer = optimizer  # type: ignore[attr-defined]
+        return made
+
+    def look(progress: Progress) -> None:
+        rates.append(schedule.optimizer.param_groups[0]["lr"])  # type: ignore[attr-defined]
+
+    run(4, inner_schedule=schedule, callbacks=[look])
+    assert rates == pytest.approx([0.5, 0.4268, 0.25, 0.0732, 0.0], abs=1e-4)
+
+
+def test_stopping_rule_ends_the_solve_and_says_so() -> None:
+    solution = solve(
+        READY.problem,
+        Exact(),
+        READY.params,
+        READY.hyperparams,
+        inner=lambda ps: LBFGS(ps, max_iter=20, line_search_fn="strong_wolfe"),
+        outer=lambda ps: SGD(ps, lr=1 / READY.largest_outer_curvature()),
+        steps=300,
+        stop=HypergradientBelow(1e-3),
+    )
+    assert solution.stopped
+    assert solution.steps[-1].total_norm < 1e-3 <= solution.steps[-2].total_norm
+    assert not run(2).stopped
+
+
+def test_callbacks_see_every_step_and_cannot_move_the_point() -> None:
+    seen: list[int] = []
+
+    def spoil(progress: Progress) -> None:
+        seen.append(progress.record.number)
+        progress.omega.zero_()
+        progress.alpha.zero_()
+
+    assert bits(run(3, callbacks=[spoil])) == bits(run(3))
+    assert seen == [0, 1, 2]
+
+
+def test_lbfgs_moves_omega_through_its_closure() -> None:
+    """One step with a line search on a quadratic of two variables is close to its minimum."""
+    problem = BilevelProblem(
+        lambda w, a: ((w - a) ** 2 * torch.tensor([1.0, 3.0])).sum(), lambda w, a: w.sum()
+    )
+    omega = torch.zeros(2, requires_grad=True)
+    alpha = torch.ones(2, requires_grad=True)
+    step = alternating_step(
+        problem,
+        omega,
+        alpha,
+        estimator=FirstOrder(),
+        inner=LBFGS([omega], max_iter=20, line_search_fn="strong_wolfe"),
+        outer=SGD([alpha], lr=0.1),
+    )
+    assert torch.allclose(omega, alpha, atol=1e-4)
+    assert step.inner_loss == pytest.approx(4.0)
+    assert omega.grad is None
+
+
+def test_lbfgs_is_refused_where_it_has_no_meaning() -> None:
+    omega = torch.zeros(2, requires_grad=True)
+    alpha = torch.ones(2, requires_grad=True)
+    problem = BilevelProblem(lambda w, a: (w * w).sum(), lambda w, a: w.sum())
+    lbfgs, sgd = LBFGS([omega]), SGD([alpha], lr=0.1)
+    with pytest.raises(ValueError, match="outer=LBFGS"):
+        alternating_step(
+            problem, omega, alpha, estimator=FirstOrder(), inner=sgd, outer=LBFGS([alpha])
+        )
+    with pytest.raises(ValueError, match=r"clip=1.0 with inner=LBFGS"):
+        alternating_step(
+            problem, omega, alpha, estimator=FirstOrder(), inner=lbfgs, outer=sgd, clip=1.0
+        )
+
+
+def test_inner_steps_move_omega_that_often_at_one_alpha() -> None:
+    problem = BilevelProblem(lambda w, a: (w - a) ** 2, lambda w, a: w * a)
+    solution = solve(
+        problem,
+        FirstOrder(),
+        torch.tensor(1.0, dtype=f64),
+        torch.tensor(0.0, dtype=f64),
+        inner=lambda ps: SGD(ps, lr=0.25),
+        outer=lambda ps: SGD(ps, lr=0.0),
+        steps=2,
+        inner_steps=3,
+    )
+    assert solution.omega.item() == pytest.approx(0.5**6)
+    with pytest.raises(ValueError, match="inner_steps=0"):
+        run(1, inner_steps=0)
+
+
+def test_a_checkpoint_folder_wants_sensible_numbers(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"every=0"):
+        Checkpoints(tmp_path, every=0)
