@@ -1,4 +1,6 @@
 """How good an estimate is: angle and error, the spectrum it depends on, comparison and advice."""
 
+from bilevel.diagnostics.comparison import Comparison as Comparison
+from bilevel.diagnostics.comparison import compare as compare
 from bilevel.diagnostics.direction import angle as angle
 from bilevel.diagnostics.direction import relative_error as relative_error

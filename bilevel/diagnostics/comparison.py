@@ -1,0 +1,325 @@
+"""Estimators side by side on one problem: what each one gets right, and what it costs."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from bilevel.diagnostics.cost import Count, Ratio, counted, interleaved_seconds, peak_bytes
+from bilevel.diagnostics.direction import angle, relative_error
+from bilevel.diagnostics.reference import Reference, reference_for
+from bilevel.estimators.base import Estimator, Hypergradient
+from bilevel.problem import BilevelProblem
+from bilevel.vector import Tree, Vector
+
+
+@dataclass(frozen=True)
+class Row:
+    """One estimator beside the reference. What could not be had is None.
+
+    Attributes:
+        estimator: its name.
+        angle_implicit_degrees: between its implicit term and g₂.
+        angle_total_degrees: between its total and g₁ + g₂.
+        error_implicit: ‖its implicit term − g₂‖ / ‖g₂‖.
+        error_total: ‖its total − (g₁ + g₂)‖ / ‖g₁ + g₂‖.
+        sign: of ⟨its implicit term, g₂⟩: 1, −1, or 0 where one of them is zero.
+        count: products and evaluations.
+        gradients: its processor time (wall time off the CPU), in units of one ∇_ω L_train.
+        peak_bytes: most tensor memory alive at once.
+        status, residual: how it says that its solve ended.
+        warnings: what it warned of, each kind once, with its message.
+        failure: its error, if it raised one; then all else is None.
+    """
+
+    estimator: str
+    angle_implicit_degrees: float | None = None
+    angle_total_degrees: float | None = None
+    error_implicit: float | None = None
+    error_total: float | None = None
+    sign: int | None = None
+    count: Count | None = None
+    gradients: Ratio | None = None
+    peak_bytes: int | None = None
+    status: str | None = None
+    residual: float | None = None
+    warnings: tuple[str, ...] = ()
+    failure: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """The row without nesting: one value a column."""
+        flat = asdict(self)
+        count, ratio = flat.pop("count") or {}, flat.pop("gradients") or {}
+        flat |= {field.name: count.get(field.name) for field in fields(Count)}
+        flat |= {
+            "time_gradients": ratio.get("median"),
+            "time_gradients_low": ratio.get("low"),
+            "time_gradients_high": ratio.get("high"),
+        }
+        return flat | {"warnings": list(self.warnings)}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of estimators; `print(comparison)`, or look at `rows`.
+
+    Attributes:
+        rows: one per estimator, in the order they were given.
+        reference: what they are measured against.
+        inner_parameters, outer_parameters: n and m.
+        repetitions: of the time measurement.
+    """
+
+    rows: tuple[Row, ...]
+    reference: Reference
+    inner_parameters: int
+    outer_parameters: int
+    repetitions: int
+
+    def __getitem__(self, estimator: str) -> Row:
+        """The row of that name."""
+        for row in self.rows:
+            if row.estimator == estimator:
+                return row
+        known = ", ".join(row.estimator for row in self.rows)
+        raise KeyError(f"no row {estimator!r}; there are {known}.")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = Table(
+            title=f"n = {self.inner_parameters}, m = {self.outer_parameters}; "
+            f"truth: {self.reference.description}",
+            caption="H, B: products; evals: of L_train + L_val; time: in gradients of L_train, "
+            "median (middle half)",
+        )
+        table.add_column("estimator", no_wrap=True)
+        for name in (
+            "∠ g₂",
+            "error g₂",
+            "∠ g",
+            "error g",
+            "sign",
+            "H",
+            "B",
+            "evals",
+            "time",
+            "MiB",
+        ):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("solve", no_wrap=True)
+        for row in self.rows:
+            table.add_row(row.estimator, *_cells(row))
+        yield table
+        for row in self.rows:
+            for text in (*row.warnings, *([row.failure] if row.failure is not None else [])):
+                yield Text(f"{row.estimator}: {text}")
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        Console(file=text, width=180).print(self)
+        return text.getvalue()
+
+    def to_json(self, path: Path | None = None) -> str:
+        """The rows and what they rest on, as JSON; also written to `path` if there is one."""
+        text = json.dumps(
+            {
+                "reference": asdict(self.reference.summary()),
+                "inner_parameters": self.inner_parameters,
+                "outer_parameters": self.outer_parameters,
+                "repetitions": self.repetitions,
+                "rows": [row.record() for row in self.rows],
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+        if path is not None:
+            path.write_text(text + "\n")
+        return text
+
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame: one line an estimator, one column a value.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise ImportError(
+                "to_dataframe() needs pandas: pip install 'amended-darts[tables]'."
+            ) from error
+        return pandas.DataFrame([row.record() for row in self.rows]).set_index("estimator")
+
+    def plot(self, path: Path) -> Path:
+        """Draw the error of g₂ against the time it takes, and return where."""
+        from bilevel.diagnostics.plots import draw_comparison
+
+        return draw_comparison(self, path)
+
+
+def compare(
+    problem: BilevelProblem,
+    params: Tree,
+    hyperparams: Tree,
+    estimators: Sequence[Estimator] | Mapping[str, Estimator],
+    reference: Estimator | Hypergradient | None = None,
+    *,
+    repetitions: int = 5,
+) -> Comparison:
+    """Measure estimators on one problem at one point. An estimator that raises is a row too.
+
+    Args:
+        params: ω. Angles to g₂ mean most at ω = ω*(α); see `stationarity`.
+        estimators: by name, or in a sequence and named by what they were built with.
+        reference: the truth. By default `Exact` for up to 2,000 inner parameters, and otherwise
+            or where H is not positive definite an iterative solve to working precision.
+        repetitions: of the time measurement, in which the estimators take turns. 0: no times and
+            no memory, each estimator called once.
+
+    Raises:
+        ValueError: no estimators, two of one name, or the reference is not to be had.
+    """
+    named = _named(estimators)
+    omega, alpha = Vector.of(params).detach(), Vector.of(hyperparams).detach()
+    truth = reference_for(problem, omega, alpha, reference)
+    rows = [_accuracy(name, each, problem, omega, alpha, truth) for name, each in named.items()]
+    if repetitions:
+        rows = _with_costs(rows, named, problem, omega, alpha, repetitions)
+    return Comparison(tuple(rows), truth, omega.numel, alpha.numel, repetitions)
+
+
+def name_of(estimator: Estimator) -> str:
+    """The class and what differs from its defaults: `ConjugateGradient(iterations=20)`."""
+    given = []
+    for field in fields(estimator):  # type: ignore[arg-type]
+        value = getattr(estimator, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.repr and value != default:
+            given.append(f"{field.name}={value!r}")
+    return f"{type(estimator).__name__}({', '.join(given)})"
+
+
+def _named(estimators: Sequence[Estimator] | Mapping[str, Estimator]) -> dict[str, Estimator]:
+    if isinstance(estimators, Mapping):
+        named = dict(estimators)
+    else:
+        named = {name_of(estimator): estimator for estimator in estimators}
+    if not named or len(named) != len(estimators):
+        raise ValueError(
+            f"compare() got {len(estimators)} estimators under {len(named)} names "
+            f"({', '.join(named)}). Give at least one, and each its own name, as a dict."
+        )
+    return named
+
+
+def _accuracy(
+    name: str,
+    estimator: Estimator,
+    problem: BilevelProblem,
+    omega: Vector,
+    alpha: Vector,
+    truth: Reference,
+) -> Row:
+    watched, problem, count = counted(estimator, problem)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = watched(problem, omega.tree(), alpha.tree())
+        except Exception as error:  # whatever it is, it is this estimator's outcome
+            return Row(name, failure=f"{type(error).__name__}: {error}")
+    implicit = Vector.of(result.implicit)
+    solve = result.solve
+    along = float(implicit.dot(truth.implicit))
+    return Row(
+        name,
+        angle_implicit_degrees=_if_any(angle, implicit, truth.implicit),
+        angle_total_degrees=_if_any(angle, result.total, truth.total),
+        error_implicit=_if_any(relative_error, implicit, truth.implicit),
+        error_total=_if_any(relative_error, result.total, truth.total),
+        sign=(along > 0) - (along < 0),
+        count=count,
+        status=None if solve is None else solve.status.name,
+        residual=None if solve is None else solve.residual,
+        warnings=tuple({f"{w.category.__name__}: {w.message}": None for w in caught}),
+    )
+
+
+def _if_any(measure: Any, estimate: Tree, truth: Vector) -> float | None:
+    """The measure, or None where a zero vector leaves it undefined."""
+    try:
+        return float(measure(estimate, truth))
+    except ValueError:
+        return None
+
+
+def _with_costs(
+    rows: list[Row],
+    named: Mapping[str, Estimator],
+    problem: BilevelProblem,
+    omega: Vector,
+    alpha: Vector,
+    repetitions: int,
+) -> list[Row]:
+    working = [row for row in rows if row.failure is None]
+    calls = [
+        lambda each=named[row.estimator]: each(problem, omega.tree(), alpha.tree())
+        for row in working
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are in the rows already
+        memory = [peak_bytes(call, omega.device) for call in calls]
+        seconds = interleaved_seconds(
+            [lambda: problem.inner_gradient(omega, alpha), *calls],
+            repetitions=repetitions,
+            device=omega.device,
+        )
+    costs = {
+        row.estimator: (Ratio.of(taken, seconds[0]), peak)
+        for row, taken, peak in zip(working, seconds[1:], memory, strict=True)
+    }
+    return [
+        row
+        if row.estimator not in costs
+        else Row(
+            **{
+                **{field.name: getattr(row, field.name) for field in fields(Row)},
+                "gradients": costs[row.estimator][0],
+                "peak_bytes": costs[row.estimator][1],
+            }
+        )
+        for row in rows
+    ]
+
+
+def _cells(row: Row) -> list[str]:
+    if row.failure is not None:
+        return [""] * 10 + ["raised"]
+    assert row.count is not None
+    return [
+        _number(row.angle_implicit_degrees, "{:.3g}°"),
+        _number(row.error_implicit, "{:.2g}"),
+        _number(row.angle_total_degrees, "{:.3g}°"),
+        _number(row.error_total, "{:.2g}"),
+        {1: "right", 0: "none", -1: "WRONG", None: ""}[row.sign],
+        str(row.count.hessian_products),
+        str(row.count.mixed_products),
+        f"{row.count.inner_evaluations}+{row.count.outer_evaluations}",
+        ""
+        if row.gradients is None
+        else f"{row.gradients.median:.3g} ({row.gradients.low:.3g}–{row.gradients.high:.3g})",
+        "" if row.peak_bytes is None else f"{row.peak_bytes / 2**20:.2f}",
+        row.status or "",
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)

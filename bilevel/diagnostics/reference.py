@@ -1,0 +1,88 @@
+"""The truth that estimates are measured against: a dense solve, or an iterative one to rounding."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+
+from bilevel.estimators.base import Estimator, Hypergradient
+from bilevel.estimators.exact import Exact
+from bilevel.estimators.minres import Minres
+from bilevel.problem import BilevelProblem
+from bilevel.vector import Tree, Vector
+
+LARGEST_DENSE = 2000
+ITERATIONS = 2000
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a reference was, without its vectors."""
+
+    description: str
+    residual: float | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """g₁ and g₂ as well as they could be had.
+
+    Attributes:
+        description: how, and how well.
+        residual: ‖v − Hq‖/‖v‖ of its solve; errors much below cond(H) times it mean nothing.
+        direct: g₁.
+        implicit: g₂.
+    """
+
+    description: str
+    residual: float | None
+    direct: Vector
+    implicit: Vector
+
+    @property
+    def total(self) -> Vector:
+        """g₁ + g₂."""
+        return self.direct + self.implicit
+
+    def summary(self) -> Summary:
+        return Summary(self.description, self.residual)
+
+
+def reference_for(
+    problem: BilevelProblem,
+    omega: Vector,
+    alpha: Vector,
+    asked: Estimator | Hypergradient | None,
+) -> Reference:
+    """What was asked for, or the best that the size allows.
+
+    Raises:
+        ValueError: the estimator asked for raised one.
+    """
+    point: tuple[BilevelProblem, Tree, Tree] = problem, omega.tree(), alpha.tree()
+    if isinstance(asked, Hypergradient):
+        return _reference("as given", asked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the description says what they would
+        if asked is not None:
+            return _reference(type(asked).__name__, asked(*point))
+        indefinite = ""
+        if omega.numel <= LARGEST_DENSE:
+            try:
+                return _reference("Exact", Exact()(*point))
+            except ValueError as error:
+                if "positive-definite" not in str(error):
+                    raise
+                indefinite = ", as H is not positive definite"
+        # MINRES and not CG: its residual bounds the error whatever the signs of the spectrum
+        tolerance = max(1e-12, 10 * torch.finfo(omega.dtype).eps)
+        solved = Minres(iterations=ITERATIONS, tolerance=tolerance)(*point)
+        return _reference(f"MINRES{indefinite}", solved)
+
+
+def _reference(name: str, found: Hypergradient) -> Reference:
+    residual = None if found.solve is None else found.solve.residual
+    how_well = "" if residual is None else f", residual {residual:.1g}"
+    return Reference(name + how_well, residual, Vector.of(found.direct), Vector.of(found.implicit))
