@@ -119,9 +119,9 @@ class Certified(SolvingEstimator):
                 NotCertified,
                 f"the angle to g₂ is at most {certificate.angle_degrees:.3g}° and the relative "
                 f"error at most {certificate.relative_error:.3g}; asked for were "
-                f"{self.asked_degrees:.3g}° and {self.relative_error:.3g}. Spent: {search.products} "
-                f"products, down to a relative residual of {float(remainder.norm()) / length:.3g}, "
-                f"with μ = {certificate.mu:.3g}. Allow more "
+                f"{self.asked_degrees:.3g}° and {self.relative_error:.3g}. "
+                f"{search.products} products took the relative residual to "
+                f"{float(remainder.norm()) / length:.3g}; μ = {certificate.mu:.3g}. Allow more "
                 "products, give a larger mu if one is known, add damping, or ask for a smaller "
                 "cosine.",
             )

@@ -7,6 +7,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
 from bilevel.estimators.alerts import NotConverged
 from bilevel.estimators.base import Solve, Status
 from bilevel.estimators.solving import ResidualEstimator
@@ -42,7 +44,8 @@ class FixedStep(ResidualEstimator):
             q, r = slope.zeros_like(), slope
         else:
             q, r, products = start, slope - hessian @ start, spent + 1
-        goal = 0.0 if self.tolerance is None else self.tolerance * float(slope.norm())
+        # without a tolerance, only the working precision ends it early
+        goal = (self.tolerance or torch.finfo(slope.dtype).eps) * float(slope.norm())
         first = norm = float(r.norm())
         lowest, steepest, grew, measured = math.inf, 0.0, False, True
         for remaining in range(steps, 0, -1):
@@ -55,7 +58,7 @@ class FixedStep(ResidualEstimator):
             image = hessian @ d
             products += 1
             length = max(float(d.norm()), 1e-300)
-            lowest = min(lowest, float(d.dot(image)) / length**2)
+            lowest = min(lowest, float(d.dot(image)) / length / length)
             steepest = max(steepest, float(image.norm()) / length)
             before, r = norm, plus(r, -step, image)
             norm, measured = float(r.norm()), True
