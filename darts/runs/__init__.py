@@ -8,6 +8,4 @@ from darts.runs.full import full_run as full_run
 from darts.runs.presets import PRESETS as PRESETS
 from darts.runs.records import RunFolder as RunFolder
 from darts.runs.retrain import RetrainResult as RetrainResult
-from darts.runs.retrain import retrain as retrain
 from darts.runs.search import SearchResult as SearchResult
-from darts.runs.search import search as search

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,11 @@ class Checkpoints:
                 f"{path} is damaged: its SHA-256 is {found[:12]}…, its label says "
                 f"{expected[:12]}… ({len(content)} bytes, {label.get('bytes')} expected)."
             )
-        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"), ""
+        try:
+            return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"), ""
+        except (pickle.UnpicklingError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            return None, f"{path} holds more than tensors and plain containers ({reason})."
 
     def _epochs(self) -> list[int]:
         return sorted(int(path.stem.removeprefix("epoch-")) for path in self._labels())

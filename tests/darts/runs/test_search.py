@@ -1,0 +1,201 @@
+"""A search is a function of its config; interrupted anywhere, it ends at the same bits."""
+
+import sys
+
+import pytest
+import torch
+
+from bilevel import solver
+from bilevel.estimators import DartsSecondOrder, FirstOrder
+from darts.data import SearchData
+from darts.runs import RunFolder
+from darts.runs.checkpoint import Checkpoints
+from darts.runs.config import to_json
+from darts.runs.evaluation import NonFiniteLossError
+from darts.runs.full import require_feasible
+from darts.runs.search import search
+from darts.spaces import Genotype
+from tests.darts.runs.tiny import (
+    EPOCHS,
+    STEPS,
+    TWO_EDGES,
+    Follower,
+    KilledError,
+    full_config,
+    images,
+    new_run,
+    search_config,
+    timeless,
+)
+
+
+def halves(config):
+    return SearchData.of(images(), config.train_share, config.seed)
+
+
+def final_state(run: RunFolder, config) -> dict:
+    return Checkpoints(run.path / "search" / "checkpoints", to_json(config)).latest()
+
+
+def assert_same_bits(first: object, second: object, place: str = "state") -> None:
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), place
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys(), place
+        for key in first:
+            if key != "wall_seconds":
+                assert_same_bits(first[key], second[key], f"{place}.{key}")
+    elif isinstance(first, list):
+        assert len(first) == len(second), place
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_same_bits(*pair, f"{place}[{index}]")
+    else:
+        assert first == second, place
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    config = search_config()
+    run = new_run(tmp_path_factory.mktemp("search") / "run")
+    result = search(config, halves(config), run)
+    return config, run, result
+
+
+def test_a_search_leaves_a_record_of_every_step_and_epoch(uninterrupted):
+    _, run, result = uninterrupted
+    steps, epochs = run.records("search/steps"), run.records("search/epochs")
+    assert [(r["epoch"], r["step"]) for r in steps] == [
+        (epoch, step) for epoch in range(EPOCHS) for step in range(STEPS)
+    ]
+    for record in steps:
+        assert record["direct_norm"] > 0
+        assert record["implicit_norm"] > 0
+        assert 0 <= record["angle_degrees"] <= 180
+    assert [record["epoch"] for record in epochs] == list(range(EPOCHS))
+    for kind in ("normal", "reduce"):
+        mixing = torch.tensor(epochs[-1]["mixing"][kind])
+        assert mixing.shape == (2, 4)
+        assert torch.allclose(mixing.sum(1), torch.ones(2))
+    assert result.val.accuracy_percent == epochs[-1]["val_accuracy_percent"]
+    assert result.val.images == 30
+
+
+def test_the_genotype_is_that_of_the_last_alpha_and_is_written(uninterrupted):
+    _, run, result = uninterrupted
+    assert Genotype.from_dict(run.read("genotype.json"), TWO_EDGES) == result.genotype
+    assert run.records("search/epochs")[-1]["genotype"] == result.genotype.to_dict()
+
+
+def test_alpha_omega_and_the_statistics_of_batch_norm_all_moved(uninterrupted, tmp_path):
+    config, run, _ = uninterrupted
+    end = final_state(run, config)
+    follower = Follower(die_at=("search", 1, 0))
+    early = new_run(tmp_path / "early", follower)
+    with pytest.raises(KilledError):
+        search(config, halves(config), early)
+    start = final_state(early, config)
+    assert start["epochs_done"] == 1
+    for part in ("alpha", "supernet"):
+        unmoved = [name for name in end[part] if torch.equal(end[part][name], start[part][name])]
+        assert unmoved == [], part
+
+
+def test_a_search_run_twice_with_one_seed_gives_the_same_bits(uninterrupted, tmp_path):
+    config, run, result = uninterrupted
+    torch.manual_seed(12345)
+    again = new_run(tmp_path / "again")
+    assert search(config, halves(config), again).genotype == result.genotype
+    assert_same_bits(final_state(run, config), final_state(again, config))
+    for stream in ("search/steps", "search/epochs"):
+        assert timeless(run.records(stream)) == timeless(again.records(stream))
+
+
+def test_another_seed_gives_another_search(uninterrupted, tmp_path):
+    _, run, _ = uninterrupted
+    other = search_config(seed=1)
+    search(other, halves(other), new_run(tmp_path / "other"))
+    first = run.records("search/steps")[0]["train_loss"]
+    assert RunFolder.open(tmp_path / "other").records("search/steps")[0]["train_loss"] != first
+
+
+@pytest.mark.parametrize("die_at", [(0, 1), (1, 0), (1, 2), (2, 1)])
+def test_killed_after_any_step_and_resumed_a_search_ends_at_the_same_bits(
+    uninterrupted, tmp_path, die_at
+):
+    config, run, result = uninterrupted
+    killed = new_run(tmp_path / "killed", Follower(die_at=("search", *die_at)))
+    with pytest.raises(KilledError):
+        search(config, halves(config), killed)
+    torch.rand(3)  # whatever happened in between
+    follower = Follower()
+    resumed = RunFolder.open(killed.path, (follower,))
+    assert search(config, halves(config), resumed).genotype == result.genotype
+    assert follower.begun == [("search", die_at[0])]
+    assert_same_bits(final_state(run, config), final_state(resumed, config))
+    for stream in ("search/steps", "search/epochs"):
+        assert timeless(run.records(stream)) == timeless(resumed.records(stream))
+
+
+def test_darts_second_order_resumes_to_the_same_bits_though_it_reads_the_momentum(tmp_path):
+    config = search_config(estimator=DartsSecondOrder(), epochs=2)
+    whole = new_run(tmp_path / "whole")
+    search(config, halves(config), whole)
+    killed = new_run(tmp_path / "killed", Follower(die_at=("search", 1, 1)))
+    with pytest.raises(KilledError):
+        search(config, halves(config), killed)
+    search(config, halves(config), RunFolder.open(killed.path))
+    assert_same_bits(final_state(whole, config), final_state(killed, config))
+
+
+def test_a_finished_search_is_not_repeated(uninterrupted):
+    config, run, result = uninterrupted
+    before = (run.path / "search" / "steps.jsonl").read_bytes()
+    again = search(config, halves(config), run)
+    assert (again.genotype, again.val) == (result.genotype, result.val)
+    assert (run.path / "search" / "steps.jsonl").read_bytes() == before
+
+
+def test_a_search_is_not_resumed_under_another_config(uninterrupted):
+    _, run, _ = uninterrupted
+    other = search_config(channels=4)
+    with pytest.raises(ValueError, match=r"from another config \(channels: 2 ≠ 4\)"):
+        search(other, halves(other), run)
+
+
+def test_a_first_order_search_has_no_implicit_term_and_no_angle(tmp_path):
+    config = search_config(estimator=FirstOrder(), epochs=1)
+    run = new_run(tmp_path / "run")
+    search(config, halves(config), run)
+    for record in run.records("search/steps"):
+        assert record["implicit_norm"] == 0
+        assert record["angle_degrees"] is None
+
+
+def test_a_loss_that_is_not_finite_stops_the_search_and_keeps_the_last_good_state(
+    tmp_path, monkeypatch
+):
+    config = search_config()
+    stepped = solver.alternating_step
+    taken = []
+
+    def poisoned(problem, omega, alpha, **how):
+        taken.append(None)
+        if len(taken) == STEPS + 2:
+            with torch.no_grad():
+                next(iter(omega.values())).fill_(float("nan"))
+        return stepped(problem, omega, alpha, **how)
+
+    monkeypatch.setattr(sys.modules["darts.runs.search"], "alternating_step", poisoned)
+    run = new_run(tmp_path / "run")
+    with pytest.raises(NonFiniteLossError, match=r"stopped in epoch 1, step 1: .* is nan"):
+        search(config, halves(config), run)
+    kept = final_state(run, config)
+    assert kept["epochs_done"] == 1
+    assert all(torch.isfinite(value).all() for value in kept["supernet"].values())
+    assert not run.has("genotype.json")
+
+
+def test_a_batch_larger_than_a_half_is_refused_before_anything_is_built():
+    config = full_config(search=search_config(batch_size=31))
+    with pytest.raises(ValueError, match="search train batch of 31 images asked, of 30"):
+        require_feasible(config, images())

@@ -1,0 +1,112 @@
+"""A run of seconds: a space of two edges, a few digits, two channels."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bilevel.estimators import Amended, Estimator
+from darts.data import Digits, ImageSet
+from darts.runs import FullConfig, RetrainConfig, RunFolder, SearchConfig
+from darts.runs.config import to_json
+from darts.runs.environment import describe_environment
+from darts.runs.records import Record
+from darts.spaces import Space
+
+TWO_EDGES = Space(
+    name="two-edges",
+    operations=("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"),
+    nodes=1,
+    edges=((0, 2), (1, 2)),
+    keep_edges=2,
+)
+IMAGES = Digits(train_size=60)
+STEPS = 3
+"""A training half of 30 images, in batches of 10."""
+EPOCHS = 3
+
+
+def search_config(estimator: Estimator | None = None, **changes: object) -> SearchConfig:
+    settings = {
+        "space": TWO_EDGES,
+        "estimator": estimator or Amended(eta=0.1),
+        "epochs": EPOCHS,
+        "batch_size": 10,
+        "channels": 2,
+        "cells": 2,
+        "alpha_learning_rate": 0.05,
+        "padding": 1,
+    }
+    return SearchConfig(**{**settings, **changes})
+
+
+def retrain_config(**changes: object) -> RetrainConfig:
+    settings = {
+        "epochs": EPOCHS,
+        "batch_size": 20,
+        "channels": 2,
+        "cells": 2,
+        "padding": 1,
+        "cutout": 2,
+        "drop_path": 0.3,
+        "auxiliary_weight": 0.0,
+    }
+    return RetrainConfig(**{**settings, **changes})
+
+
+def full_config(**changes: object) -> FullConfig:
+    settings = {
+        "preset": "tiny",
+        "data": IMAGES,
+        "search": search_config(),
+        "retrain": retrain_config(),
+    }
+    return FullConfig(**{**settings, **changes})
+
+
+def images() -> ImageSet:
+    return IMAGES.load()
+
+
+class KilledError(Exception):
+    """What a run is interrupted with."""
+
+
+@dataclass
+class Follower:
+    """A listener that keeps what it hears, and may end the run at one step of one stage."""
+
+    die_at: tuple[str, int, int] | None = None
+    streams: list[tuple[str, Record]] = field(default_factory=list)
+    begun: list[tuple[str, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def begin(self, stage: str, epochs: int, steps_per_epoch: int, epochs_done: int) -> None:
+        self.begun.append((stage, epochs_done))
+
+    def tick(self, stage: str, epoch: int, step: int) -> None:
+        if (stage, epoch, step) == self.die_at:
+            raise KilledError
+
+    def record(self, stream: str, record: Record) -> None:
+        self.streams.append((stream, record))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def close(self) -> None:
+        pass
+
+
+def new_run(path: Path, *listeners: Follower, config: FullConfig | None = None) -> RunFolder:
+    return RunFolder.create(
+        path,
+        to_json(config or full_config()),
+        describe_environment("cpu", "darts tiny"),
+        listeners,
+    )
+
+
+def timeless(records: list[Record]) -> list[Record]:
+    """Records without the wall clock, which no seed fixes."""
+    return [
+        {key: value for key, value in record.items() if key != "wall_seconds"} for record in records
+    ]

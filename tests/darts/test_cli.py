@@ -1,0 +1,214 @@
+"""The command line: names become objects, and whatever cannot be met is one clear message."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bilevel import Autograd, CentralDifference
+from bilevel.estimators import Amended, DartsSecondOrder, Exact, FirstOrder, Identity
+from darts import cli
+from darts.runs.records import RunFolder
+
+TINY = [
+    *("--preset", "digits-check", "--train-size", "60", "--space", "s1-fixed"),
+    *("--search.batch-size", "10", "--search.epochs", "1", "--search.cells", "1"),
+    *("--search.channels", "1", "--estimator", "first-order"),
+]
+TINY_FULL = [
+    *TINY,
+    *("--retrain.batch-size", "20", "--retrain.epochs", "1", "--retrain.channels", "2"),
+    *("--retrain.cells", "1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "estimator"),
+    [
+        ("exact", Exact()),
+        ("first-order", FirstOrder()),
+        ("identity:eta=0.5", Identity(eta=0.5)),
+        ("darts-second-order", DartsSecondOrder()),
+        ("darts-second-order:xi=0.01,momentum=0.9", DartsSecondOrder(xi=0.01, momentum=0.9)),
+        ("amended", Amended(eta=0.1)),
+        ("amended:eta=2", Amended(eta=2.0)),
+        ("amended:derivatives=autograd", Amended(eta=0.1, derivatives=Autograd())),
+        (
+            "amended:eta=0.2,derivatives=central-difference",
+            Amended(eta=0.2, derivatives=CentralDifference()),
+        ),
+        (
+            "amended:eta=0.2,difference_step=0.01",
+            Amended(eta=0.2, derivatives=CentralDifference(step=0.01)),
+        ),
+    ],
+)
+def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
+    assert cli.estimator_from_text(text) == estimator
+    assert cli.estimator_from_text(cli.estimator_to_text(estimator)) == estimator
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("neumann-2000", "No estimator 'neumann-2000'; there are exact, first-order"),
+        ("amended:zeta=1", "amended has no parameter 'zeta'; it has derivatives, eta"),
+        ("identity", "identity needs eta, for instance identity:eta=0.1"),
+        ("amended:eta=big", "eta=big: it must be a number"),
+        ("amended:derivatives=x", "No derivatives 'x'; there are autograd, central-difference"),
+        ("amended:eta=-1", "eta must be positive"),
+    ],
+)
+def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
+    with pytest.raises(ValueError, match=message):
+        cli.estimator_from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["full-search", "--preset", "nope"], 2, "No preset 'nope'; there are digits, cifar10-s1"),
+        (["full-search", "--data-root", "x"], 2, "digits come with scikit-learn"),
+        (["full-search", "--seeds", "0"], 2, "--seeds 0: ask for 1 seed or more"),
+        (["full-search", "--device", "cuda:99"], 2, "--device cuda:99 cannot be used"),
+        (["full-search", "--resume", "no/run"], 1, "no/run is not a run folder"),
+        (["full-search", "--resume", "x", "--seed", "1"], 2, "so seed cannot be given"),
+        (["full-search", "--resume", "x", "--search.epochs", "1"], 2, "so search cannot be given"),
+        (["full-search", "--train-size", "5"], 1, "Class 0 is missing from a split of 5"),
+        (["search", "--search.batch-size", "5000"], 1, "batch of 5000 images asked, of 674"),
+        (["full-search", "--dataset", "cifar10", "--data-root", "no"], 1, "or add --download"),
+        (["retrain"], 2, "retrain needs --genotype"),
+        (["retrain", "--genotype", "nowhere.json"], 2, "No genotype 'nowhere.json'"),
+        (["report", "no/run"], 1, "no/run is not a run folder"),
+    ],
+)
+def test_what_cannot_be_met_is_one_message_without_a_traceback(
+    arguments, status, message, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == status
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("darts: ")
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []  # refused before anything was written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["full-search", "--search.epochs", "0"], "SearchConfig(epochs=0)"),
+        (["full-search", "--estimator", "best"], "No estimator 'best'"),
+        (["full-search", "--space", "s9"], "s9"),
+        (["full-search", "--frobnicate"], "frobnicate"),
+        (["dance"], "dance"),
+    ],
+)
+def test_what_cannot_be_parsed_has_exit_status_2(arguments, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    assert message in (out + err).replace("\n", "").replace("│", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_genotype_file_that_is_wrong_is_refused(tmp_path, capsys):
+    path = tmp_path / "genotype.json"
+    path.write_text('{"normal": [["warp", 0], ["skip_connect", 1]], "normal_concat": [2]}')
+    assert cli.main(["retrain", "--genotype", str(path)]) == 2
+    assert "unknown operation 'warp'" in capsys.readouterr().err
+
+
+def test_a_preset_sets_the_defaults_and_options_override_them():
+    options = {}
+
+    def catch(jobs, device):
+        options["config"] = jobs[0].config
+
+    original, cli.run_jobs = cli.run_jobs, catch
+    try:
+        paper = ["full-search", "--preset", "cifar10-s1", "--data-root", "D", "--seed", "3"]
+        assert cli.main([*paper, "--search.epochs", "7", "--estimator", "amended:eta=0.5"]) == 0
+    finally:
+        cli.run_jobs = original
+    config = options["config"]
+    assert (config.preset, config.data.root, config.seed) == ("cifar10-s1", "D", 3)
+    assert (config.search.epochs, config.search.channels) == (7, 16)
+    assert config.search.estimator == Amended(eta=0.5)
+    assert config.retrain.epochs == 600
+
+
+def test_a_run_by_command_is_complete_resumable_and_not_overwritten(tmp_path, capsys):
+    path = tmp_path / "run"
+    command = ["full-search", *TINY_FULL, "--run-dir", str(path)]
+    assert cli.main(command) == 0
+    shown = capsys.readouterr().out
+    assert "search: 1 epochs of 3 steps" in shown
+    assert f"report: {path / 'report.html'}" in shown
+    environment = json.loads((path / "environment.json").read_text())
+    assert environment["command"].startswith("darts full-search --preset digits-check")
+    config = json.loads((path / "config.json").read_text())
+    assert config["search"]["estimator"] == {"type": "FirstOrder"}
+    assert list(path.glob("events/*/events.out.tfevents*"))
+
+    assert cli.main(command) == 2
+    assert "exists and is not empty" in capsys.readouterr().err
+
+    report = (path / "report.html").read_text()
+    result = json.loads((path / "result.json").read_text())
+    (path / "result.json").unlink()
+    assert cli.main(["full-search", "--resume", str(path)]) == 0
+    assert json.loads((path / "result.json").read_text()) == result
+    (path / "report.html").unlink()
+    assert cli.main(["report", str(path)]) == 0
+    assert (path / "report.html").read_text() == report
+
+
+def test_several_seeds_give_a_folder_each_and_a_summary(tmp_path, capsys):
+    path = tmp_path / "runs"
+    arguments = ["full-search", *TINY_FULL, "--seed", "4", "--seeds", "2", "--run-dir", str(path)]
+    assert cli.main(arguments) == 0
+    assert "n = 2" in capsys.readouterr().out
+    for seed in (4, 5):
+        config = RunFolder.open(path / f"seed-{seed}").read("config.json")
+        assert (config["search"]["seed"], config["retrain"]["seed"]) == (seed, seed)
+    assert json.loads((path / "summary.json").read_text())["seeds"] == [4, 5]
+    (path / "seed-5" / "result.json").unlink()
+    assert cli.main(["full-search", "--resume", str(path)]) == 0
+    assert (path / "seed-5" / "result.json").is_file()
+
+
+def test_search_alone_and_retrain_alone_make_what_full_search_makes(tmp_path):
+    whole, searched, trained = (str(tmp_path / name) for name in ("whole", "search", "retrain"))
+    shrink = [*TINY_FULL[len(TINY) :]]
+    assert cli.main(["full-search", *TINY_FULL, "--run-dir", whole]) == 0
+    assert cli.main(["search", *TINY, "--run-dir", searched]) == 0
+    retrain = ["retrain", "--preset", "digits-check", "--train-size", "60", *shrink]
+    assert cli.main([*retrain, "--genotype", searched, "--run-dir", trained]) == 0
+    weights = [Path(run) / "retrain" / "network.safetensors" for run in (whole, trained)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_count_prints_the_published_size_of_darts(capsys):
+    assert cli.main(["count", "DARTS_V2"]) == 0
+    assert "3.349 M parameters" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_importing_has_no_effect_and_the_module_runs_as_a_command(tmp_path):
+    code = "import darts.cli, darts.runs, darts.reports, darts.data"
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+    failing = [sys.executable, "-m", "darts.cli", "report", "nowhere"]
+    done = subprocess.run(failing, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith("darts: nowhere is not a run folder")
