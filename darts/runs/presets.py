@@ -21,7 +21,7 @@ _DIGITS = FullConfig(
     preset="digits",
     data=Digits(),
     search=SearchConfig(
-        epochs=5,
+        epochs=4,
         batch_size=48,
         channels=4,
         cells=3,
@@ -30,7 +30,7 @@ _DIGITS = FullConfig(
         padding=1,
     ),
     retrain=RetrainConfig(
-        epochs=30,
+        epochs=40,
         batch_size=48,
         channels=12,
         cells=5,
