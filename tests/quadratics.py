@@ -63,6 +63,19 @@ def spectrum(n: int, kappa: float, generator: torch.Generator) -> Tensor:
     )
 
 
+def with_spectrum(
+    seed: int, eigenvalues: Any, m: int = 3, *, dtype: torch.dtype = torch.float64
+) -> QuadraticCase:
+    """A quadratic whose Hessian has these eigenvalues, and whose slope meets every eigenvector."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.as_tensor(eigenvalues, dtype=torch.float64)
+    n = len(values)
+    basis = orthogonal(n, generator)
+    slope = basis @ torch.ones(n, dtype=torch.float64)
+    mixed = torch.randn(m, n, generator=generator, dtype=torch.float64)
+    return quadratic(basis @ torch.diag(values) @ basis.T, mixed, slope, dtype=dtype)
+
+
 def roundoff(hessian: Tensor) -> float:
     """Relative error that a backward-stable solve with H may carry: n · eps · cond(H)."""
     eps = torch.finfo(hessian.dtype).eps

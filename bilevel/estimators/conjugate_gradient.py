@@ -101,12 +101,16 @@ class ConjugateGradient(ResidualEstimator):
         """The last iterate, the lowest curvature met, and the products of abandoned runs."""
         run = conjugate_gradient(system, slope, self.starting_point(slope), precondition)
         latest, left, lowest, abandoned = next(run), self.iterations, math.inf, 0
+        computed = math.inf
         while True:
             if latest.residual <= goal and _may_have_drifted(latest, slope, goal):
                 # start again from here: the new first residual is computed, not recurred
                 run = conjugate_gradient(system, slope, latest.value, precondition)
                 abandoned += latest.products
                 latest = next(run)
+                stuck, computed = latest.residual > 0.5 * computed, latest.residual
+                if stuck:  # at the rounding floor
+                    return latest, lowest, abandoned
             if latest.residual <= goal or left == 0:
                 return latest, lowest, abandoned
             following = next(run, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -52,6 +53,7 @@ class Minres(ResidualEstimator):
         length = float(slope.norm())
         goal = 0.0 if self.tolerance is None else self.tolerance * length
         q, left, products, curvature = self.starting_point(slope), self.iterations, 0, None
+        residual = math.inf
         while True:  # again from where it stopped, while the true residual is above the goal
             run = minres(system, slope, q)
             latest = next(run)
@@ -65,8 +67,9 @@ class Minres(ResidualEstimator):
             q = latest.value
             remainder = slope - system @ q
             products += 1
-            residual = float(remainder.norm())
-            if residual <= goal or left == 0 or not gained or self.tolerance is None:
+            before, residual = residual, float(remainder.norm())
+            stuck = not gained or residual > 0.5 * before  # at the rounding floor
+            if residual <= goal or left == 0 or stuck or self.tolerance is None:
                 break
         at_working_precision = residual <= 10 * torch.finfo(slope.dtype).eps * length
         status = Status.TRUNCATED

@@ -26,27 +26,15 @@ from bilevel.estimators import (
 from tests.quadratics import (
     QuadraticCase,
     nested,
-    orthogonal,
-    quadratic,
     random_quadratic,
     scalar,
     spectrum,
+    with_spectrum,
 )
 
 seeds = st.integers(0, 2**31 - 1)
 every_case = pytest.mark.parametrize("make", [nested, scalar, random_quadratic])
 f64 = torch.float64
-
-
-def with_spectrum(seed: int, eigenvalues: Any, m: int = 3) -> QuadraticCase:
-    """A quadratic whose Hessian has these eigenvalues, and whose slope meets every eigenvector."""
-    generator = torch.Generator().manual_seed(seed)
-    values = torch.as_tensor(eigenvalues, dtype=f64)
-    n = len(values)
-    basis = orthogonal(n, generator)
-    slope = basis @ torch.ones(n, dtype=f64)
-    mixed = torch.randn(m, n, generator=generator, dtype=f64)
-    return quadratic(basis @ torch.diag(values) @ basis.T, mixed, slope)
 
 
 def error_of_q(estimator: Any, case: QuadraticCase) -> float:
