@@ -5,6 +5,7 @@ from bilevel.derivatives import CentralDifference as CentralDifference
 from bilevel.derivatives import Curvature as Curvature
 from bilevel.diagnostics import angle as angle
 from bilevel.diagnostics import compare as compare
+from bilevel.diagnostics import recommend as recommend
 from bilevel.diagnostics import relative_error as relative_error
 from bilevel.linear import LinearOperator as LinearOperator
 from bilevel.problem import BilevelProblem as BilevelProblem

@@ -4,3 +4,5 @@ from bilevel.diagnostics.comparison import Comparison as Comparison
 from bilevel.diagnostics.comparison import compare as compare
 from bilevel.diagnostics.direction import angle as angle
 from bilevel.diagnostics.direction import relative_error as relative_error
+from bilevel.diagnostics.recommendation import Recommendation as Recommendation
+from bilevel.diagnostics.recommendation import recommend as recommend

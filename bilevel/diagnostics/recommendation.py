@@ -1,0 +1,247 @@
+"""Which estimator to use at a point of a user's own problem, and why, in words."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from bilevel.derivatives import Autograd
+from bilevel.diagnostics.comparison import Comparison, Row, compare, name_of
+from bilevel.estimators.amended import Amended
+from bilevel.estimators.base import Estimator
+from bilevel.estimators.certified import Certified
+from bilevel.estimators.conjugate_gradient import ConjugateGradient
+from bilevel.estimators.first_order import FirstOrder
+from bilevel.estimators.identity import Identity
+from bilevel.estimators.minres import Minres
+from bilevel.estimators.neumann import Neumann
+from bilevel.problem import BilevelProblem
+from bilevel.spectrum import lanczos
+from bilevel.vector import Tree, Vector
+
+LANCZOS_PRODUCTS = 60
+STATIONARY = 0.01
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What Lanczos sees of H: λ_min(H) is at most `lowest`, λ_max(H) at least `highest`."""
+
+    lowest: float
+    highest: float
+    smallest_magnitude: float
+    products: int
+
+    @property
+    def definite(self) -> bool:
+        """No direction of curvature ≤ 0 was seen."""
+        return self.lowest > 0
+
+    @property
+    def condition(self) -> float:
+        """max |λ| over min |λ| of what was seen: the condition number is at least about this."""
+        top = max(abs(self.lowest), abs(self.highest))
+        return top / self.smallest_magnitude if self.smallest_magnitude > 0 else float("inf")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """An estimator and the reasons for it; `print(recommendation)`.
+
+    Attributes:
+        estimator: the one to use.
+        reasons: one sentence or more on each of: the point, the spectrum, what the candidates
+            measured, what is guaranteed, what would change the advice.
+        comparison: the candidates' table.
+        gradient_ratio: ‖∇_ω L_train‖ / ‖∇_ω L_val‖; None where L_val is flat.
+        spectrum: of H.
+    """
+
+    estimator: Estimator
+    reasons: tuple[str, ...]
+    comparison: Comparison
+    gradient_ratio: float | None
+    spectrum: Spectrum
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [f"Use {name_of(self.estimator)}.", *(f"- {text}" for text in self.reasons)]
+        )
+
+
+def recommend(
+    problem: BilevelProblem,
+    params: Tree,
+    hyperparams: Tree,
+    *,
+    budget: int = 100,
+    cosine: float = 0.99,
+) -> Recommendation:
+    """Measure candidates at (ω, α) and choose the one to rely on within `budget` products.
+
+    It prefers a certificate of the angle to everything else, then the smallest measured error of
+    g₂ among those that point the right way, the cheaper one where errors are within 10 %. The
+    advice holds where it was measured: ask again as ω and α move.
+
+    Cost: 60 Lanczos products, the reference of `compare`, and each candidate once.
+
+    Args:
+        params: ω, best near ω*(α).
+        budget: Hessian products that an estimate may take.
+        cosine: of the angle to certify.
+
+    Raises:
+        ValueError: budget < 1.
+    """
+    if budget < 1:
+        raise ValueError(f"recommend(budget={budget}): an estimate needs at least one product.")
+    omega, alpha = Vector.of(params).detach(), Vector.of(hyperparams).detach()
+    ratio = _gradient_ratio(problem, omega, alpha)
+    spectrum = _spectrum(problem, omega, alpha)
+    candidates = _candidates(spectrum, budget, cosine)
+    table = compare(problem, params, hyperparams, candidates, repetitions=0)
+    certified = _certificate(candidates["certified"], problem, params, hyperparams)
+    chosen = "certified" if certified else _best(table)
+    reasons = (
+        _about_the_point(ratio),
+        _about_the_spectrum(spectrum),
+        _about_the_candidates(table),
+        certified or _no_guarantee(table[chosen], cosine, budget),
+        _what_would_change(spectrum, certified is not None, budget),
+    )
+    return Recommendation(candidates[chosen], reasons, table, ratio, spectrum)
+
+
+def _gradient_ratio(problem: BilevelProblem, omega: Vector, alpha: Vector) -> float | None:
+    _, gradient = problem.inner_gradient(omega, alpha)
+    _, slope, _ = problem.outer_gradients(omega, alpha)
+    length = float(slope.norm())
+    return float(gradient.norm()) / length if length > 0 else None
+
+
+def _spectrum(problem: BilevelProblem, omega: Vector, alpha: Vector) -> Spectrum:
+    hessian = Autograd()(problem, omega, alpha).hessian
+    sketch = lanczos(hessian, LANCZOS_PRODUCTS, seed=0)
+    values = sketch.ritz_values()
+    return Spectrum(
+        float(values[0]),
+        float(values[-1]),
+        sketch.smallest_singular_value(),
+        len(sketch.diagonal),
+    )
+
+
+def _candidates(spectrum: Spectrum, budget: int, cosine: float) -> dict[str, Estimator]:
+    top = max(abs(spectrum.lowest), abs(spectrum.highest))
+    candidates: dict[str, Estimator] = {"first order": FirstOrder()}
+    if top > 0:
+        candidates |= {"identity": Identity(1 / top), "amended": Amended(1 / top**2)}
+    if spectrum.definite:
+        candidates |= {
+            "neumann": Neumann(max(budget - 1, 0), 1 / top, tolerance=None),
+            "cg": ConjugateGradient(budget),
+        }
+    candidates["minres"] = Minres(budget)
+    # 60 products see more of the small end of the spectrum than a short solve does
+    mu = 0.5 * spectrum.smallest_magnitude
+    candidates["certified"] = Certified(cosine=cosine, mu=mu or None, products=budget)
+    return candidates
+
+
+def _certificate(
+    estimator: Estimator, problem: BilevelProblem, params: Tree, hyperparams: Tree
+) -> str | None:
+    """What `Certified` guarantees, in words; None if it does not get there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = estimator(problem, params, hyperparams)
+    certificate = found.certificate
+    if certificate is None or not certificate.holds:
+        return None
+    products = 0 if found.solve is None else found.solve.products
+    on = "; ".join(
+        (f"|λ(H)| ≥ {certificate.mu:.2g}, half of what Lanczos saw", *certificate.assumes)
+    )
+    return (
+        f"Guaranteed: the angle to g₂ is at most {certificate.angle_degrees:.2g}°, after "
+        f"{products} products, if {on}."
+    )
+
+
+def _best(table: Comparison) -> str:
+    usable = [row for row in table.rows if row.failure is None and row.error_total is not None]
+    right = [row for row in usable if row.sign == 1 and _errs(row) < 1]
+    if not right:
+        return "first order"
+    least = min(_errs(row) for row in right)
+    near = [row for row in right if _errs(row) <= 1.1 * least + 1e-12]
+    return min(near, key=_products).estimator
+
+
+def _errs(row: Row) -> float:
+    return float("inf") if row.error_implicit is None else row.error_implicit
+
+
+def _products(row: Row) -> int:
+    return 0 if row.count is None else row.count.hessian_products
+
+
+def _about_the_point(ratio: float | None) -> str:
+    if ratio is None:
+        return "∇_ω L_val = 0 here: g₂ is zero, and any estimator will do."
+    if ratio <= STATIONARY:
+        return f"ω is close to the inner minimum: ‖∇_ω L_train‖ is {ratio:.2g} ‖∇_ω L_val‖."
+    return (
+        f"ω is NOT at the inner minimum: ‖∇_ω L_train‖ is {ratio:.2g} ‖∇_ω L_val‖ (above "
+        f"{STATIONARY}). g₂ is dΦ/dα only there, so no estimator below is better than that; take "
+        "more inner steps first."
+    )
+
+
+def _about_the_spectrum(spectrum: Spectrum) -> str:
+    if spectrum.definite:
+        return (
+            f"No curvature ≤ 0 was seen in {spectrum.products} Lanczos products: H has "
+            f"eigenvalues in about [{spectrum.lowest:.2g}, {spectrum.highest:.2g}], condition "
+            f"number at least about {spectrum.condition:.2g}."
+        )
+    return (
+        f"H is indefinite: it has an eigenvalue ≤ {spectrum.lowest:.2g} (and one ≥ "
+        f"{spectrum.highest:.2g}). This ω is no inner minimum; CG, Neumann and the identity have "
+        "no ground there. Weight decay above that eigenvalue's size would make it definite."
+    )
+
+
+def _about_the_candidates(table: Comparison) -> str:
+    parts = []
+    for row in table.rows:
+        if row.failure is not None:
+            parts.append(f"{row.estimator}: raised")
+            continue
+        error = "" if row.error_implicit is None else f"{row.error_implicit:.2g}"
+        wrong = ", points the WRONG way" if row.sign == -1 else ""
+        parts.append(f"{row.estimator} {error} ({_products(row)} products{wrong})")
+    return f"Relative error of g₂ against {table.reference.description}: " + "; ".join(parts) + "."
+
+
+def _no_guarantee(row: Row, cosine: float, budget: int) -> str:
+    return (
+        f"Nothing is guaranteed: {budget} products did not certify a cosine of {cosine}. "
+        f"{row.estimator} is what measured best here, at this point only."
+    )
+
+
+def _what_would_change(spectrum: Spectrum, certified: bool, budget: int) -> str:
+    if certified and spectrum.definite:
+        return (
+            "This would change it: a problem where products are dear and an angle without a "
+            "guarantee will do (CG with few iterations); or negative curvature later on."
+        )
+    if certified:
+        return "This would change it: an ω at a true minimum, where CG takes fewer products."
+    need = round(2.3 * spectrum.condition**0.5)
+    return (
+        f"This would change it: more products (CG gains a digit in about √κ·1.2, here {need // 2} "
+        f"or more; the budget is {budget}), damping, or a lower bound on the curvature, known "
+        "from weight decay, passed as Certified(mu=...)."
+    )
