@@ -15,9 +15,14 @@ from proofs_checks import (
     eq7_angle,
     estimators_agree,
     eta_facts,
+    on_mlp,
+    on_supernet,
     s34_darts_second_order,
     s413_space_sizes,
+    scale_invariance,
     search_cost,
+    t10_given_share,
+    t11_polynomials,
     t1_characterisation,
     t2_sufficient_conditions,
     t3_on_average,
@@ -26,8 +31,8 @@ from proofs_checks import (
     t6_certificate,
     t7_inexact_inner,
     t8_rates,
-    t10_given_share,
-    t11_polynomials,
+    t9_kinks,
+    tables_1_and_2,
     wrong_sign_rates,
 )
 from proofs_checks.definitions import FORMULAS, Formulas
@@ -58,6 +63,11 @@ MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (
     wrong_sign_rates.claims,
     t7_inexact_inner.claims,
     t8_rates.claims,
+    t9_kinks.claims,
+    on_mlp.claims,
+    on_supernet.claims,
+    tables_1_and_2.claims,
+    scale_invariance.claims,
 )
 
 

@@ -19,8 +19,10 @@ from darts.networks.architecture import Architecture
 from darts.networks.supernet import Supernet
 from darts.spaces.darts_space import S1
 from darts.spaces.space import Space
+from proofs_checks.definitions import Formulas
 from proofs_checks.images import Images, cifar10, cifar10_folder, digits
-from proofs_checks.measurement import Row, rounded, save
+from proofs_checks.ledger import Claim, Verdict
+from proofs_checks.measurement import Reading, Recorded, Row, near, rounded, save
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -192,7 +194,7 @@ def _save(name: str, rows: Sequence[Row], config: Mapping[str, Any]) -> None:
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, float]:
-    """Means over seeds of cosine and error, by setting and step; then the best steps."""
+    """Means over seeds of cosine and error, by setting and step."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(f"{group_name(row)} r={row['step']:g}", []).append(row)
@@ -207,3 +209,92 @@ def group_name(row: Row) -> str:
     moment = "start" if row["trained"] == 0 else f"{row['trained']} steps"
     precision = "" if row["dtype"] == "float32" else f" {row['dtype']}"
     return f"{row['activation']}/{row['pooling']} b={row['batch']} {moment}{precision}"
+
+
+def verified_again(record: Mapping[str, Any]) -> list[Reading]:
+    """Two cheap settings of the record, computed now: batch 16 at the start, seed 0."""
+    readings = []
+    for activation, pooling in (("relu", "max"), ("silu", "average")):
+        setting = Setting(activation, pooling, 16)
+        (row,) = compare(setting, digits(), (0.1,))
+        wanted = {**asdict(setting), "step": 0.1}
+        (kept,) = (row for row in record["rows"] if all(row[key] == wanted[key] for key in wanted))
+        # float32 kink noise moves with the order of sums: the cosine may differ in the 2nd digit
+        found = row["chain_cosine"] - kept["chain_cosine"]
+        name = f"{activation}/{pooling} b=16: cosine at r = 0.1 less the recorded one"
+        readings.append(Reading(name, found, -0.1, 0.1))
+        readings.append(near("‖ω‖", row["omega_norm"], kept["omega_norm"], 1e-4))
+    return readings
+
+
+def small_findings(summary: Mapping[str, float]) -> list[Reading]:
+    """Kinks against none, at DARTS's step and at 0.1."""
+    kinked = ("relu/max b=16 start", "relu/max b=64 start", "relu/max b=256 start")
+    smooth = ("silu/average", "tanh/average", "softplus/average")
+    found = [
+        *(Reading(f"cos {k} r=0.01", summary[f"cos {k} r=0.01"], 0, 0.3) for k in kinked),
+        *(Reading(f"err {k} r=0.01", summary[f"err {k} r=0.01"], 5.0) for k in kinked),
+        Reading("the same in float64", summary["cos relu/max b=64 start float64 r=0.01"], 0, 0.3),
+        *(Reading(f"cos {k} r=0.1", summary[f"cos {k} r=0.1"], 0.35, 0.7) for k in kinked),
+        Reading(
+            "cos relu/max b=64 60 steps r=0.1", summary["cos relu/max b=64 60 steps r=0.1"], 0.7
+        ),
+        Reading(
+            "max pooling alone, cos silu/max b=64 start r=0.01",
+            summary["cos silu/max b=64 start r=0.01"],
+            0.2,
+            0.7,
+        ),
+    ]
+    for name in smooth:
+        found.append(
+            Reading(f"err {name} r=0.01", summary[f"err {name} b=64 start r=0.01"], 0, 0.02)
+        )
+        found.append(Reading(f"cos {name} r=0.1", summary[f"cos {name} b=64 start r=0.1"], 0.9))
+        order = summary[f"err {name} b=64 start r=0.1"] / summary[f"err {name} b=64 start r=0.03"]
+        found.append(Reading(f"{name}: error at 0.1 / at 0.03", order, 4.0, 15.0))
+    return found
+
+
+def full_findings(summary: Mapping[str, float]) -> list[Reading]:
+    return [
+        Reading("cos relu/max r=0.01", summary["cos relu/max b=16 start r=0.01"], 0.0, 0.3),
+        Reading("cos relu/max r=0.3", summary["cos relu/max b=16 start r=0.3"], 0.5),
+        Reading("cos silu/average r=0.01", summary["cos silu/average b=16 start r=0.01"], 0.99),
+        Reading("cos silu/average r=0.1", summary["cos silu/average b=16 start r=0.1"], 0.8),
+        Reading("cos silu/average r=1", summary["cos silu/average b=16 start r=1"], 0.0, 0.4),
+    ]
+
+
+def claims(formulas: Formulas) -> tuple[Claim, ...]:
+    return (
+        Claim(
+            id="T9",
+            where="Appendix A.2",
+            statement="On a supernet, A.2's differences at DARTS's step ‖εv‖ = 0.01 give BHv up "
+            "to an error O(ε²).",
+            assumptions="S1 with training-mode batch norm; exact products are autograd's, of the "
+            "smooth pieces, same batch",
+            verdict=Verdict.HOLDS_IF,
+            because="True for smooth activations with average pooling (error below 2 %). With "
+            "ReLU or max pooling the differences are mostly the jumps of the gradient: at the "
+            "start of a search their cosine with the exact term is below 0.3 and their error at "
+            "least fivefold, in float64 too. A step of 0.1 is the best single one: below it kinks "
+            "dominate, above it curvature of third order.",
+            evidence=(
+                Recorded(
+                    "digits, 4 channels, 3 cells, 18 settings, 3 seeds, 6 steps",
+                    "t9_small",
+                    summarise,
+                    small_findings,
+                    verified_again,
+                ),
+                Recorded(
+                    "CIFAR-10, 16 channels, 8 cells, one seed",
+                    "t9_full",
+                    summarise,
+                    full_findings,
+                ),
+            ),
+        ),
+    )
