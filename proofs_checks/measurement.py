@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from proofs_checks.documents import DOCS
-from proofs_checks.evidence import Evidence, Numbers, Outcome, show
+from proofs_checks.evidence import Evidence
+from proofs_checks.outcome import Numbers, Outcome, show
 
 RECORDS = DOCS / "records"
 Row = Mapping[str, Any]

@@ -22,8 +22,9 @@ from darts.networks.derived import DerivedNetwork
 from darts.networks.frames import IMAGENET
 from darts.spaces.published import PUBLISHED
 from proofs_checks.definitions import Formulas
-from proofs_checks.evidence import Evidence, Numbers, Outcome
+from proofs_checks.evidence import Evidence
 from proofs_checks.ledger import Claim, Verdict
+from proofs_checks.outcome import Numbers, Outcome
 
 CIFAR_IMAGE, IMAGENET_IMAGE = (3, 32, 32), (3, 224, 224)
 Build = Callable[[], nn.Module]
