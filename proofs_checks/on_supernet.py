@@ -280,7 +280,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             verdict=Verdict.FAILS,
             because="H is indefinite at all 14 points, with about 250 of 764 eigenvalues negative. "
             "Against Eq. 5, amended and DARTS are near coins (5 and 4 wrong, mean angles of 84° "
-            "and 83°). Against the damped (H + ρI)⁻¹, ρ = 2|λ_min|, DARTS's term is right at all 14 "
+            "and 83°). With the damped (H + ρI)⁻¹, ρ = 2|λ_min|, DARTS's is right at all 14 "
             "and amended's at 13: no sign here that an indefinite H favours amended.",
             evidence=(
                 Recorded(
