@@ -1,0 +1,314 @@
+"""Estimators beside public libraries: accuracy against products, time and memory, in one process.
+
+`python -m benchmarks.estimators [docs/records/estimators.json]` writes the record; `python -m
+benchmarks.plots` draws it. Libraries that are not installed are rows with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.peers import PEERS
+from bilevel import Autograd, BilevelProblem, Vector, relative_error
+from bilevel.diagnostics.cost import Ratio, counted, interleaved_seconds, peak_bytes
+from bilevel.estimators import (
+    Amended,
+    Certified,
+    ConjugateGradient,
+    Estimator,
+    Exact,
+    FirstOrder,
+    HypergradientWarning,
+    Identity,
+    Landweber,
+    Minres,
+    Neumann,
+    Nystrom,
+    NystromPreconditioner,
+)
+from bilevel.problems import ReadyProblem, logistic_regression, mlp_cleaning, quadratic
+from bilevel.traced import Traced
+
+RECORD = Path("docs/records/estimators.json")
+CPU = torch.device("cpu")
+LOOP = 20
+BARS = {"logreg": 37, "mlp_clean": 183}
+ACCURACY = 2e-5
+
+
+def problems() -> dict[str, ReadyProblem]:
+    """The two problems, at inner solutions with ‖∇_ω L_train‖ ≤ 1e-14."""
+    return {
+        "logreg": logistic_regression().at_inner_solution(tolerance=1e-14),
+        "mlp_clean": mlp_cleaning().at_inner_solution(tolerance=1e-14),
+    }
+
+
+def ours() -> dict[str, Estimator]:
+    """The family, by name."""
+    return {
+        "first order": FirstOrder(),
+        "identity, η = 1": Identity(1.0),
+        "amended, η = 0.1": Amended(0.1),
+        "Neumann, 20 terms": Neumann(20, 1.0, tolerance=None),
+        "Landweber, 20 terms": Landweber(20, tolerance=None),
+        "CG, 5": ConjugateGradient(5, tolerance=None),
+        "CG, 20": ConjugateGradient(20, tolerance=None),
+        "CG to 1e-5": ConjugateGradient(1000, tolerance=1e-5),
+        "CG to 5e-6, Nyström 40": ConjugateGradient(
+            1000, tolerance=5e-6, preconditioner=NystromPreconditioner(40)
+        ),
+        "MINRES to 1e-5": Minres(1000, tolerance=1e-5),
+        "Nyström 100, ρ = 0.01": Nystrom(100, damping=0.01, tolerance=None),
+        "certified, cos 0.99": Certified(cosine=0.99),
+        "CG, 20, traced": ConjugateGradient(20, tolerance=None, derivatives=Traced()),
+    }
+
+
+def hand_written(problem: BilevelProblem, omega: Vector, alpha: Vector, steps: int) -> Vector:
+    """g₂ by the plainest conjugate gradients on one retained graph: the unit of time."""
+    w = [leaf.detach().requires_grad_() for leaf in omega.leaves]
+    a = [leaf.detach().requires_grad_() for leaf in alpha.leaves]
+    at, hyper = Vector(tuple(w), omega.treespec), Vector(tuple(a), alpha.treespec)
+    outer = problem.outer(at.tree(), hyper.tree())
+    grads = torch.autograd.grad(outer, w + a, materialize_grads=True, allow_unused=True)
+    gradient = torch.autograd.grad(problem.inner(at.tree(), hyper.tree()), w, create_graph=True)
+    q = [torch.zeros_like(leaf) for leaf in w]
+    r = list(grads[: len(w)])
+    p, energy = r, inner_product(r, r)
+    for _ in range(steps):
+        image = torch.autograd.grad(gradient, w, p, retain_graph=True)
+        step = energy / inner_product(p, image)
+        q = [x + step * y for x, y in zip(q, p, strict=True)]
+        r = [x - step * y for x, y in zip(r, image, strict=True)]
+        before, energy = energy, inner_product(r, r)
+        p = [x + energy / before * y for x, y in zip(r, p, strict=True)]
+    mixed = torch.autograd.grad(gradient, a, q)
+    return Vector(tuple(-leaf for leaf in mixed), alpha.treespec)
+
+
+def inner_product(x: Any, y: Any) -> Tensor:
+    return torch.stack([(a * b).sum() for a, b in zip(x, y, strict=True)]).sum()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A problem, its point and its truth."""
+
+    name: str
+    ready: ReadyProblem
+    omega: Vector
+    alpha: Vector
+    truth: Vector
+
+
+def measure(setting: Setting, repetitions: int) -> list[dict[str, Any]]:
+    """All rows of one problem, timed in turns against the hand-written loop."""
+    point = setting.ready.point
+    calls: dict[str, Callable[[], Any]] = {
+        "hand-written CG, 20": lambda: hand_written(
+            setting.ready.problem, setting.omega, setting.alpha, LOOP
+        )
+    }
+    rows: list[dict[str, Any]] = [
+        {
+            "name": "hand-written CG, 20",
+            "source": "loop",
+            "hessian_products": LOOP,
+            "error": relative_error(calls["hand-written CG, 20"](), setting.truth),
+        }
+    ]
+    for name, estimator in ours().items():
+        watched, problem, count = counted(estimator, setting.ready.problem)
+        began = time.process_time()
+        result = watched(problem, *point[1:])
+        first = time.process_time() - began
+        rows.append(
+            {
+                "name": name,
+                "source": "this project",
+                "hessian_products": count.hessian_products,
+                "mixed_products": count.mixed_products,
+                "error": relative_error(result.implicit, setting.truth),
+                "first_call_seconds": first,
+            }
+        )
+        calls[name] = lambda each=estimator: each(*point)
+    for peer in PEERS:
+        if peer.missing() or setting.name not in peer.problems:
+            why = peer.missing() or "this problem is not written in it"
+            rows.append({"name": peer.name, "source": peer.package, "skipped": why})
+            continue
+        try:
+            began = time.process_time()
+            call = peer.make(setting.ready, LOOP)
+            found = call()
+            first = time.process_time() - began
+        except Exception as error:  # a peer's failure is its row
+            rows.append(
+                {"name": peer.name, "source": peer.package, "skipped": f"raised {error!r}"[:300]}
+            )
+            continue
+        rows.append(
+            {
+                "name": peer.name,
+                "source": peer.package,
+                "version": importlib.metadata.version(peer.package),
+                "hessian_products": LOOP,
+                "error": relative_error(setting.truth.like(found.reshape(-1)), setting.truth),
+                "first_call_seconds": first,
+            }
+        )
+        calls[peer.name] = call
+    for call in calls.values():  # TorchScript rewrites itself in its first runs
+        call(), call()
+    seconds = dict(
+        zip(
+            calls,
+            interleaved_seconds(list(calls.values()), repetitions=repetitions, device=CPU),
+            strict=True,
+        )
+    )
+    loop = seconds["hand-written CG, 20"]
+    for row in rows:
+        if row["name"] in calls:
+            ratio = Ratio.of(seconds[row["name"]], loop)
+            row["time"] = {"median": ratio.median, "low": ratio.low, "high": ratio.high}
+            if row["source"] != "jaxopt":  # whose memory torch does not see
+                row["peak_bytes"] = peak_bytes(calls[row["name"]], CPU)
+    return rows
+
+
+def product_times(setting: Setting, repetitions: int) -> dict[str, Any]:
+    """One Hessian product: ours, traced, 20 at once, against `autograd.grad` written out."""
+    problem, omega, alpha = setting.ready.problem, setting.omega, setting.alpha
+    w = [leaf.detach().requires_grad_() for leaf in omega.leaves]
+    value = problem.inner(Vector(tuple(w), omega.treespec).tree(), alpha.tree())
+    gradient = torch.autograd.grad(value, w, create_graph=True)
+    v = omega.like(torch.ones(omega.numel, dtype=omega.dtype))
+    plain = Autograd()(problem, omega, alpha).hessian
+    batched = Autograd(chunk=LOOP)(problem, omega, alpha).hessian
+    many = torch.ones(LOOP, omega.numel, dtype=omega.dtype)
+    began = time.process_time()
+    traced = Traced()(problem, omega, alpha).hessian
+    traced @ v
+    compilation = time.process_time() - began
+    bare = lambda: torch.autograd.grad(gradient, w, v.leaves, retain_graph=True)  # noqa: E731
+    calls: dict[str, Callable[[], Any]] = {
+        "autograd.grad": lambda: [bare() for _ in range(LOOP)],
+        "Autograd()": lambda: [plain @ v for _ in range(LOOP)],
+        "Autograd(chunk=20)": lambda: batched.many(many),
+        "Traced()": lambda: [traced @ v for _ in range(LOOP)],
+    }
+    for call in calls.values():
+        call()
+    seconds = interleaved_seconds(list(calls.values()), repetitions=repetitions, device=CPU)
+    ratios = {n: Ratio.of(s, seconds[0]) for n, s in zip(calls, seconds, strict=True)}
+    return {
+        "ratios": {n: asdict(r) for n, r in ratios.items()},
+        "trace_seconds": compilation,
+    }
+
+
+def indefinite_warnings(count: int = 100) -> dict[str, int]:
+    """Of `count` indefinite quadratics, how often CG to 1e-8 warns of it."""
+    warned = 0
+    for seed in range(count):
+        ready = quadratic(20, 3, condition=100.0, negative=1 + seed % 19, seed=seed)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            ConjugateGradient(200, tolerance=1e-8)(*ready.point)
+        kinds = {
+            w.category.__name__ for w in caught if issubclass(w.category, HypergradientWarning)
+        }
+        warned += "NotPositiveDefinite" in kinds
+    return {"problems": count, "warned": warned}
+
+
+def run(repetitions: int) -> dict[str, Any]:
+    """The whole record."""
+    torch.set_num_threads(1)
+    record: dict[str, Any] = {
+        "problems": {},
+        "repetitions": repetitions,
+        "torch": torch.__version__,
+    }
+    for name, ready in problems().items():
+        omega, alpha = Vector.of(ready.params).detach(), Vector.of(ready.hyperparams).detach()
+        truth = Vector.of(Exact()(*ready.point).implicit)
+        setting = Setting(name, ready, omega, alpha, truth)
+        record["problems"][name] = {
+            "sizes": ready.sizes,
+            "rows": measure(setting, repetitions),
+            "products": product_times(setting, repetitions),
+        }
+    record["indefinite"] = indefinite_warnings()
+    record["bars"] = bars(record)
+    return record
+
+
+def bars(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was asked for beside what was measured."""
+    found = []
+    for name, limit in BARS.items():
+        rows = {row["name"]: row for row in record["problems"][name]["rows"]}
+        for method in ("CG to 1e-5", "CG to 5e-6, Nyström 40"):
+            row = rows[method]
+            found.append(
+                {
+                    "bar": f"{name}: error ≤ {ACCURACY} in ≤ {limit} products, {method}",
+                    "measured": [row["error"], row["hessian_products"]],
+                    "met": row["error"] <= ACCURACY and row["hessian_products"] <= limit,
+                }
+            )
+        loop, ours_ = rows["hand-written CG, 20"], rows["CG, 20"]
+        memory = ours_["peak_bytes"] / loop["peak_bytes"]
+        found.append(
+            {"bar": f"{name}: memory ≤ 1.05 × loop", "measured": memory, "met": memory <= 1.05}
+        )
+        for method in ("CG, 20", "CG, 20, traced"):
+            ratio = rows[method]["time"]["median"]
+            found.append(
+                {
+                    "bar": f"{name}: time ≤ 1.05 × loop, {method}",
+                    "measured": ratio,
+                    "met": ratio <= 1.05,
+                }
+            )
+    share = record["indefinite"]["warned"] / record["indefinite"]["problems"]
+    found.append({"bar": "warns in all indefinite cases", "measured": share, "met": share == 1})
+    return found
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RECORD
+    record = run(repetitions=int(sys.argv[2]) if len(sys.argv) > 2 else 15)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    record["commit"] = commit.stdout.strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    for name, part in record["problems"].items():
+        for row in part["rows"]:
+            print(name, {k: v for k, v in row.items() if k not in ("source",)})
+        print(name, part["products"])
+    for bar in record["bars"]:
+        print(bar)
+
+
+if __name__ == "__main__":
+    main()
