@@ -279,7 +279,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             because="True for smooth activations with average pooling (error below 2 %). With "
             "ReLU or max pooling the differences are mostly the jumps of the gradient: at the "
             "start of a search their cosine with the exact term is below 0.3 and their error at "
-            "least fivefold, in float64 too. A step near 0.1 is the best single compromise: below it kinks "
+            "least fivefold, in float64 too. A step near 0.1 is a compromise: below it kinks "
             "dominate, above it curvature of third order.",
             evidence=(
                 Recorded(
