@@ -39,7 +39,8 @@ class Certified(SolvingEstimator):
     What the certificate rests on stands in `hypergradient.certificate`:
     μ given: nothing else. (A μ that a product contradicts is refused.)
     μ from damping: H ⪰ 0. The angle is that to the damped g₂, −B(H + ρI)⁻¹∇_ω L_val.
-    no μ: half the smallest singular value seen by the iteration, an estimate; conditional.
+    no μ: half the smallest singular value seen by the iteration and by as many Lanczos products
+    from a random vector (at least ten): an estimate, and the certificate is conditional on it.
 
     Cost: the products of MINRES, one or two more with H, m or 40 with Bᵀ and B, and one with B
     each time that the bound is looked at.
@@ -155,6 +156,7 @@ class _Search:
         self.slope, self.believed = slope, believed
         self.products, self.mixed_products = 0, norm.products
         self.singular, self.lowest, self.highest = math.inf, math.inf, 0.0
+        self.probed = False
 
     def run(self, q: Vector | None) -> tuple[Vector, Vector, Certificate]:
         """q, its computed remainder ∇_ω L_val − Hq, and what they certify."""
@@ -165,8 +167,11 @@ class _Search:
             q = latest.value
             self.products += latest.products
             self._see(latest.sketch)
-            if self.singular == math.inf:  # nothing iterated, so nothing seen
-                sketch = lanczos(self.system, 20, seed=0)
+            if self.asked.mu is None and not self.probed:
+                # the slope may see little of the smallest eigenvalues; a random vector sees all
+                self.probed = True
+                allowed = self.asked.products - self.products - 1
+                sketch = lanczos(self.system, max(1, min(max(10, self.products), allowed)), seed=0)
                 self.products += len(sketch.diagonal)
                 self._see(sketch)
             remainder = self.slope - self.system @ q
@@ -174,7 +179,7 @@ class _Search:
             residual = float(remainder.norm())
             rounding = float(self.slope.norm()) + self.highest * float(q.norm())
             certificate = self._bound(q, residual + 10 * _eps(q) * rounding)
-            stuck = q is start or not residual < 0.5 * previous
+            stuck = q is start or not residual < 0.9 * previous
             if certificate.holds or stuck or self.products + 2 > self.asked.products:
                 return q, remainder, certificate
             previous = residual
