@@ -1,4 +1,4 @@
-"""The benchmark's chart, from its record: `python -m benchmarks.plots [record.json] [chart.png]`."""
+"""The benchmark's chart: `python -m benchmarks.plots [record.json] [chart.png]`."""
 
 from __future__ import annotations
 

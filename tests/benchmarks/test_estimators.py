@@ -1,0 +1,81 @@
+"""The benchmark measures what it says: the loop is right, the bars can fail, absence has a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.estimators import BARS, bars, hand_written, indefinite_warnings
+from benchmarks.peers import PEERS, Peer
+from benchmarks.plots import draw_benchmark
+from bilevel import Vector, relative_error
+from bilevel.estimators import ConjugateGradient
+from bilevel.problems import mlp_cleaning, quadratic
+
+
+def test_the_hand_written_loop_solves_the_quadratic_in_n_steps() -> None:
+    ready = quadratic(8, 3, condition=10.0)
+    point = Vector.of(ready.params), Vector.of(ready.hyperparams)
+    found = hand_written(ready.problem, *point, steps=8)
+    truth = ready.hypergradient(ready.hyperparams) - ready.ridge * ready.hyperparams
+    assert relative_error(found, truth) < 1e-6
+
+
+def test_the_hand_written_loop_takes_the_same_steps_as_conjugate_gradient() -> None:
+    ready = mlp_cleaning()
+    point = Vector.of(ready.params), Vector.of(ready.hyperparams)
+    loop = hand_written(ready.problem, *point, steps=6)
+    h = ConjugateGradient(6, tolerance=None, stationary=None)(*ready.point)
+    assert relative_error(loop, h.implicit) < 1e-9
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.package)
+def test_a_library_that_is_absent_says_so(peer: Peer) -> None:
+    absent = Peer("nobody's", "no-such-package", "no_such_module", peer.make)
+    assert absent.missing() == "no-such-package is not installed"
+
+
+def record(error: float, products: int, time: float, memory: int, warned: int) -> dict[str, Any]:
+    def row(name: str) -> dict[str, Any]:
+        spread = {"median": time, "low": time, "high": time}
+        return {
+            "name": name,
+            "source": "this project",
+            "error": error,
+            "hessian_products": products,
+            "time": spread,
+            "peak_bytes": memory,
+        }
+
+    rows = [row(n) for n in ("CG to 1e-5", "CG to 5e-6, Nyström 40", "CG, 20", "CG, 20, traced")]
+    rows.append(row("hand-written CG, 20") | {"peak_bytes": 100})
+    rows.append({"name": "absent", "source": "x", "skipped": "x is not installed"})
+    part = {"sizes": [1, 1], "rows": rows}
+    return {
+        "problems": dict.fromkeys(BARS, part),
+        "indefinite": {"problems": 10, "warned": warned},
+    }
+
+
+def test_bars_are_met_and_missed_where_they_should_be() -> None:
+    assert all(bar["met"] for bar in bars(record(1e-5, 37, 1.0, 105, 10)))
+    for changed in ((3e-5, 37, 1.0, 105, 10), (1e-5, 184, 1.0, 105, 10)):
+        assert not any(bar["met"] for bar in bars(record(*changed)) if "products" in bar["bar"])
+    slow = bars(record(1e-5, 37, 1.06, 105, 10))
+    assert not any(bar["met"] for bar in slow if "time" in bar["bar"])
+    large = bars(record(1e-5, 37, 1.0, 106, 10))
+    assert not any(bar["met"] for bar in large if "memory" in bar["bar"])
+    assert not bars(record(1e-5, 37, 1.0, 105, 9))[-1]["met"]
+
+
+def test_indefinite_problems_are_warned_of_every_time() -> None:
+    assert indefinite_warnings(20) == {"problems": 20, "warned": 20}
+
+
+def test_the_chart_is_drawn_from_the_record(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = draw_benchmark(record(1e-5, 37, 1.0, 100, 10), tmp_path / "chart.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
