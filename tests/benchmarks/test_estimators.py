@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: the loop is right, the bars can fail, absence has a reason."""
+"""The benchmark measures what it says: the loop is right, bars can fail, absence has a reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.peers import PEERS, Peer
 from benchmarks.plots import draw_benchmark
 from bilevel import Vector, relative_error
 from bilevel.estimators import ConjugateGradient
-from bilevel.problems import mlp_cleaning, quadratic
+from bilevel.problems import hyper_cleaning, quadratic
 
 
 def test_the_hand_written_loop_solves_the_quadratic_in_n_steps() -> None:
@@ -25,7 +25,7 @@ def test_the_hand_written_loop_solves_the_quadratic_in_n_steps() -> None:
 
 
 def test_the_hand_written_loop_takes_the_same_steps_as_conjugate_gradient() -> None:
-    ready = mlp_cleaning()
+    ready = hyper_cleaning(train=100, val=100)
     point = Vector.of(ready.params), Vector.of(ready.hyperparams)
     loop = hand_written(ready.problem, *point, steps=6)
     h = ConjugateGradient(6, tolerance=None, stationary=None)(*ready.point)
