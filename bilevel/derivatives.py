@@ -124,6 +124,12 @@ def _pullback(outputs: Callable[[], tuple[Tensor, ...]], point: Vector) -> Pullb
             materialize_grads=True,
             is_grads_batched=batched,
         )
+        if batched:  # autograd fills in a zero without the axis in front
+            rows = (len(v.leaves[0]),)
+            leaves = tuple(
+                image.expand(rows + leaf.shape)
+                for image, leaf in zip(leaves, point.leaves, strict=True)
+            )
         return Vector(leaves, point.treespec)
 
     return product
