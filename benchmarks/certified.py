@@ -29,7 +29,7 @@ class Trial:
     """One problem under one way of asking.
 
     Attributes:
-        asked: "sign" and "angle": μ = λ_min given, any acute angle or 8.1°; "estimated": no μ, 8.1°.
+        asked: "sign" and "angle": μ = λ_min given, any acute angle or 8.1°; "estimated": no μ.
         certified: the certificate holds.
         wrong: it holds, and ⟨estimate, g₂⟩ ≤ 0.
         exceeded: it holds, and the true angle or error is above its bound by more than rounding.

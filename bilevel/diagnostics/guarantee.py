@@ -1,0 +1,58 @@
+"""The certificate of T6 for a q that was found in any way."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from bilevel.derivatives import Autograd, Derivatives
+from bilevel.estimators.certificate import Certificate, certify
+from bilevel.problem import BilevelProblem
+from bilevel.spectrum import norm_bound
+from bilevel.vector import Tree, Vector
+
+
+def certificate(
+    problem: BilevelProblem,
+    omega: Tree,
+    alpha: Tree,
+    q: Tree,
+    *,
+    mu: float,
+    cosine: float = 0.99,
+    derivatives: Derivatives | None = None,
+) -> Certificate:
+    """Bound the angle and the error of −Bq as an estimate of g₂ = −BH⁻¹∇_ω L_val.
+
+    One product with H, one with B, and those that bound ‖B‖ (see `spectrum.norm_bound`).
+
+    Args:
+        q: what stands for H⁻¹∇_ω L_val, such as `hypergradient.solve.value`.
+        mu: a lower bound on |λ(H)|. The certificate is as good as this number.
+        cosine: what `Certificate.holds` compares with.
+        derivatives: how products are taken; `Autograd()` by default.
+
+    Raises:
+        ValueError: mu is not positive and finite, or cosine not in (0, 1).
+    """
+    if not 0 < mu < math.inf or not 0 < cosine < 1:
+        raise ValueError(
+            f"certificate(mu={mu}, cosine={cosine}): mu must be positive and finite, the cosine "
+            "between 0 and 1."
+        )
+    at, hyper, value = (Vector.of(tree).detach() for tree in (omega, alpha, q))
+    _, slope, _ = problem.outer_gradients(at, hyper)
+    curvature = (derivatives or Autograd())(problem, at, hyper)
+    image = curvature.hessian @ value
+    # ‖H‖‖q‖ is not known here; ‖Hq‖ stands for it, with a wider margin
+    rounding = 100 * torch.finfo(at.dtype).eps * float(slope.norm() + image.norm())
+    return certify(
+        curvature.mixed @ value,
+        (float((slope - image).norm()) + rounding) / mu,
+        norm_bound(curvature.mixed),
+        mu=mu,
+        asked_degrees=math.degrees(math.acos(cosine)),
+        asked_error=math.inf,
+        assumes=() if curvature.exact else ("products by central differences are exact",),
+    )

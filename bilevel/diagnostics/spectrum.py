@@ -1,0 +1,99 @@
+"""Where an estimate is taken: the ends of H's spectrum, and how far ω is from stationary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from scipy.sparse.linalg import eigsh
+
+from bilevel.derivatives import Autograd, Derivatives
+from bilevel.problem import BilevelProblem
+from bilevel.vector import Tree, Vector
+
+
+@dataclass(frozen=True)
+class SpectrumEnds:
+    """The smallest and largest eigenvalue of the inner Hessian.
+
+    Attributes:
+        lowest: λ_min.
+        highest: λ_max.
+    """
+
+    lowest: float
+    highest: float
+
+    @property
+    def positive_definite(self) -> bool:
+        """ω is an isolated inner minimum, if it is stationary."""
+        return self.lowest > 0
+
+    @property
+    def condition(self) -> float:
+        """κ = λ_max/λ_min of a positive definite H; infinite for any other."""
+        return self.highest / self.lowest if self.lowest > 0 else float("inf")
+
+
+def spectrum_ends(
+    problem: BilevelProblem,
+    omega: Tree,
+    alpha: Tree,
+    *,
+    derivatives: Derivatives | None = None,
+    tolerance: float = 1e-6,
+) -> SpectrumEnds:
+    """λ_min and λ_max of H by implicitly restarted Lanczos (ARPACK), or dense up to n = 20.
+
+    Takes tens to thousands of products: a diagnostic, not part of a step. Small λ_min beside a
+    large λ_max is the slow case.
+
+    Args:
+        derivatives: how H products are taken; `Autograd()` by default.
+        tolerance: relative accuracy of the eigenvalues.
+
+    Raises:
+        scipy.sparse.linalg.ArpackNoConvergence: an end was not reached.
+    """
+    at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
+    hessian = (derivatives or Autograd())(problem, at, hyper).hessian
+    if at.numel <= 20:
+        dense = hessian.dense().double()
+        values = torch.linalg.eigvalsh((dense + dense.T) / 2)
+        return SpectrumEnds(float(values[0]), float(values[-1]))
+    operator = hessian.to_scipy()
+    start = torch.randn(at.numel, generator=torch.Generator().manual_seed(0)).double().numpy()
+    ends = (
+        eigsh(operator, 1, which=which, v0=start, tol=tolerance, return_eigenvectors=False)
+        for which in ("SA", "LA")
+    )
+    lowest, highest = (float(end[0]) for end in ends)
+    return SpectrumEnds(lowest, highest)
+
+
+@dataclass(frozen=True)
+class Stationarity:
+    """How large ∇_ω L_train is beside ∇_ω L_val. g₂ is exact where it is zero.
+
+    Attributes:
+        inner_gradient_norm: ‖∇_ω L_train‖.
+        slope_norm: ‖∇_ω L_val‖.
+    """
+
+    inner_gradient_norm: float
+    slope_norm: float
+
+    @property
+    def ratio(self) -> float:
+        """What the estimators compare with `stationary`."""
+        if self.slope_norm == 0:
+            return 0.0 if self.inner_gradient_norm == 0 else float("inf")
+        return self.inner_gradient_norm / self.slope_norm
+
+
+def stationarity(problem: BilevelProblem, omega: Tree, alpha: Tree) -> Stationarity:
+    """Both gradients' norms at (ω, α): two gradient evaluations."""
+    at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
+    _, gradient = problem.inner_gradient(at, hyper)
+    _, slope, _ = problem.outer_gradients(at, hyper)
+    return Stationarity(float(gradient.norm()), float(slope.norm()))

@@ -1,0 +1,250 @@
+"""Certified: what it certifies is true, however the problem is drawn, and it says on what terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.certified import draw, table, trials
+from bilevel import CentralDifference, LinearOperator, Vector, angle, relative_error
+from bilevel.diagnostics import certificate, spectrum_ends, stationarity
+from bilevel.estimators import (
+    Amended,
+    Certified,
+    ConjugateGradient,
+    Exact,
+    NotCertified,
+    Status,
+)
+from bilevel.estimators.certificate import certify
+from bilevel.spectrum import NormBound, norm_bound
+from tests.quadratics import nested, quadratic, random_quadratic, with_spectrum
+
+seeds = st.integers(0, 2**31 - 1)
+f64 = torch.float64
+
+
+def assert_never_wrong(problems: int) -> None:
+    found = [trial for seed in range(problems) for trial in trials(seed)]
+    given_mu = [t for t in found if t.asked != "estimated"]
+    assert not [t for t in given_mu if t.wrong or t.exceeded]
+    assert all(t.certified for t in given_mu)
+    # conditional ones may be wrong; on these problems hardly any is
+    assert sum(t.wrong for t in found) <= problems / 1000
+    assert {row["asked"] for row in table(found)} == {"sign", "angle", "estimated"}
+
+
+def test_never_certifies_a_wrong_sign() -> None:
+    assert_never_wrong(300)
+
+
+@pytest.mark.slow
+def test_never_certifies_a_wrong_sign_in_ten_thousand_problems() -> None:
+    assert_never_wrong(10_000)
+
+
+@given(seeds, st.floats(1e-4, 0.9), st.floats(0.01, 2.0))
+def test_the_bound_holds_for_the_worst_error_of_the_allowed_size(
+    seed: int, size: float, spread: float
+) -> None:
+    """q is moved by e of ‖e‖ ≤ ε in the direction that turns or shortens Bq most."""
+    generator = torch.Generator().manual_seed(seed)
+    m, n = int(torch.randint(1, 6, (), generator=generator)), 8
+    scales = torch.exp(spread * torch.randn(m, 1, generator=generator, dtype=f64))
+    mixed = scales * torch.randn(m, n, generator=generator, dtype=f64)
+    q = torch.randn(n, generator=generator, dtype=f64)
+    u = mixed @ q
+    epsilon = size * float(u.norm() / torch.linalg.matrix_norm(mixed, 2))
+    domain, codomain = Vector.of(q), Vector.of(u)
+    operator = LinearOperator(
+        domain,
+        codomain,
+        lambda v: codomain.like(mixed @ v.flat()),
+        lambda v: domain.like(mixed.T @ v.flat()),
+    )
+    norm = norm_bound(operator)
+    options: dict[str, Any] = {"mu": 1.0, "asked_degrees": 80.0, "asked_error": float("inf")}
+    sharp = certify(codomain, epsilon, norm, **options)
+    plain = certify(codomain, epsilon, NormBound(norm.value, None, 0), **options)
+    assert sharp.angle_degrees <= plain.angle_degrees
+    directions = torch.cat(
+        [mixed, -mixed, torch.randn(200, m, generator=generator).to(f64) @ mixed]
+    )
+    if m > 1:
+        across = mixed - torch.outer(u, u @ mixed) / u.dot(u)
+        directions = torch.cat([directions, across, -across])
+        for tilt in torch.linspace(-1, 1, 21).tolist():
+            directions = torch.cat([directions, across + tilt * u @ mixed])
+    for direction in directions:
+        if float(direction.norm()) == 0:
+            continue
+        truth = u + mixed @ (epsilon * direction / direction.norm())
+        assert angle(truth, u) <= sharp.angle_degrees + 1e-5
+        assert float((truth - u).norm()) <= sharp.error * (1 + 1e-9)
+        assert relative_error(u, truth) <= sharp.relative_error * (1 + 1e-9)
+
+
+@given(seeds, st.sampled_from([1, 5, 64, 65, 200]))
+def test_the_norm_bound_is_a_bound(seed: int, m: int) -> None:
+    """Exact through BBᵀ; by random probes for more rows, never below and within 5 times."""
+    generator = torch.Generator().manual_seed(seed)
+    mixed = torch.randn(m, 30, generator=generator, dtype=f64)
+    mixed[: m // 2] *= 1e-3
+    domain, codomain = Vector.of(mixed[0]), Vector.of(mixed[:, 0])
+    operator = LinearOperator(
+        domain,
+        codomain,
+        lambda v: codomain.like(mixed @ v.flat()),
+        lambda v: domain.like(mixed.T @ v.flat()),
+    )
+    bound, truth = norm_bound(operator), float(torch.linalg.matrix_norm(mixed, 2))
+    assert truth <= bound.value <= truth * (1 + 2e-6 if m <= 64 else 5)
+    assert bool(bound.assumes) == (m > 64)
+
+
+def test_a_power_iteration_would_certify_what_is_false() -> None:
+    """‖B‖ from below, as a few power steps give it, is not a bound: here it hides an error."""
+    case = with_spectrum(0, [1.0, 10.0])
+    u = Vector.of(torch.tensor([1.0, 0.0], dtype=f64))
+    truth, below = 2.0, 0.9
+    options: dict[str, Any] = {"mu": 1.0, "asked_degrees": 80.0, "asked_error": float("inf")}
+    assert not certify(u, 1.0, NormBound(truth, None, 0), **options).sign
+    assert certify(u, 1.0, NormBound(below, None, 0), **options).sign
+    assert case.mixed is not None
+
+
+def test_a_mu_that_a_product_contradicts_is_refused() -> None:
+    case = with_spectrum(1, [1.0, 2.0, 5.0, 10.0])
+    with pytest.raises(ValueError, match=r"mu=1\.5.*was met, so .* is not true"):
+        Certified(0.999999, mu=1.5)(case.problem, *case.point)
+    assert Certified(0.999999, mu=0.999)(case.problem, *case.point).certificate.holds  # type: ignore[union-attr]
+
+
+def test_the_certificate_says_what_it_rests_on() -> None:
+    case = with_spectrum(2, torch.logspace(0, 2, 20))
+    known = Certified(mu=0.99)(case.problem, *case.point).certificate
+    guessed = Certified()(case.problem, *case.point).certificate
+    damped = Certified(damping=0.5)(case.problem, *case.point)
+    rough = Certified(mu=0.99, derivatives=CentralDifference())(case.problem, *case.point)
+    assert known is not None
+    assert (known.conditional, known.mu) == (False, 0.99)
+    assert guessed is not None
+    assert "Lanczos saw" in guessed.assumes[0]
+    assert guessed.mu < 1  # half of what was seen, and that was close to 1
+    assert damped.certificate is not None
+    assert "H ⪰ 0" in damped.certificate.assumes[0]
+    shifted = case.hessian + 0.5 * torch.eye(20, dtype=f64)
+    truth = -case.mixed @ torch.linalg.solve(shifted, case.slope)
+    assert angle(damped.implicit, truth) <= damped.certificate.angle_degrees
+    assert rough.certificate is not None
+    assert "differences" in rough.certificate.assumes[0]
+
+
+def test_without_enough_products_it_returns_the_best_bound_or_raises() -> None:
+    case = with_spectrum(3, torch.logspace(0, 4, 50))
+    with pytest.warns(NotCertified, match=r"angle to g₂ is at most 180°.*asked for were 8\.11°"):
+        result = Certified(mu=1.0 - 1e-9, products=10)(case.problem, *case.point)
+    assert result.solve is not None
+    assert (result.solve.status, result.solve.products) == (Status.UNCERTIFIED, 10)
+    assert result.certificate is not None
+    assert not result.certificate.sign
+    truth = Exact()(case.problem, *case.point).implicit
+    assert float((result.implicit - truth).norm()) <= result.certificate.error
+    with pytest.raises(NotCertified):
+        Certified(mu=0.99, products=10, strict=True)(case.problem, *case.point)
+
+
+def test_with_one_hyperparameter_only_the_error_says_more_than_the_sign() -> None:
+    case = with_spectrum(4, torch.logspace(0, 2, 30), m=1)
+    truth = Exact()(case.problem, *case.point).implicit
+    sign = Certified(mu=0.99)(case.problem, *case.point)
+    near = Certified(mu=0.99, relative_error=1e-3)(case.problem, *case.point)
+    assert sign.certificate is not None
+    assert sign.certificate.angle_degrees == 0
+    assert sign.implicit @ truth > 0
+    assert relative_error(near.implicit, truth) <= 1e-3 < relative_error(sign.implicit, truth)
+
+
+@given(seeds)
+def test_any_q_can_be_certified_or_not(seed: int) -> None:
+    case = random_quadratic(seed)
+    mu = float(
+        torch.linalg.eigvalsh(
+            torch.func.hessian(lambda w: case.problem.inner(w, case.alpha))(case.omega)
+        )[0]
+    )
+    truth = Exact()(case.problem, *case.point).implicit
+    for estimator in (ConjugateGradient(), Amended(0.1)):
+        result = estimator(case.problem, *case.point)
+        bound = certificate(case.problem, *case.point, result.solve.value, mu=0.999 * mu)
+        assert float((result.implicit - truth).norm()) <= bound.error * (1 + 1e-9)
+        if bound.sign and len(truth) > 1:
+            assert angle(result.implicit, truth) <= bound.angle_degrees + 1e-5
+    assert certificate(case.problem, *case.point, case.omega, mu=mu).angle_degrees == 180
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Certified(1.0),
+        lambda: Certified(0.0),
+        lambda: Certified(mu=0.0),
+        lambda: Certified(products=0),
+        lambda: Certified(relative_error=0.0),
+        lambda: Certified(damping=-1.0),
+    ],
+)
+def test_refuses_parameters_out_of_range(make: Any) -> None:
+    with pytest.raises(ValueError, match="must"):
+        make()
+
+
+def test_certified_needs_the_mixed_product() -> None:
+    case = with_spectrum(1, [1.0, 2.0])
+    with pytest.raises(TypeError, match="depends on B"):
+        Certified().solve(None, Vector.of(case.slope))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [2, 20, 60])
+def test_spectrum_ends_are_the_extreme_eigenvalues(n: int) -> None:
+    values = torch.linspace(-2, 30, n)
+    case = with_spectrum(5, values)
+    ends = spectrum_ends(case.problem, *case.point)
+    assert ends.lowest == pytest.approx(-2, rel=1e-5)
+    assert ends.highest == pytest.approx(30, rel=1e-5)
+    assert (ends.positive_definite, ends.condition) == (False, float("inf"))
+    assert spectrum_ends(*_shifted(case)).condition == pytest.approx(33, rel=1e-4)
+
+
+def _shifted(case: Any) -> tuple[Any, Any, Any]:
+    n = len(case.hessian)
+    shifted = quadratic(case.hessian + 3 * torch.eye(n, dtype=f64), case.mixed, case.slope)
+    return shifted.problem, shifted.omega, shifted.alpha
+
+
+def test_stationarity_is_the_ratio_of_the_two_gradients() -> None:
+    case = nested(1)
+    found = stationarity(case.problem, *case.point)
+    omega, alpha = map(Vector.of, case.point)
+    assert found.ratio == pytest.approx(
+        float(case.problem.inner_gradient(omega, alpha)[1].norm())
+        / float(case.problem.outer_gradients(omega, alpha)[1].norm())
+    )
+    still = random_quadratic(1)
+    assert stationarity(still.problem, *still.point).ratio == 0
+
+
+def test_the_drawn_problems_are_hard() -> None:
+    """Some are indefinite, and on some the amended term has the wrong sign."""
+    wrong = indefinite = 0
+    for seed in range(100):
+        case, _, flag = draw(seed)
+        truth = -case.mixed @ torch.linalg.solve(case.hessian, case.slope)
+        wrong += float(Amended(1.0)(case.problem, *case.point).implicit @ truth) < 0
+        indefinite += flag
+    assert wrong > 20
+    assert indefinite > 20
