@@ -29,7 +29,7 @@ class Traced:
 
     Cost: the trace, 0.1 to 0.5 s for a loss of some 20 operations and more for larger ones. It is
     kept with this object and serves every later point of the same problem, and no other problem
-    with the same shapes: each minibatch is one. Then a product takes 0.2 (small batch) to 0.7
+    with the same shapes: each minibatch is one. Then a product takes 0.2 (small batch) to 0.8
     (dominated by matrix products) times that of `Autograd`, see `docs/WHICH_ESTIMATOR.md`. Below
     some 1000 products a problem, use `Autograd`. `torch.compile` of the linear part took 5 to
     11 s, and its products were slower than these.

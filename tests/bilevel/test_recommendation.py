@@ -44,8 +44,8 @@ def test_a_point_that_is_no_inner_minimum_is_told_first() -> None:
     assert advice.reasons[0].startswith("ω is NOT at the inner minimum")
 
 
-def test_a_term_that_no_candidate_gets_right_leaves_the_first_order() -> None:
-    """H = 1e-6 along the one direction that counts, beside 1: five products see nothing of it."""
+def test_where_g2_is_zero_no_candidate_is_better_than_the_first_order() -> None:
+    """H is diagonal, B sees the first coordinate and ∇_ω L_val all others: g₂ is 0."""
     h = torch.diag(torch.logspace(0, -8, 40, dtype=torch.float64))
     b = torch.zeros(1, 40, dtype=torch.float64)
     b[0, 0] = 1.0
