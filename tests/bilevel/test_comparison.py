@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from bilevel import CentralDifference, Vector, angle, compare
+from bilevel import Autograd, CentralDifference, Vector, angle, compare
 from bilevel.diagnostics.cost import Ratio, interleaved_seconds, peak_bytes
 from bilevel.estimators import (
     Amended,
@@ -69,6 +69,7 @@ def test_counts_what_each_estimator_asks_for() -> None:
             "amended": Amended(0.1),
             "amended by differences": Amended(0.1, derivatives=differences),
             "exact": Exact(),
+            "exact, four at once": Exact(derivatives=Autograd(chunk=4)),
             "cg": ConjugateGradient(iterations=4, tolerance=None),
         },
         repetitions=0,
@@ -87,6 +88,7 @@ def test_counts_what_each_estimator_asks_for() -> None:
         (0, 0, 0, 1),
         (1, 1, 1, 1),
         (1, 1, 4, 1),
+        (6, 1, 1, 1),
         (6, 1, 1, 1),
         (4, 1, 1, 1),
     ]
