@@ -24,7 +24,7 @@ def test_memory_and_time_grow_linearly_from_1e5_to_1e6_parameters(name: str) -> 
         command = [sys.executable, "-m", "benchmarks.big_omega", "--one", name, str(n)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         rows.append(json.loads(done.stdout))
-    assert rows[1]["vectors_of_n"] < 60  # a matrix would be 10⁶ vectors
+    assert rows[1]["vectors_of_n"] < 100  # a matrix would be 10⁶ vectors
     assert exponent(rows, "peak_mib_added") < 1.25
     assert exponent(rows, "wall_seconds") < 1.5
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bilevel import BilevelProblem, NonFiniteError, relative_error
+from bilevel import Autograd, BilevelProblem, NonFiniteError, Vector, relative_error
 from bilevel.estimators import (
     ConjugateGradient,
     DiagonalPreconditioner,
@@ -161,6 +161,19 @@ def test_cg_warns_of_every_indefinite_hessian(seed: int, kappa: float) -> None:
         assert float(torch.linalg.eigvalsh(case.hessian)[0]) * (1 + 1e-6) <= solve.curvature <= 0
 
 
+def test_on_negative_curvature_cg_returns_the_iterate_from_before_it() -> None:
+    """H = diag(4, −1), v = (1, 1): p₁ = v has curvature 3/2, the next one is negative."""
+    case = quadratic([[4, 0], [0, -1]], [[1, 1]], [1, 1])
+    with pytest.warns(NotPositiveDefinite):
+        solve = solve_of(ConjugateGradient(), case)
+    assert solve.products == 2
+    assert torch.allclose(solve.value.flat(), torch.full((2,), 2 / 3, dtype=f64))  # ⟨v,v⟩/⟨v,Hv⟩ v
+    assert solve.residual == pytest.approx(true_residual(case, solve.value.flat()))
+    with pytest.warns(NotPositiveDefinite):
+        at_once = solve_of(ConjugateGradient(), quadratic([[-1]], [[1]], [1]))
+    assert at_once.value.flat().item() == 0
+
+
 def test_cg_warns_in_all_of_a_thousand_indefinite_cases() -> None:
     """n up to 40, as few as one negative eigenvalue, down to −1 beside 10⁴."""
     missed = 0
@@ -250,6 +263,10 @@ def test_in_float32_it_converges_truly_or_says_that_it_did_not(method: Any, kapp
 def test_a_diagonal_preconditioner_is_exact_for_a_diagonal_hessian() -> None:
     values = torch.logspace(0, 6, 30, dtype=f64)
     case = quadratic(torch.diag(values), torch.ones(2, 30), torch.ones(30))
+    hessian = Autograd()(case.problem, Vector.of(case.omega), Vector.of(case.alpha)).hessian
+    apply, spent = DiagonalPreconditioner(probes=1)(hessian)
+    assert spent == 1
+    assert torch.allclose(apply(Vector.of(case.slope)).flat(), case.slope / values, rtol=1e-12)
     plain = solve_of(ConjugateGradient(1000), case)
     solve = solve_of(ConjugateGradient(preconditioner=DiagonalPreconditioner(probes=1)), case)
     assert solve.products <= 3  # one probe, one iteration, perhaps a check
