@@ -127,18 +127,18 @@ def plot(record: dict[str, Any], path: Path) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     titles = {"wall_seconds": "seconds a hypergradient", "peak_mib_added": "MiB above the problem"}
+    colours = plt.get_cmap("tab20").colors
     for axis, (quantity, title) in zip(axes, titles.items(), strict=True):
-        for name in ESTIMATORS:
+        for colour, name in zip(colours, ESTIMATORS, strict=False):
             rows = [row for row in record["rows"] if row["estimator"] == name]
-            axis.loglog(
-                [row["n"] for row in rows], [row[quantity] for row in rows], "o-", ms=3, label=name
-            )
+            sizes, values = [row["n"] for row in rows], [row[quantity] for row in rows]
+            axis.loglog(sizes, values, "o-", ms=3, color=colour, label=name)
         axis.set(xlabel="n, inner parameters", title=title)
         low, high = SIZES[0], SIZES[-1]
         end = max(row[quantity] for row in record["rows"])
         axis.loglog([low, high], [end * low / high, end], "k:", label="slope 1")
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     figure.savefig(path, dpi=150)
 
 
