@@ -158,6 +158,18 @@ def test_without_enough_products_it_returns_the_best_bound_or_raises() -> None:
         Certified(mu=0.99, products=10, strict=True)(case.problem, *case.point)
 
 
+def test_rounding_is_allowed_for() -> None:
+    """At cond(H) = 2²⁴ a float32 residual proves nothing, not even one that comes out as 0."""
+    case = quadratic([[1, 0], [0, 2**24]], [[1, 1], [1, 2]], [1, 2**24], dtype=torch.float32)
+    exact = torch.ones(2)
+    with pytest.warns(NotCertified):
+        result = Certified(mu=0.99, start=exact)(case.problem, *case.point)
+    assert result.solve is not None
+    assert result.solve.residual == 0
+    assert result.certificate is not None
+    assert not result.certificate.sign
+
+
 def test_with_one_hyperparameter_only_the_error_says_more_than_the_sign() -> None:
     case = with_spectrum(4, torch.logspace(0, 2, 30), m=1)
     truth = Exact()(case.problem, *case.point).implicit
