@@ -44,17 +44,17 @@ _DIGITS = FullConfig(
 
 _TINY = FullConfig(
     preset="cifar10-s1-tiny",
-    data=Cifar10(root=CIFAR_ROOT, train_size=4000, test_size=2000),
+    data=Cifar10(root=CIFAR_ROOT, train_size=2500, test_size=2000),
     search=SearchConfig(
         epochs=2,
-        batch_size=64,
+        batch_size=32,
         channels=4,
         cells=3,
         alpha_learning_rate=0.02,
         learning_rate=0.1,
     ),
     retrain=RetrainConfig(
-        epochs=20,
+        epochs=15,
         batch_size=64,
         channels=12,
         cells=5,
