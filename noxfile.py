@@ -1,4 +1,4 @@
-"""The project's commands. Every session sets up what it needs: `nox -s tests`, `nox -s full_search`."""
+"""The project's commands. Every session sets up what it needs: `nox -s tests`."""
 
 import hashlib
 import subprocess
@@ -23,7 +23,7 @@ def environment(session: nox.Session) -> str:
     stamp = ENVIRONMENT / "installed.sha256"
     if stamp.exists() and stamp.read_text() == wanted:
         return python
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (nox itself may run on an older Python)
         session.error(f"Python 3.11 or newer is needed; nox runs on {sys.version.split()[0]}.")
     session.log(f"installing the project into {ENVIRONMENT}; torch makes this take minutes")
     subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
@@ -56,6 +56,12 @@ def types(session: nox.Session) -> None:
 def proofs(session: nox.Session) -> None:
     """Verify all evidence for every claim: `-- --claim E7`, `-- --html verdict.html`."""
     session.run(environment(session), "-m", "proofs_checks", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Estimators: accuracy against products, time and memory; public libraries where installed."""
+    session.run(environment(session), "-m", "benchmarks.estimators", *session.posargs)
 
 
 @nox.session

@@ -76,6 +76,21 @@ def test_default_step_is_near_the_best_one(make: Any) -> None:
         assert error < 100 * torch.finfo(torch.float64).eps ** (2 / 3)
 
 
+def test_default_step_goes_no_further_than_a_tenth() -> None:
+    """float32 at ‖ω‖ = 2e4 would go 98 to either side by the rounding rule alone."""
+    seen: list[torch.Tensor] = []
+
+    def inner(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        seen.append(w.detach().clone())
+        return a * (w**3).sum() / 6
+
+    omega = Vector.of(torch.full((4,), 1e4))
+    alpha = Vector.of(torch.tensor(1.0))
+    curvature = CentralDifference()(BilevelProblem(inner, inner), omega, alpha)
+    _ = curvature.hessian @ Vector.of(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+    assert float((seen[0] - seen[1]).norm()) == pytest.approx(0.2, rel=0.02)  # float32 near 1e4
+
+
 def test_products_with_zero_are_zero() -> None:
     case = nested(1)
     for derivatives in (Autograd(), CentralDifference()):
