@@ -21,8 +21,6 @@ from proofs_checks import (
     s413_space_sizes,
     scale_invariance,
     search_cost,
-    t10_given_share,
-    t11_polynomials,
     t1_characterisation,
     t2_sufficient_conditions,
     t3_on_average,
@@ -32,6 +30,8 @@ from proofs_checks import (
     t7_inexact_inner,
     t8_rates,
     t9_kinks,
+    t10_given_share,
+    t11_polynomials,
     tables_1_and_2,
     wrong_sign_rates,
 )
