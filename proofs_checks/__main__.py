@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,17 +13,33 @@ from rich.progress import Progress
 
 from proofs_checks.catalogue import all_claims
 from proofs_checks.documents import DOCS, verdict_text
-from proofs_checks.ledger import find
+from proofs_checks.figures import recorded_figures, write_figures
+from proofs_checks.ledger import Claim, Verified, find
+from proofs_checks.mutants import hunt_all, mutant_table, verify_and_trace
 from proofs_checks.page import write_page
 from proofs_checks.running import verify_all
 from proofs_checks.table import explanation, print_failures, summary_table
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the return value is the exit status."""
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    ledger: Callable[[], tuple[Claim, ...]] = all_claims,
+) -> int:
+    """Run the command on the claims of `ledger`; the return value is the exit status."""
     options = _parser().parse_args(arguments)
     console = Console()
-    claims = all_claims()
+    if options.figures:
+        for path in write_figures(DOCS / "figures"):
+            console.print(f"wrote {path}")
+        return 0
+    if options.write_docs:
+        results, users = verify_and_trace()
+        text = verdict_text(results, mutant_table(hunt_all(users)))
+        (DOCS / "VERDICT.md").write_text(text, encoding="utf-8")
+        console.print(f"wrote {DOCS / 'VERDICT.md'}")
+        return _close(results, console)
+    claims = ledger()
     if options.claim:
         try:
             claims = tuple(find(claims, wanted) for wanted in options.claim)
@@ -31,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(f"[red]{error}[/]")
             return 2
     jobs = min(options.jobs, len(claims))
+    jobs = min(jobs, 1) if ledger is not all_claims else jobs  # workers rebuild the catalogue
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("verifying", total=len(claims))
         results = verify_all(claims, jobs=jobs, each=lambda _: progress.advance(task))
@@ -39,13 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(explanation(result))
     else:
         console.print(summary_table(results))
-    print_failures(results, console)
     if options.html:
-        write_page(options.html, results)
+        write_page(options.html, results, recorded_figures(DOCS / "figures"))
         console.print(f"wrote {options.html}")
-    if options.write_docs:
-        (DOCS / "VERDICT.md").write_text(verdict_text(results), encoding="utf-8")
-        console.print(f"wrote {DOCS / 'VERDICT.md'}")
+    return _close(results, console)
+
+
+def _close(results: Sequence[Verified], console: Console) -> int:
+    print_failures(results, console)
     standing = sum(result.stands for result in results)
     console.print(f"{standing} of {len(results)} claims verified")
     return 0 if standing == len(results) else 1
@@ -57,7 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--html", nargs="?", type=Path, const=Path("verdict.html"), metavar="FILE", help="a page"
     )
-    parser.add_argument("--write-docs", action="store_true", help="regenerate docs/VERDICT.md")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="regenerate docs/VERDICT.md, planted errors too"
+    )
+    parser.add_argument(
+        "--figures", action="store_true", help="compute and draw docs/figures from their seeds"
+    )
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N")
     return parser
 

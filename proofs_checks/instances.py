@@ -15,6 +15,7 @@ from proofs_checks.rational import (
     random_matrix,
     random_rotation,
     random_spectrum,
+    square,
 )
 
 
@@ -92,3 +93,31 @@ def darts_agreement(formulas: Formulas, case: Instance) -> Fraction:
             formulas.implicit(case.hessian, case.mixed, case.slope),
         )
     )
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An instance whose B has the exactly known norm `norm`."""
+
+    instance: Instance
+    norm: Fraction
+
+    def share_squared(self, x: Matrix) -> Fraction:
+        """‖Bx‖²/(‖B‖²‖x‖²)."""
+        return Fraction(square(self.instance.mixed @ x) / (self.norm**2 * square(x)))
+
+    def __str__(self) -> str:
+        return f"{self.instance}, ‖B‖ = {self.norm}"
+
+
+def shared(rng: Random, case: Instance, rows: int) -> Shared:
+    """B drawn with a known norm, v drawn near its top right singular vector or anywhere."""
+    n = case.hessian.shape[0]
+    mixed, norm = with_norm(rng, rows, n)
+    gram = mixed.T @ mixed
+    slope = case.slope
+    if rng.random() < 0.8 and square(gram @ slope) != 0:
+        slope = gram @ gram @ gram @ slope + Fraction(rng.randint(-1, 1), 20) * slope
+    if square(slope) == 0:
+        slope = case.slope
+    return Shared(Instance(case.hessian, mixed, slope, case.eigenvalues, case.eigenvectors), norm)

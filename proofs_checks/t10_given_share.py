@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
 from random import Random
@@ -21,13 +20,14 @@ from proofs_checks.evidence import (
 )
 from proofs_checks.instances import (
     Instance,
+    Shared,
     agreement,
     columns,
     darts_agreement,
     definite,
     from_eigenvalues,
     indefinite,
-    with_norm,
+    shared,
 )
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.rational import (
@@ -43,34 +43,6 @@ from proofs_checks.rational import (
     square,
     with_spectrum,
 )
-
-
-@dataclass(frozen=True)
-class Shared:
-    """An instance whose B has the exactly known norm `norm`."""
-
-    instance: Instance
-    norm: Fraction
-
-    def share_squared(self, x: Matrix) -> Fraction:
-        """‖Bx‖²/(‖B‖²‖x‖²)."""
-        return Fraction(square(self.instance.mixed @ x) / (self.norm**2 * square(x)))
-
-    def __str__(self) -> str:
-        return f"{self.instance}, ‖B‖ = {self.norm}"
-
-
-def shared(rng: Random, case: Instance, rows: int) -> Shared:
-    """B drawn with a known norm, v drawn near its top right singular vector or anywhere."""
-    n = case.hessian.shape[0]
-    mixed, norm = with_norm(rng, rows, n)
-    gram = mixed.T @ mixed
-    slope = case.slope
-    if rng.random() < 0.8 and square(gram @ slope) != 0:
-        slope = gram @ gram @ gram @ slope + Fraction(rng.randint(-1, 1), 20) * slope
-    if square(slope) == 0:
-        slope = case.slope
-    return Shared(Instance(case.hessian, mixed, slope, case.eigenvalues, case.eigenvectors), norm)
 
 
 def extremal(hessian_root: Fraction, weight: Matrix) -> Instance:

@@ -20,10 +20,9 @@ from proofs_checks.evidence import (
     PropertyTest,
     SmtProof,
 )
-from proofs_checks.instances import Instance, from_eigenvalues
+from proofs_checks.instances import Instance, Shared, from_eigenvalues, shared
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.rational import Matrix, column, diagonal, dot, matrix, square
-from proofs_checks.t10_given_share import Shared, shared
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -62,7 +63,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         squares = [Fraction(rng.randint(0, 5)) for _ in range(3)]
         turn = random_rotation(rng, 3)
         mixed = turn @ diagonal(*squares) @ case.eigenvectors.T
-        return _with(case, mixed=mixed)
+        return replace(case, mixed=mixed)
 
     def commuting_identity() -> list[tuple[str, object, object]]:
         l1, l2, b1, b2, v1, v2 = sympy.symbols("l1 l2 b1 b2 v1 v2")
@@ -85,7 +86,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     # b. v an eigenvector
     def eigenvector(rng: Random) -> Instance:
         case = indefinite(rng, 3, 2)
-        return _with(case, slope=columns(case.eigenvectors, 1))
+        return replace(case, slope=columns(case.eigenvectors, 1))
 
     def no_eigenvector() -> Exhibit:
         hessian, slope = diagonal(1, 4), column(2, -1)
@@ -116,7 +117,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     def scalar_hessian(rng: Random) -> Instance:
         case = indefinite(rng, 3, 2)
         c = Fraction(rng.choice((-1, 1)) * rng.randint(1, 9), rng.randint(1, 4))
-        return _with(case, hessian=c * identity(3))
+        return replace(case, hessian=c * identity(3))
 
     def two_eigenvalues() -> Exhibit:
         return exhibit(
@@ -143,7 +144,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         turn, own = random_rotation(rng, 2), random_rotation(rng, 2)
         mixed = turn @ diagonal(low, low * ratio) @ own.T
         assert ratio**2 <= largest
-        return _with(case, mixed=mixed)
+        return replace(case, mixed=mixed)
 
     def gustafson_margin(case: Instance) -> Fraction:
         """⟨g₂′, g₂⟩, and the stated bound must admit the instance."""
@@ -199,7 +200,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         case = indefinite(rng, 3, 2)
         turn = random_rotation(rng, 2)
         scale = Fraction(rng.randint(1, 6), rng.randint(1, 3))
-        return _with(case, mixed=scale * (turn @ columns(case.eigenvectors, 2).T))
+        return replace(case, mixed=scale * (turn @ columns(case.eigenvectors, 2).T))
 
     def projector_commutes() -> list[tuple[str, object, object]]:
         rng = Random(4)
@@ -244,7 +245,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         spread = (trace**2 - 4 * determinant) / trace**2
         if spread > formulas.gustafson_slack(Fraction(1), kappa) ** 2:
             return None
-        return _with(case, slope=slope)
+        return replace(case, slope=slope)
 
     def compression_identity() -> list[tuple[str, object, object]]:
         rng = Random(6)
@@ -253,10 +254,10 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             case = indefinite(rng, 4, 2)
             basis = columns(case.eigenvectors, 2)
             w = random_matrix(rng, 2, 1)
-            whole = agreement(formulas, _with(case, slope=basis @ w))
+            whole = agreement(formulas, replace(case, slope=basis @ w))
             small = agreement(
                 formulas,
-                _with(
+                replace(
                     case,
                     hessian=basis.T @ case.hessian @ basis,
                     mixed=case.mixed @ basis,
@@ -362,11 +363,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "tight for n = 2.",
             (
                 PropertyTest(
-                    "instances up to and on the bound, any signature of H",
-                    gustafson,
-                    gustafson_margin,
-                    count=150,
-                    seed=5,
+                    "instances up to and on H's bound", gustafson, gustafson_margin, 150, 5
                 ),
                 ExactExample("on the bound the product can be 0", gustafson_tight),
                 ExactCounterexample("κ_A beyond the bound", gustafson_beyond),
@@ -400,8 +397,3 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             ),
         ),
     )
-
-
-def _with(case: Instance, **changed: Matrix) -> Instance:
-    parts = {"hessian": case.hessian, "mixed": case.mixed, "slope": case.slope, **changed}
-    return Instance(**parts, eigenvalues=case.eigenvalues, eigenvectors=case.eigenvectors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from random import Random
 
+import sympy
 import z3
 
 from proofs_checks.definitions import Formulas
@@ -57,6 +58,21 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     def convexity(case: Instance) -> Fraction:
         moments = (moment(case.hessian, case.slope, k) for k in (-1, 0, 2))
         return Fraction(formulas.log_convexity(*moments))
+
+    def equal_on_eigenvectors() -> list[tuple[str, object, object]]:
+        """m_k = λᵏ‖v‖² there; and the margin is homogeneous, of degree 6 in v and 0 in H."""
+        eigenvalue, length, t, c = sympy.symbols("lambda nu t c", positive=True)
+        a, b, d = sympy.symbols("m_minus m_0 m_2", positive=True)
+        margin = formulas.log_convexity(a, b, d)
+        return [
+            (
+                "v an eigenvector",
+                formulas.log_convexity(length / eigenvalue, length, length * eigenvalue**2),
+                sympy.Integer(0),
+            ),
+            ("v → tv", formulas.log_convexity(t**2 * a, t**2 * b, t**2 * d), t**6 * margin),
+            ("H → cH", formulas.log_convexity(a / c, b, c**2 * d), margin),
+        ]
 
     def cosines(case: Instance) -> tuple[Fraction, Fraction]:
         """cos²∠(v, H⁻¹v) and cos²∠(Hv, H⁻¹v), from the estimators with B = I."""
@@ -203,6 +219,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "worst cases are Kantorovich's inequality for H and for H².",
             evidence=(
                 PropertyTest("m₋₁² m₂ ≥ m₀³", instance, convexity),
+                ExactIdentity("equality on eigenvectors; homogeneity", equal_on_eigenvectors),
                 PropertyTest("DARTS's cosine is the larger", instance, nearer),
                 PropertyTest("they are equal exactly for eigenvectors", instance, equality),
                 PropertyTest("no cosine is below its floor", with_square_condition, floors),
