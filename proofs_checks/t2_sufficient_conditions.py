@@ -272,7 +272,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     def inside_the_plane() -> Exhibit:
         compressed = matrix([2, -1], [-1, 2])
         gram = compressed.T @ compressed
-        shown = exhibit(
+        return exhibit(
             plane_hessian,
             plane_mixed,
             column(1, 3, 0),
@@ -283,16 +283,10 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
                 "κ(A on K) = 9, κ(H on K) = 2": gram.trace() == 10 and gram.determinant() == 9,
             },
         )
-        return shown
 
     def outside_the_plane() -> Exhibit:
-        slope = column(0, 1, -1)
-        return exhibit(
-            plane_hessian,
-            plane_mixed,
-            slope,
-            {"v is not in K = span(e₁, e₂)": slope[2, 0] != 0},
-        )
+        slope, outside = column(0, 1, -1), "v is not in K = span(e₁, e₂)"
+        return exhibit(plane_hessian, plane_mixed, slope, {outside: slope[2, 0] != 0})
 
     def condition(
         letter: str,
