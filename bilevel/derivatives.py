@@ -219,4 +219,5 @@ class CentralDifference:
 
     @staticmethod
     def _default_step(at: Vector) -> float:
-        return min(torch.finfo(at.dtype).eps ** (1 / 3) * (1 + float(at.norm())), 0.1)
+        rounding: float = torch.finfo(at.dtype).eps ** (1 / 3)
+        return min(rounding * (1 + float(at.norm())), 0.1)

@@ -13,7 +13,7 @@ def parts() -> tuple[str, str]:
 
 
 def test_verdicts_are_not_stale(ledger):
-    written, now = parts()[0].splitlines(), verdict_text(ledger, "").splitlines()
+    written, now = (t.rstrip().splitlines() for t in (parts()[0], verdict_text(ledger, "")))
     changed = [(a, b) for a, b in zip(written, now, strict=False) if a != b]
     assert not changed
     assert written == now
