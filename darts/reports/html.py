@@ -7,7 +7,7 @@ from darts.reports import plots
 from darts.reports.page import bars, facts, figure, page
 from darts.reports.shares import NONE, SKIP, share
 from darts.reports.tables import mixing_table, settings_table, table, wilson_interval
-from darts.runs.config import RetrainConfig, SearchConfig
+from darts.runs.config import RetrainConfig, SearchConfig, to_json
 from darts.runs.records import Record, RunFolder, write_atomically
 from darts.spaces import Genotype
 
@@ -108,7 +108,7 @@ def _what_was_done(config: Record, data: Record, kind: str) -> str:
         sentences.append(
             f"A supernet of {search['cells']} cells with {search['channels']} channels, in which "
             f"every edge mixes {len(search['space']['operations'])} operations, was trained for "
-            f"{search['epochs']} epochs on one half of {data['train_images']:,} {kind}. The "
+            f"{_times(search['epochs'])} on one half of {data['train_images']:,} {kind}. The "
             f"mixing weights α were moved to lower the loss on the other half, by the "
             f"{_words(estimator['type'])} estimate of that loss’s hypergradient."
         )
@@ -117,7 +117,7 @@ def _what_was_done(config: Record, data: Record, kind: str) -> str:
         sentences.append(
             f"{which} resulting network, {retrain['cells']} cells with {retrain['channels']} "
             f"channels, was trained from scratch on all {data['train_images']:,} images for "
-            f"{retrain['epochs']} epochs."
+            f"{_times(retrain['epochs'])}."
         )
     return f"<p>{' '.join(sentences)}</p>"
 
@@ -237,8 +237,6 @@ def is_the_papers(config: Record) -> bool:
     free = ("space", "estimator", "seed", "test_every", "checkpoint_every")
 
     def fixed(stage: Record | None, usual: Any) -> bool:
-        from darts.runs.config import to_json
-
         paper = to_json(usual)
         return stage is not None and all(
             stage[name] == value for name, value in paper.items() if name not in free
@@ -302,6 +300,10 @@ def _again(config: Record, run: RunFolder) -> str:
         "bits on a CPU. Records of every step and epoch, checkpoints, weights and TensorBoard "
         "events lie beside this page.</p>" + table([], rows)
     )
+
+
+def _times(epochs: int) -> str:
+    return "one epoch" if epochs == 1 else f"{epochs} epochs"
 
 
 def _spread(counts: list[int]) -> str:

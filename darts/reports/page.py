@@ -31,6 +31,9 @@ table.mixing th, table.mixing td { padding: 3px 4px; border: 0; text-align: righ
 table.mixing th:first-child, table.mixing td:first-child { text-align: left; white-space: nowrap; }
 table.mixing span { display: block; padding: 3px 6px; border-radius: 3px; text-align: right; }
 table.mixing span.kept { outline: 2px solid var(--ink); font-weight: 700; }
+table.settings { width: 100%; }
+table.settings td, table.settings th { width: 38%; }
+table.settings td:first-child, table.settings th:first-child { width: 24%; }
 table.numbers td + td, table.numbers th + th { text-align: right; }
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: 8px 14px;
   align-items: center; margin: 20px 0 10px; font-size: 15px; }

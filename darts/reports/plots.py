@@ -160,9 +160,12 @@ def weights_figure(epochs: Sequence[Record]) -> Figure:
     kinds = list(epochs[0]["mixing"])
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 2.9), layout="constrained")
-        for axes, kind in zip(figure.subplots(1, len(kinds), sharey=True), kinds, strict=True):
+        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+        for axes, kind in zip(panels, kinds, strict=True):
             _weights(axes, epochs, kind)
             axes.set_title(f"{'Reduction' if kind == 'reduce' else kind.capitalize()} cells")
+        bottom, top = panels[0].get_ylim()
+        panels[0].set_ylim(bottom, top + 0.2 * (top - bottom))  # room for the legends
         figure.supylabel("mean mixing weight", fontsize=9.5)
     return figure
 
@@ -180,14 +183,12 @@ def _weights(axes: Axes, epochs: Sequence[Record], kind: str) -> None:
     middle = [sum(means[name][at] for name in rest) / len(rest) for at in range(len(epochs))]
     axes.axhline(1 / len(operations), color=PALE, lw=0.9, ls=(0, (2, 3)))
     axes.fill_between(passes, low, high, color=BLUE, alpha=0.13, lw=0)
-    axes.plot(passes, middle, color=BLUE, marker=_marker(passes), ms=3, label="the rest")
+    axes.plot(passes, middle, color=BLUE, marker=_marker(passes), ms=3, label="the rest, mean")
     axes.plot(passes, means[SKIP], color=RED, marker=_marker(passes), ms=3, label="skip")
     if NONE in means:
         axes.plot(passes, means[NONE], color=INK, marker=_marker(passes), ms=3, label="none")
     axes.legend(loc="upper left", ncols=3, handlelength=1.4, borderaxespad=0.2)
     _whole_epochs(axes, passes)
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(bottom, top + 0.22 * (top - bottom))
 
 
 def search_figure(epochs: Sequence[Record]) -> Figure:

@@ -39,7 +39,8 @@ class LiveProgress:
         self._stage, self._epochs, self._steps = stage, epochs, steps_per_epoch
         self._began, self._began_at = time.perf_counter(), epochs_done
         going_on = f", going on after {epochs_done}" if epochs_done else ""
-        self.console.print(f"{stage}: {epochs} epochs of {steps_per_epoch} steps{going_on}")
+        word = "epoch" if epochs == 1 else "epochs"
+        self.console.print(f"{stage}: {epochs} {word} of {steps_per_epoch} steps{going_on}")
         if self.console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),

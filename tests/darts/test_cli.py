@@ -148,7 +148,7 @@ def test_a_run_by_command_is_complete_resumable_and_not_overwritten(tmp_path, ca
     command = ["full-search", *TINY_FULL, "--run-dir", str(path)]
     assert cli.main(command) == 0
     shown = capsys.readouterr().out
-    assert "search: 1 epochs of 3 steps" in shown
+    assert "search: 1 epoch of 3 steps" in shown
     assert f"report: {path / 'report.html'}" in shown
     environment = json.loads((path / "environment.json").read_text())
     assert environment["command"].startswith("darts full-search --preset digits-check")
