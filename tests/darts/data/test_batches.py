@@ -35,6 +35,16 @@ def test_a_batch_depends_on_seed_epoch_and_step_and_not_on_what_was_drawn_before
         assert not torch.equal(first.images, other.images)
 
 
+def test_augmentation_is_drawn_anew_in_every_epoch_and_step():
+    """All images alike, so that only the shifts can tell batches apart."""
+    ramp = torch.arange(9, dtype=torch.uint8).view(1, 1, 3, 3).expand(20, 1, 3, 3).contiguous()
+    alike = LabelledImages(ramp, torch.arange(20) % 2, classes=2)
+    stream = batches(alike, Augmentation(padding=1, mirror=True), size=10)
+    drawn = [stream.at(epoch, step).images for epoch in range(3) for step in range(2)]
+    for position, first in enumerate(drawn):
+        assert not any(torch.equal(first, second) for second in drawn[position + 1 :])
+
+
 @given(st.integers(1, 20), st.integers(0, 1000))
 def test_an_epoch_shows_no_image_twice_and_leaves_out_less_than_a_batch(size, seed):
     stream = batches(numbered(), size=size, seed=seed)

@@ -78,6 +78,13 @@ def test_drop_path_grows_linearly_from_zero(uninterrupted):
     assert grown == pytest.approx([0.0, 0.1, 0.2])
 
 
+def test_the_optimiser_has_the_configs_momentum_and_weight_decay(uninterrupted):
+    run, _ = uninterrupted
+    path = run.path / "retrain" / "checkpoints" / f"epoch-{EPOCHS:06d}.pt"
+    groups = torch.load(path, weights_only=True)["optimizer"]["param_groups"]
+    assert [(group["momentum"], group["weight_decay"]) for group in groups] == [(0.9, 3e-4)]
+
+
 @pytest.mark.parametrize("die_at", [(0, 1), (1, 0), (1, 2), (2, 1)])
 def test_killed_after_any_step_and_resumed_it_ends_at_the_same_bits(
     uninterrupted, tmp_path, die_at

@@ -1,6 +1,7 @@
 """A search is a function of its config; interrupted anywhere, it ends at the same bits."""
 
 import sys
+from math import cos, pi
 
 import pytest
 import torch
@@ -84,6 +85,25 @@ def test_the_genotype_is_that_of_the_last_alpha_and_is_written(uninterrupted):
     _, run, result = uninterrupted
     assert Genotype.from_dict(run.read("genotype.json"), TWO_EDGES) == result.genotype
     assert run.records("search/epochs")[-1]["genotype"] == result.genotype.to_dict()
+
+
+def test_the_learning_rate_falls_along_one_half_cosine_from_first_to_last_step(uninterrupted):
+    config, run, _ = uninterrupted
+    taken = [record["learning_rate"] for record in run.records("search/steps")]
+    total = EPOCHS * STEPS
+    high, low = config.learning_rate, config.learning_rate_end
+    assert taken == pytest.approx(
+        [low + (high - low) * (1 + cos(pi * k / total)) / 2 for k in range(total)]
+    )
+
+
+def test_weight_decay_is_in_the_inner_loss_and_in_no_optimiser_of_omega(uninterrupted):
+    """SGD with weight decay minimises L_train + λ/2 ‖ω‖²; counted twice it would be 2λ."""
+    config, run, _ = uninterrupted
+    state = final_state(run, config)
+    assert [group["weight_decay"] for group in state["inner"]["param_groups"]] == [0]
+    assert [group["momentum"] for group in state["inner"]["param_groups"]] == [0.9]
+    assert [group["weight_decay"] for group in state["outer"]["param_groups"]] == [1e-3]
 
 
 def test_alpha_omega_and_the_statistics_of_batch_norm_all_moved(uninterrupted, tmp_path):
@@ -179,7 +199,7 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_keeps_the_last_good_stat
     taken = []
 
     def poisoned(problem, omega, alpha, **how):
-        taken.append(None)
+        taken.append(how["clip"])
         if len(taken) == STEPS + 2:
             with torch.no_grad():
                 next(iter(omega.values())).fill_(float("nan"))
@@ -189,6 +209,7 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_keeps_the_last_good_stat
     run = new_run(tmp_path / "run")
     with pytest.raises(NonFiniteLossError, match=r"stopped in epoch 1, step 1: .* is nan"):
         search(config, halves(config), run)
+    assert set(taken) == {config.clip}
     kept = final_state(run, config)
     assert kept["epochs_done"] == 1
     assert all(torch.isfinite(value).all() for value in kept["supernet"].values())
