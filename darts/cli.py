@@ -134,7 +134,7 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
         if entry.name not in ignored and getattr(options, entry.name) != getattr(silent, entry.name)
     ]
     for stage in ("search", "retrain"):
-        if getattr(options, stage, None) != getattr(preset, stage):
+        if hasattr(options, stage) and getattr(options, stage) != getattr(preset, stage):
             given.append(stage)
     if given:
         raise UsageError(

@@ -54,6 +54,13 @@ class Checkpoints:
             self._path(old, "json").unlink(missing_ok=True)
             self._path(old, "pt").unlink(missing_ok=True)
 
+    @property
+    def whereabouts(self) -> str:
+        """A sentence about the last state, for a run that has to stop."""
+        if not self._epochs():
+            return "No checkpoint had been written yet."
+        return f"The last good state is in {self.folder}."
+
     def latest(self) -> State | None:
         """The last undamaged state; None if there was never one.
 

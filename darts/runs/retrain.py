@@ -63,9 +63,9 @@ def retrain(
             loss, right, images = training.step(epoch, step)
             if not loss < float("inf"):
                 raise NonFiniteLossError(
-                    f"Retraining stopped in epoch {epoch}, step {step}: the loss is {loss}. The "
-                    f"last good state is in {checkpoints.folder}; lower the learning rate "
-                    f"({config.learning_rate}) or clip below {config.clip}, and start a new run."
+                    f"Retraining stopped in epoch {epoch}, step {step}: the loss is {loss}. "
+                    f"{checkpoints.whereabouts} Lower the learning rate ({config.learning_rate}) "
+                    f"or clip below {config.clip} in a new run."
                 )
             totals.add(loss, right, images)
             run.tick(STAGE, epoch, step)

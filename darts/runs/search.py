@@ -59,8 +59,7 @@ def search(
             except NonFiniteError as error:
                 raise NonFiniteLossError(
                     f"The search stopped in epoch {epoch}, step {step}: {error} "
-                    f"The last good state is in {checkpoints.folder}; lower the learning rates "
-                    f"or η, and start a new run."
+                    f"{checkpoints.whereabouts} Lower the learning rates or η in a new run."
                 ) from error
             run.append(f"{STAGE}/steps", records[-1])
             run.tick(STAGE, epoch, step)

@@ -190,6 +190,10 @@ def test_search_alone_and_retrain_alone_make_what_full_search_makes(tmp_path):
     assert cli.main(["search", *TINY, "--run-dir", searched]) == 0
     retrain = ["retrain", "--preset", "digits-check", "--train-size", "60", *shrink]
     assert cli.main([*retrain, "--genotype", searched, "--run-dir", trained]) == 0
+    for command, run in (("search", searched), ("retrain", trained)):
+        (Path(run) / "result.json").unlink()
+        assert cli.main([command, "--resume", run]) == 0
+        assert (Path(run) / "result.json").is_file()
     weights = [Path(run) / "retrain" / "network.safetensors" for run in (whole, trained)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
@@ -197,6 +201,14 @@ def test_search_alone_and_retrain_alone_make_what_full_search_makes(tmp_path):
 def test_count_prints_the_published_size_of_darts(capsys):
     assert cli.main(["count", "DARTS_V2"]) == 0
     assert "3.349 M parameters" in capsys.readouterr().out
+
+
+def test_a_search_that_diverges_fails_with_a_message_and_status_1(tmp_path, capsys):
+    diverging = ["--search.learning-rate", "1e20", "--search.clip", "1e30"]
+    assert cli.main(["search", *TINY, *diverging, "--run-dir", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("darts: The search stopped in epoch 0, step 1")
+    assert "No checkpoint had been written yet." in error
 
 
 @pytest.mark.slow
