@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bilevel.derivatives import Autograd
+from bilevel.derivatives import Autograd, CentralDifference
 from bilevel.estimators import Amended, FirstOrder
 from bilevel.vector import Vector
 from darts.networks import Architecture, Supernet, SupernetAdapter
 from darts.spaces import S1, S1_FIXED
+from tests.dense import ravel
 
 SPACES = pytest.mark.parametrize("space", [S1, S1_FIXED], ids=lambda space: space.name)
 
@@ -50,6 +51,31 @@ def test_weight_decay_adds_its_multiple_of_the_identity_to_the_hessian():
     ]
     found = (products[0] - products[1]).flat()
     torch.testing.assert_close(found, 0.1 * direction.flat(), rtol=0, atol=1e-10)
+
+
+def test_amended_on_a_two_cell_supernet_is_eq_6_and_differences_approach_it():
+    """Eq. 6 with tanh for ReLU, by `Autograd`; A.2's differences come nearer at rate step².
+
+    The two products of the oracle are taken by `torch.func`: all columns of H would take minutes.
+    """
+    supernet = Supernet(S1_FIXED, channels=1, cells=2, classes=3, activation=torch.tanh).double()
+    adapter, alpha = SupernetAdapter(supernet, Architecture(S1_FIXED), 0.1), alpha_of()
+    problem = adapter.problem(batch(), batch(), seed=0)
+    omega = {name: p.detach() for name, p in adapter.omega.items()}
+    gradients = torch.func.grad(problem.inner, argnums=(0, 1))
+    slope = torch.func.grad(problem.outer)(omega, alpha)
+    h_slope = torch.func.vjp(lambda w: gradients(w, alpha)[0], omega)[1](slope)[0]
+    mixed = torch.func.vjp(lambda a: gradients(omega, a)[0], alpha)[1](h_slope)[0]
+    expected = -0.3 * ravel(mixed)[0].detach()
+    assert expected.norm() > 1e-3
+
+    def error(derivatives):
+        found, _ = ravel(Amended(0.3, derivatives=derivatives)(problem, omega, alpha).implicit)
+        return float((found - expected).norm() / expected.norm())
+
+    assert error(Autograd()) < 1e-9
+    # max pooling keeps its kinks: the steps stay too short to cross one
+    assert 3.5 < error(CentralDifference(1e-4)) / error(CentralDifference(5e-5)) < 4.5
 
 
 def test_losses_follow_the_omega_that_they_are_given():
