@@ -170,8 +170,8 @@ def record_small(seeds: Sequence[int] = (0, 1, 2)) -> None:
 def record_full(seeds: Sequence[int] = (0,)) -> None:
     """CIFAR-10, 16 channels, 8 cells: the supernet of the search.
 
-    Half an hour on one core. No smooth net at batch 64: with average pooling its graph of second
-    derivatives outgrew 24 GiB.
+    Half an hour on one core. No smooth net at batch 64: its run was stopped when the process held
+    more than 23 GiB (seen once).
     """
     folder = cifar10_folder()
     if folder is None:
