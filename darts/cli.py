@@ -30,6 +30,7 @@ from darts.runs.evaluation import NonFiniteLossError
 from darts.runs.presets import CIFAR_ROOT, PRESETS
 from darts.runs.records import RunFolder
 from darts.spaces import S1, S1_FIXED, Genotype, Space
+from darts.spaces.notation import genotype_from_text
 from darts.spaces.published import PUBLISHED
 
 ESTIMATORS: Mapping[str, type[Estimator]] = {
@@ -220,7 +221,8 @@ def _genotype(name: str | None) -> Genotype:
             f"No genotype {name!r}: there is no file {path}, and it is none of the published "
             f"ones, {', '.join(PUBLISHED)}."
         )
-    return Genotype.from_json(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    return genotype_from_text(text) if "Genotype(" in text else Genotype.from_json(text)
 
 
 def _preset(arguments: list[str]) -> FullConfig:

@@ -91,7 +91,7 @@ class Retrain(Options):
     """Train a genotype's network from scratch.
 
     Args:
-        genotype: a genotype's JSON file, a run folder, or the name of a published genotype.
+        genotype: a file (JSON or DARTS's notation), a run folder, or the name of a published one.
         retrain: settings of the retraining.
     """
 
@@ -115,7 +115,7 @@ class Count:
     """Print the parameters and multiply-adds of a genotype's network.
 
     Args:
-        genotype: a genotype's JSON file, a run folder, or the name of a published genotype.
+        genotype: a file (JSON or DARTS's notation), a run folder, or the name of a published one.
         channels: initial channels.
         cells: cells.
         classes: classes.

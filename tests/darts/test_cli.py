@@ -12,6 +12,8 @@ from bilevel import Autograd, CentralDifference
 from bilevel.estimators import Amended, DartsSecondOrder, Exact, FirstOrder, Identity
 from darts import cli
 from darts.runs.records import RunFolder
+from darts.spaces.notation import genotype_to_text
+from darts.spaces.published import PUBLISHED
 
 TINY = [
     *("--preset", "digits-check", "--train-size", "60", "--space", "s1-fixed"),
@@ -200,6 +202,13 @@ def test_search_alone_and_retrain_alone_make_what_full_search_makes(tmp_path):
 
 def test_count_prints_the_published_size_of_darts(capsys):
     assert cli.main(["count", "DARTS_V2"]) == 0
+    assert "3.349 M parameters" in capsys.readouterr().out
+
+
+def test_count_reads_a_file_in_the_notation_of_darts(tmp_path, capsys):
+    path = tmp_path / "cells.py"
+    path.write_text("DARTS_V2 = " + genotype_to_text(PUBLISHED["DARTS_V2"].genotype))
+    assert cli.main(["count", str(path)]) == 0
     assert "3.349 M parameters" in capsys.readouterr().out
 
 
