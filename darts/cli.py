@@ -24,9 +24,20 @@ from darts.data import Cifar10, Digits
 from darts.jobs import Job, report_on, run_jobs
 from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds, count_parameters
-from darts.options import Count, FullSearch, Options, Report, Retrain, Search, SearchOptions
+from darts.networks.stored import Blueprint
+from darts.options import (
+    Count,
+    Export,
+    FullSearch,
+    Options,
+    Report,
+    Retrain,
+    Search,
+    SearchOptions,
+)
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig, from_json
 from darts.runs.evaluation import NonFiniteLossError
+from darts.runs.export import export, from_run, untrained
 from darts.runs.presets import CIFAR_ROOT, PRESETS
 from darts.runs.records import RunFolder
 from darts.spaces import S1, S1_FIXED, Genotype, Space
@@ -101,7 +112,7 @@ def _dispatch(arguments: list[str]) -> int:
         for path in command.run:
             print(report_on(path))
         return 0
-    return _count(command)
+    return _export(command) if isinstance(command, Export) else _count(command)
 
 
 def _jobs(options: Options, preset: FullConfig, command: str) -> list[Job]:
@@ -165,6 +176,20 @@ def _count(options: Count) -> int:
         f"{count_multiply_adds(network, (3, size, size)) / 1e6:.1f} M multiply-adds "
         f"for one image of {size}×{size} (no auxiliary head)"
     )
+    return 0
+
+
+def _export(options: Export) -> int:
+    path = Path(options.source)
+    if path.is_dir() and (path / "config.json").is_file():
+        item = from_run(RunFolder.open(path))
+    else:
+        sizes = (options.channels, options.cells, options.classes, options.in_channels)
+        blueprint = Blueprint(_genotype(options.source), *sizes)
+        item = untrained(blueprint, (options.image_size, options.image_size), options.seed)
+    files = export(item, options.to, options.formats)
+    weights = "trained" if item.facts["trained"] else f"initial weights of seed {options.seed}"
+    print(f"{options.to}: {', '.join(path.name for path in files)} ({weights})")
     return 0
 
 
@@ -358,6 +383,7 @@ def _commands(preset: FullConfig) -> Any:
         | Annotated[Retrain, command("retrain", default=Retrain(retrain=retrain))]
         | Annotated[Report, command("report")]
         | Annotated[Count, command("count")]
+        | Annotated[Export, command("export")]
     )
 
 

@@ -127,3 +127,31 @@ class Count:
     cells: int = 20
     classes: int = 10
     image_size: int = 32
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a network for use elsewhere: safetensors and JSON, torch.export (.pt2), ONNX.
+
+    Args:
+        source: a run folder, whose retrained network it is; or a genotype as `darts count` takes
+            it, whose network has initial weights and the sizes below.
+        to: folder to write; new or empty.
+        formats: pt2, onnx, both, beside the safetensors. ONNX needs the extra "export".
+        channels: initial channels.
+        cells: cells.
+        classes: classes.
+        in_channels: channels of the images.
+        image_size: side of the square images in pixels.
+        seed: of the initial weights.
+    """
+
+    source: str
+    to: Path = Path("exported")
+    formats: tuple[Literal["pt2", "onnx"], ...] = ("pt2", "onnx")
+    channels: int = 36
+    cells: int = 20
+    classes: int = 10
+    in_channels: int = 3
+    image_size: int = 32
+    seed: int = 0

@@ -1,0 +1,132 @@
+"""A derived network in a folder: `network.safetensors` its weights, `network.json` all else."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from darts.networks.derived import DerivedNetwork
+from darts.networks.frames import IMAGENET, SMALL_IMAGES, Frame
+from darts.spaces.genotype import Genotype
+
+FORMAT = "darts network 1"
+WEIGHTS, DESCRIPTION = "network.safetensors", "network.json"
+FRAMES: Mapping[str, Frame] = MappingProxyType({"small images": SMALL_IMAGES, "imagenet": IMAGENET})
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What a derived network is built from, beside its weights; see `DerivedNetwork`.
+
+    Raises:
+        ValueError: a size is no positive whole number, or there is no such frame.
+    """
+
+    genotype: Genotype
+    channels: int
+    cells: int
+    classes: int
+    in_channels: int
+    frame: str = "small images"
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "cells", "classes", "in_channels"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ValueError(
+                    f"a network with {name}={value!r}: give a whole number, 1 or more."
+                )
+        if self.frame not in FRAMES:
+            raise ValueError(f"a network with frame={self.frame!r}: there are {', '.join(FRAMES)}.")
+
+    def build(self) -> DerivedNetwork:
+        """The network with initial weights and without auxiliary head."""
+        return DerivedNetwork(
+            self.genotype,
+            channels=self.channels,
+            cells=self.cells,
+            classes=self.classes,
+            in_channels=self.in_channels,
+            frame=FRAMES[self.frame],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        sizes = ("channels", "cells", "classes", "in_channels", "frame")
+        return {
+            "genotype": self.genotype.to_dict(),
+            **{name: getattr(self, name) for name in sizes},
+        }
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> "Blueprint":
+        """The inverse of `to_dict`; other entries are ignored.
+
+        Raises:
+            ValueError: an entry is missing or wrong.
+        """
+        names = ("genotype", "channels", "cells", "classes", "in_channels", "frame")
+        absent = [name for name in names if name not in content]
+        if absent:
+            raise ValueError(f"the description of a network has no {', no '.join(absent)}.")
+        genotype = Genotype.from_dict(content["genotype"])
+        return Blueprint(genotype, **{name: content[name] for name in names[1:]})
+
+
+def load_network(folder: Path | str) -> DerivedNetwork:
+    """The network that `darts export` wrote to `folder`, in evaluation mode, on the CPU.
+
+    Reads `network.json` and `network.safetensors`. Neither can run code: JSON is parsed, and
+    safetensors are numbers behind a JSON header. `describe(folder)` gives the normalisation that
+    images need before they go in.
+
+    Raises:
+        ValueError: a file is damaged, or they do not belong together.
+        FileNotFoundError: one is not there.
+    """
+    folder = Path(folder)
+    content = describe(folder)
+    try:
+        network = Blueprint.from_dict(content).build()
+    except ValueError as error:
+        raise ValueError(f"{folder / DESCRIPTION} describes no network: {error}") from error
+    path = folder / WEIGHTS
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != content.get("weights_sha256"):
+        raise ValueError(
+            f"{path} is not the file that {DESCRIPTION} describes: its SHA-256 is {found[:12]}…, "
+            f"described is {str(content.get('weights_sha256'))[:12]}…. Export the network again."
+        )
+    try:
+        network.load_state_dict(load(data))
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit the network of {DESCRIPTION}: {error}") from error
+    return network.eval()
+
+
+def describe(folder: Path | str) -> dict[str, Any]:
+    """What `network.json` in `folder` says.
+
+    Raises:
+        ValueError: it is not the description of a network.
+        FileNotFoundError: it is not there.
+    """
+    path = Path(folder) / DESCRIPTION
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} has no {DESCRIPTION}: it is no folder that `darts export` finished."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}). Export the network again.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path} should have the format {FORMAT!r}; found {found!r}.")
+    return content

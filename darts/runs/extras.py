@@ -1,0 +1,14 @@
+"""Packages that only some commands need, looked for before work starts."""
+
+from importlib.util import find_spec
+
+
+def require_extra(extra: str, purpose: str, *packages: str) -> None:
+    """Raise ValueError, with what to install, if a package of the extra is not there."""
+    absent = [name for name in packages if find_spec(name) is None]
+    if absent:
+        raise ValueError(
+            f"{purpose} needs {' and '.join(absent)}, which "
+            f"{'is' if len(absent) == 1 else 'are'} not installed: "
+            f"pip install 'amended-darts[{extra}]'."
+        )
