@@ -1,27 +1,28 @@
-"""The command line: the only place that turns names into objects."""
+"""The command line: arguments become jobs, and whatever cannot be met one clear message."""
 
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import torch
 import tyro
 
-from bilevel import Autograd, CentralDifference
-from bilevel.estimators import (
-    Amended,
-    DartsSecondOrder,
-    Estimator,
-    Exact,
-    FirstOrder,
-    Identity,
-)
+from bilevel.estimators import Estimator
 from darts.data import Cifar10, Digits
 from darts.jobs import Job, report_on, run_jobs
+from darts.names import (
+    SPACES,
+    TYPES,
+    UsageError,
+    estimator_from_text,
+    estimator_to_text,
+    genotype_named,
+    space_from_text,
+)
 from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.networks.stored import Blueprint
@@ -35,42 +36,15 @@ from darts.options import (
     Search,
     SearchOptions,
 )
-from darts.runs.config import FullConfig, RetrainConfig, SearchConfig, from_json
+from darts.runs.config import FullConfig, from_json
 from darts.runs.evaluation import NonFiniteLossError
 from darts.runs.export import export, from_run, untrained
 from darts.runs.presets import CIFAR_ROOT, PRESETS
 from darts.runs.records import RunFolder
-from darts.spaces import S1, S1_FIXED, Genotype, Space
-from darts.spaces.notation import genotype_from_text
-from darts.spaces.published import PUBLISHED
-
-ESTIMATORS: Mapping[str, type[Estimator]] = {
-    "exact": Exact,
-    "first-order": FirstOrder,
-    "identity": Identity,
-    "darts-second-order": DartsSecondOrder,
-    "amended": Amended,
-}
-USUAL: Mapping[str, Mapping[str, float]] = {"amended": {"eta": 0.1}}
-"""Parameters that a name alone stands for: the paper's η (§4.1.1)."""
-DERIVATIVES = {"autograd": Autograd(), "central-difference": CentralDifference()}
-SPACES: Mapping[str, Space] = {space.name: space for space in (S1, S1_FIXED)}
-TYPES: Mapping[str, type] = {
-    kind.__name__: kind
-    for kind in (
-        *(FullConfig, SearchConfig, RetrainConfig, Digits, Cifar10, Space),
-        *ESTIMATORS.values(),
-        *(Autograd, CentralDifference),
-    )
-}
-"""Every type that a config.json may name."""
+from darts.spaces import Space
 
 PRESET_OF: Mapping[str, str] = {"digits": "digits", "cifar10": "cifar10-s1-tiny"}
 """The preset that a data set stands for when none is named."""
-
-
-class UsageError(Exception):
-    """The command line asks for something that cannot be; exit status 2."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,7 +103,7 @@ def _jobs(options: Options, preset: FullConfig, command: str) -> list[Job]:
             f"The run folder {path} exists and is not empty. Give --run-dir a new name, or use "
             f"--resume {path} alone to go on with the run in it."
         )
-    genotype = _genotype(options.genotype) if isinstance(options, Retrain) else None
+    genotype = genotype_named(options.genotype) if isinstance(options, Retrain) else None
     if options.seeds == 1:
         return [Job(config, path, command, genotype)]
     seeds = range(config.seed, config.seed + options.seeds)
@@ -165,7 +139,7 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
 
 def _count(options: Count) -> int:
     network = DerivedNetwork(
-        _genotype(options.genotype),
+        genotype_named(options.genotype),
         channels=options.channels,
         cells=options.cells,
         classes=options.classes,
@@ -185,7 +159,7 @@ def _export(options: Export) -> int:
         item = from_run(RunFolder.open(path))
     else:
         sizes = (options.channels, options.cells, options.classes, options.in_channels)
-        blueprint = Blueprint(_genotype(options.source), *sizes)
+        blueprint = Blueprint(genotype_named(options.source), *sizes)
         item = untrained(blueprint, (options.image_size, options.image_size), options.seed)
     files = export(item, options.to, options.formats)
     weights = "trained" if item.facts["trained"] else f"initial weights of seed {options.seed}"
@@ -232,24 +206,6 @@ def _images_of(options: Options, usual: Digits | Cifar10) -> Digits | Cifar10:
     )
 
 
-def _genotype(name: str | None) -> Genotype:
-    if name is None:
-        raise UsageError(
-            "retrain needs --genotype: a genotype's JSON file, a run folder, or one of "
-            f"{', '.join(PUBLISHED)}."
-        )
-    if name in PUBLISHED:
-        return PUBLISHED[name].genotype
-    path = Path(name) / "genotype.json" if Path(name).is_dir() else Path(name)
-    if not path.is_file():
-        raise UsageError(
-            f"No genotype {name!r}: there is no file {path}, and it is none of the published "
-            f"ones, {', '.join(PUBLISHED)}."
-        )
-    text = path.read_text(encoding="utf-8")
-    return genotype_from_text(text) if "Genotype(" in text else Genotype.from_json(text)
-
-
 def _preset(arguments: list[str]) -> FullConfig:
     """The preset named among the arguments; read first, for it sets all other defaults."""
     dataset = _value_of("dataset", arguments)
@@ -279,67 +235,6 @@ def _device(name: str) -> str:
             f"--device {name} cannot be used: found {found}. Use --device cpu or auto."
         ) from error
     return name
-
-
-def estimator_from_text(text: str) -> Estimator:
-    """The estimator that e.g. "amended:eta=0.2,derivatives=central-difference" names."""
-    name, _, rest = text.partition(":")
-    if name not in ESTIMATORS:
-        raise ValueError(f"No estimator {name!r}; there are {', '.join(ESTIMATORS)}.")
-    kind = ESTIMATORS[name]
-    known = {entry.name: entry for entry in fields(cast(Any, kind)) if entry.name != "velocity"}
-    values: dict[str, Any] = dict(USUAL.get(name, {}))
-    for part in filter(None, rest.split(",")):
-        key, _, value = part.partition("=")
-        if key == "difference_step" and "derivatives" in known:
-            values["derivatives"] = CentralDifference(step=_number(key, value))
-        elif key == "derivatives" and key in known:
-            if value not in DERIVATIVES:
-                raise ValueError(f"No derivatives {value!r}; there are {', '.join(DERIVATIVES)}.")
-            values[key] = DERIVATIVES[value]
-        elif key in known:
-            number = _number(key, value)
-            values[key] = int(number) if known[key].type in (int, "int") else number
-        else:
-            options = ", ".join(known) or "none"
-            raise ValueError(f"{name} has no parameter {key!r}; it has {options}.")
-    absent = [
-        key
-        for key, entry in known.items()
-        if entry.default is MISSING and entry.default_factory is MISSING and key not in values
-    ]
-    if absent:
-        raise ValueError(f"{name} needs {absent[0]}, for instance {name}:{absent[0]}=0.1.")
-    return kind(**values)
-
-
-def estimator_to_text(estimator: Estimator) -> str:
-    """The inverse of `estimator_from_text`."""
-    name = next(name for name, kind in ESTIMATORS.items() if type(estimator) is kind)
-    parts = []
-    for entry in fields(cast(Any, estimator)):
-        value = getattr(estimator, entry.name)
-        if entry.name == "derivatives":
-            if isinstance(value, CentralDifference) and value.step:
-                parts.append(f"difference_step={value.step}")
-            elif isinstance(value, CentralDifference):
-                parts.append("derivatives=central-difference")
-        elif value is not None and value != entry.default:
-            parts.append(f"{entry.name}={value}")
-    return f"{name}:{','.join(parts)}" if parts else name
-
-
-def _number(key: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{key}={text}: it must be a number.") from None
-
-
-def space_from_text(text: str) -> Space:
-    if text not in SPACES:
-        raise ValueError(f"No space {text!r}; there are {', '.join(SPACES)}.")
-    return SPACES[text]
 
 
 def _registry() -> tyro.constructors.ConstructorRegistry:

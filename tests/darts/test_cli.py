@@ -10,7 +10,7 @@ import pytest
 
 from bilevel import Autograd, CentralDifference
 from bilevel.estimators import Amended, DartsSecondOrder, Exact, FirstOrder, Identity
-from darts import cli
+from darts import cli, names
 from darts.runs.records import RunFolder
 from darts.spaces.notation import genotype_to_text
 from darts.spaces.published import PUBLISHED
@@ -49,8 +49,8 @@ TINY_FULL = [
     ],
 )
 def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
-    assert cli.estimator_from_text(text) == estimator
-    assert cli.estimator_from_text(cli.estimator_to_text(estimator)) == estimator
+    assert names.estimator_from_text(text) == estimator
+    assert names.estimator_from_text(names.estimator_to_text(estimator)) == estimator
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
 )
 def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
     with pytest.raises(ValueError, match=message):
-        cli.estimator_from_text(text)
+        names.estimator_from_text(text)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from bilevel import CentralDifference
 from bilevel.estimators import Amended, DartsSecondOrder, FirstOrder
-from darts.cli import TYPES
 from darts.data import Cifar10
+from darts.names import TYPES
 from darts.runs import PRESETS, FullConfig, RetrainConfig, SearchConfig
 from darts.runs.config import differences, from_json, to_json
 from darts.runs.schedule import half_cosine
