@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from darts.spaces.genotype import EDGES_PER_NODE, CellGenotype, Genotype
+from darts.spaces.genotype import CellGenotype, Genotype
 from darts.spaces.space import Space
 
 Alpha = dict[str, Float[Tensor, "edges operations"]]
@@ -17,7 +17,9 @@ Alpha = dict[str, Float[Tensor, "edges operations"]]
 class Architecture:
     """The architectural parameters of a space: for every kind of cell an (edges, operations) α.
 
-    The weight of operation o on edge e is exp(α[e, o]) / Σ_o′ exp(α[e, o′]).
+    The weight of operation o on edge e is exp(α[e, o]) / Σ_o′ exp(α[e, o′]). Where the edges of a
+    space differ in their operations, α has a column for each that occurs; what an edge does not
+    have has weight zero, and its α is never read.
     """
 
     space: Space
@@ -45,25 +47,32 @@ class Architecture:
 
     def mixing(self, alpha: Mapping[str, Tensor]) -> Alpha:
         """Softmax over the operations of every edge."""
-        return {kind: torch.softmax(alpha[kind], dim=-1) for kind in self.space.cell_kinds}
+        return {
+            kind: torch.softmax(self._masked(kind, alpha[kind]), dim=-1)
+            for kind in self.space.cell_kinds
+        }
+
+    def _masked(self, kind: str, alpha: Tensor) -> Tensor:
+        """α with −∞ where an edge does not have the operation."""
+        if self.space.edge_operations is None:
+            return alpha
+        has = [
+            [name in names for name in self.space.operations] for names in self.space.choices(kind)
+        ]
+        return alpha.masked_fill(~torch.tensor(has, device=alpha.device), float("-inf"))
 
     def genotype(self, alpha: Mapping[str, Tensor]) -> Genotype:
-        """The strongest operation but none on each edge, and on each node its strongest edges.
+        """The strongest candidate on each edge, and on each node its strongest edges.
 
-        An edge is as strong as its strongest operation but none, by mixing weight, so that a
-        large weight of none makes it weak. Where the space searches edges, a node keeps the
-        `keep_edges` strongest, strongest first, as DARTS does; fixed edges stay in their order.
+        Candidates are the operations but none, where the space does not keep none. An edge is as
+        strong as its strongest candidate, by mixing weight, so that a large weight of none makes
+        it weak. Where the space searches edges, a node keeps the `keep_edges` strongest, strongest
+        first, as DARTS does; fixed edges stay in their order.
 
         Raises:
-            ValueError: α has other kinds or another shape than the space, or is not finite; or
-                the space keeps other than two inputs a node, which a Genotype cannot say.
+            ValueError: α has other kinds or another shape than the space, or is not finite.
         """
         self.require(alpha)
-        if set(self.space.kept_inputs) != {EDGES_PER_NODE}:
-            raise ValueError(
-                f"space {self.space.name!r} keeps {self.space.kept_inputs} inputs at its nodes; a "
-                f"genotype has {EDGES_PER_NODE} at each."
-            )
         mixing = self.mixing(alpha)
         return Genotype(
             tuple(self._cell(kind, mixing[kind].detach().cpu()) for kind in self.space.cell_kinds)
@@ -96,4 +105,4 @@ class Architecture:
             if space.keep_edges is not None:
                 rows = sorted(rows, key=lambda row: -float(strength[row]))[: space.keep_edges]
             edges += [(space.candidates[int(choice[row])], space.edges[row][0]) for row in rows]
-        return CellGenotype(kind, tuple(edges), tuple(space.targets))
+        return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)

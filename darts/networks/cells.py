@@ -1,12 +1,16 @@
 """Cells: the searched one, whose edges mix all operations, and the derived one."""
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from darts.spaces.arrangement import Arrangement, Place
 from darts.spaces.genotype import CellGenotype
 from darts.spaces.operations import (
+    Activation,
     ConvNorm,
     FactorizedReduce,
     FeatureMap,
@@ -15,7 +19,9 @@ from darts.spaces.operations import (
     Recipe,
     build,
 )
-from darts.spaces.space import INPUTS, NONE, Space
+from darts.spaces.space import NONE, Space
+
+Norm = Callable[[int], nn.Module]
 
 
 def preprocessing(channels_in: int, channels: int, halve: bool, recipe: Recipe) -> Operation:
@@ -25,9 +31,81 @@ def preprocessing(channels_in: int, channels: int, halve: bool, recipe: Recipe) 
     return ConvNorm(channels_in, channels, 1, recipe)
 
 
-def edge_stride(source: int, reduction: bool) -> int:
+class Stack:
+    """The widths along a network's cells, and what each cell needs to be built.
+
+    Args:
+        arrangement: where cells stand.
+        cells: their number.
+        channels: channels of the first cells' states.
+        stem_channels: channels of the stem's outputs.
+        halved: the stem's last output has half the resolution of the one before.
+    """
+
+    def __init__(
+        self,
+        arrangement: Arrangement,
+        cells: int,
+        channels: int,
+        stem_channels: int,
+        halved: bool = False,
+    ) -> None:
+        self.inputs = arrangement.inputs
+        self.places = arrangement.places(cells)
+        self.channels = channels
+        self.widths = (stem_channels, stem_channels)
+        self.halved = halved
+
+    def __iter__(self) -> Iterator[tuple[Place, int]]:
+        """Each place with the channels of its states; call `add` before going on to the next."""
+        for place in self.places:
+            if place.reduction or place.block:
+                self.channels *= 2
+            yield place, self.channels
+
+    def preprocess(self, recipe: Recipe) -> list[Operation]:
+        """What the inputs of the cell at hand go through; nothing where a cell has one input."""
+        if self.inputs == 1:
+            return [Identity()]
+        before_last, last = self.widths
+        return [
+            preprocessing(before_last, self.channels, self.halved, recipe),
+            preprocessing(last, self.channels, False, recipe),
+        ]
+
+    def add(self, place: Place, outputs: int) -> None:
+        """The cell at hand has an output of `outputs` states."""
+        self.widths = (self.widths[1], outputs * self.channels)
+        self.halved = place.reduction
+
+
+def edge_stride(source: int, inputs: int, reduction: bool) -> int:
     """Edges from the inputs of a reduction cell halve the resolution."""
-    return 2 if reduction and source < INPUTS else 1
+    return 2 if reduction and source < inputs else 1
+
+
+class ResidualBlock(nn.Module):
+    """What stands between the stages of NAS-Bench-201 and halves the resolution.
+
+    Two 3×3 convolutions, each activation, convolution, norm, the first of stride 2, beside a 2×2
+    average pool with a 1×1 convolution (Dong & Yang 2020, §2.1).
+    """
+
+    def __init__(self, channels_in: int, channels: int, norm: Norm, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+        self.halving = nn.Conv2d(channels_in, channels, 3, stride=2, padding=1, bias=False)
+        self.norm_first = norm(channels)
+        self.convolution = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = norm(channels)
+        self.shortcut = nn.Conv2d(channels_in, channels, 1, bias=False)
+
+    def forward(self, x: FeatureMap) -> FeatureMap:
+        first = self.norm_first(self.halving(x.activated))
+        # ceil_mode, so that odd sides come out as those of the strided convolution do
+        pooled = F.avg_pool2d(x.raw, 2, ceil_mode=True)
+        total = self.norm(self.convolution(self.activation(first))) + self.shortcut(pooled)
+        return FeatureMap(total, self.activation)
 
 
 class SearchCell(nn.Module):
@@ -41,7 +119,8 @@ class SearchCell(nn.Module):
 
     Args:
         space: the edges and operations.
-        preprocess: what the two inputs go through first.
+        kind: the kind of cell.
+        preprocess: what each input goes through first.
         channels: channels of every state.
         reduction: halve the resolution.
         recipe: norms and activation.
@@ -50,33 +129,38 @@ class SearchCell(nn.Module):
     def __init__(
         self,
         space: Space,
-        preprocess: tuple[Operation, Operation],
+        kind: str,
+        preprocess: Sequence[Operation],
         channels: int,
         reduction: bool,
         recipe: Recipe,
     ) -> None:
         super().__init__()
         self.space = space
+        self.choices = space.choices(kind)
+        self.reduction = reduction
         self.recipe = recipe
         self.preprocess = nn.ModuleList(preprocess)
-        shared = [nn.ModuleDict() for _ in range(INPUTS + space.nodes - 1)]
+        shared = [nn.ModuleDict() for _ in range(space.inputs + space.nodes - 1)]
         edges = [nn.ModuleDict() for _ in space.edges]
         for row, (source, _) in enumerate(space.edges):
-            for name in space.candidates:
-                operation = build(name, channels, edge_stride(source, reduction), recipe)
+            stride = edge_stride(source, space.inputs, reduction)
+            for name in space.choices(kind)[row]:
+                if name == NONE:
+                    continue
+                operation = build(name, channels, stride, recipe)
                 has_weights = next(operation.parameters(), None) is not None
-                home = edges[row] if has_weights else shared[source]
+                home = edges[row] if has_weights or not operation.shared else shared[source]
                 home[name] = operation
         self.shared = nn.ModuleList(shared)
         self.edges = nn.ModuleList(edges)
 
     def forward(
-        self, before_last: FeatureMap, last: FeatureMap, weights: list[tuple[Tensor, ...]]
+        self, inputs: Sequence[FeatureMap], weights: Sequence[Sequence[Tensor]]
     ) -> FeatureMap:
         """The cell's output; `weights[edge][operation]` are 0-d."""
         states = [
-            self._state(process(x))
-            for process, x in zip(self.preprocess, (before_last, last), strict=True)
+            self._state(process(x)) for process, x in zip(self.preprocess, inputs, strict=True)
         ]
         common: list[dict[str, Tensor]] = []
         for target in self.space.targets:
@@ -89,24 +173,33 @@ class SearchCell(nn.Module):
                 source = self.space.edges[row][0]
                 own = cast(nn.ModuleDict, self.edges[row])
                 for name, weight in zip(self.space.operations, weights[row], strict=True):
-                    if name == NONE:
-                        continue
-                    output = own[name](states[source]) if name in own else common[source][name]
+                    if name in own:
+                        output = own[name](states[source])
+                    elif name in common[source] and name in self.choices[row]:
+                        output = common[source][name]
+                    else:
+                        continue  # none, or no operation of this edge
                     total = weight * output if total is None else total + weight * output
-            assert total is not None  # Space gives every node an edge
+            if total is None:  # every edge is none
+                total = torch.zeros_like(self._skipped(states[source], source))
             states.append(self._state(total))
-        return self._state(torch.cat([state.raw for state in states[INPUTS:]], dim=1))
+        return self._state(torch.cat([states[i].raw for i in self.space.output], dim=1))
+
+    def _skipped(self, state: FeatureMap, source: int) -> Tensor:
+        """The pixels of a state that its edges keep."""
+        stride = edge_stride(source, self.space.inputs, self.reduction)
+        return state.raw[:, :, ::stride, ::stride]
 
     def _state(self, x: Tensor) -> FeatureMap:
         return FeatureMap(x, self.recipe.activation)
 
 
 class DerivedCell(nn.Module):
-    """A cell of a genotype: every node adds its two edges.
+    """A cell of a genotype: every node adds its edges.
 
     Args:
         genotype: the cell's edges.
-        preprocess: what the two inputs go through first.
+        preprocess: what each input goes through first.
         channels: channels of every state.
         reduction: halve the resolution.
         recipe: norms and activation.
@@ -115,7 +208,7 @@ class DerivedCell(nn.Module):
     def __init__(
         self,
         genotype: CellGenotype,
-        preprocess: tuple[Operation, Operation],
+        preprocess: Sequence[Operation],
         channels: int,
         reduction: bool,
         recipe: Recipe,
@@ -125,14 +218,13 @@ class DerivedCell(nn.Module):
         self.recipe = recipe
         self.preprocess = nn.ModuleList(preprocess)
         self.operations = nn.ModuleList(
-            build(name, channels, edge_stride(source, reduction), recipe)
+            build(name, channels, edge_stride(source, genotype.first, reduction), recipe)
             for name, source in genotype.edges
         )
 
-    def forward(self, before_last: FeatureMap, last: FeatureMap, drop_path: float) -> FeatureMap:
+    def forward(self, inputs: Sequence[FeatureMap], drop_path: float) -> FeatureMap:
         states = [
-            self._state(process(x))
-            for process, x in zip(self.preprocess, (before_last, last), strict=True)
+            self._state(process(x)) for process, x in zip(self.preprocess, inputs, strict=True)
         ]
         operations = iter(self.operations)
         for node in range(self.genotype.nodes):
@@ -143,7 +235,7 @@ class DerivedCell(nn.Module):
                 if self.training and drop_path > 0 and not isinstance(operation, Identity):
                     output = dropped(output, drop_path)
                 total = output if total is None else total + output
-            assert total is not None  # every node has two edges
+            assert total is not None  # every node has an edge
             states.append(self._state(total))
         return self._state(torch.cat([states[i].raw for i in self.genotype.concat], dim=1))
 

@@ -4,9 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from darts.networks.cells import DerivedCell, preprocessing
+from darts.networks.cells import DerivedCell, ResidualBlock, Stack
 from darts.networks.frames import SMALL_IMAGES, Frame
-from darts.networks.supernet import reductions, require_positive
+from darts.networks.supernet import require_positive
+from darts.spaces.arrangement import arrangement_of
 from darts.spaces.genotype import Genotype
 from darts.spaces.operations import FeatureMap, derived_recipe
 
@@ -14,17 +15,21 @@ from darts.spaces.operations import FeatureMap, derived_recipe
 class DerivedNetwork(nn.Module):
     """A stack of a genotype's cells (Liu et al. 2019, §3.1 and §3.3).
 
+    The kinds of cell say how they are arranged: "normal" and "reduce" as in DARTS, "cell_0",
+    "cell_1", ... each in its own place, "cell" in the stages of NAS-Bench-201.
+
     Args:
-        genotype: its "normal" and "reduce" cells.
+        genotype: its cells.
         channels: channels of the first cells' states.
-        cells: number of cells; those at 1/3 and 2/3 reduce.
+        cells: number of cells; in DARTS's arrangement those at 1/3 and 2/3 reduce.
         classes: number of classes.
         in_channels: channels of the images.
         auxiliary: it has a second classifier at 2/3 of the depth, used in training mode only.
         frame: stem and auxiliary head; SMALL_IMAGES or IMAGENET.
 
     Raises:
-        ValueError: a size is not positive, or drop_path is not in [0, 1).
+        ValueError: a size is not positive, there is no network of these cells or of so many, the
+            frame does not fit them, or drop_path is not in [0, 1).
     """
 
     def __init__(
@@ -43,24 +48,25 @@ class DerivedNetwork(nn.Module):
         self.genotype = genotype
         self.in_channels = in_channels
         self.recipe = derived_recipe()
-        self.stem = frame.stem(in_channels, channels)
+        arrangement = arrangement_of(tuple(cell.kind for cell in genotype.cells))
+        self.stem = frame.stem(in_channels, channels, arrangement)
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head: nn.Module | None = None
         self.cells = nn.ModuleList()
-        before_last, last, halved = self.stem.channels, self.stem.channels, self.stem.halves
-        for index in range(cells):
-            reduction = index in reductions(cells)
-            if reduction:
-                channels *= 2
-            preprocess = (
-                preprocessing(before_last, channels, halved, self.recipe),
-                preprocessing(last, channels, False, self.recipe),
-            )
-            cell = genotype["reduce" if reduction else "normal"]
-            self.cells.append(DerivedCell(cell, preprocess, channels, reduction, self.recipe))
-            before_last, last, halved = last, len(cell.concat) * channels, reduction
+        self.blocks = nn.ModuleDict()
+        activation, norm = self.recipe.activation, self.recipe.norm
+        stack = Stack(arrangement, cells, channels, self.stem.channels, self.stem.halves)
+        for index, (place, width) in enumerate(stack):
+            if place.block:
+                self.blocks[str(index)] = ResidualBlock(width // 2, width, norm, activation)
+            cell = genotype[place.kind]
+            preprocess = stack.preprocess(self.recipe)
+            self.cells.append(DerivedCell(cell, preprocess, width, place.reduction, self.recipe))
+            stack.add(place, len(cell.concat))
             if auxiliary and index == self.auxiliary_after:
-                self.auxiliary_head = frame.auxiliary_head(last, classes)
+                self.auxiliary_head = frame.auxiliary_head(stack.widths[-1], classes)
+        last = stack.widths[-1]
+        self.norm_last = norm(last) if arrangement.bare else None
         self.classifier = nn.Linear(last, classes)
 
     def forward(
@@ -80,14 +86,19 @@ class DerivedNetwork(nn.Module):
             )
         if not 0 <= drop_path < 1:
             raise ValueError(f"drop_path={drop_path}: it is a probability in [0, 1).")
-        first, second = (
+        recent = [
             FeatureMap(x.contiguous(memory_format=torch.channels_last), self.recipe.activation)
             for x in self.stem(images)
-        )
+        ]
         auxiliary: Tensor | None = None
         for index, cell in enumerate(self.cells):
-            first, second = second, cell(first, second, drop_path)
+            if str(index) in self.blocks:
+                recent = [self.blocks[str(index)](recent[-1])]
+            recent = [*recent[1:], cell(recent, drop_path)]
             if self.training and self.auxiliary_head and index == self.auxiliary_after:
-                auxiliary = self.auxiliary_head(second.raw)
-        logits = self.classifier(second.raw.mean(dim=(2, 3)))
+                auxiliary = self.auxiliary_head(recent[-1].raw)
+        last = recent[-1].raw
+        if self.norm_last is not None:
+            last = self.recipe.activation(self.norm_last(last))
+        logits = self.classifier(last.mean(dim=(2, 3)))
         return logits if auxiliary is None else (logits, auxiliary)

@@ -5,39 +5,46 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from darts.spaces.arrangement import Arrangement
+
 
 class Stem(nn.Module):
-    """From images to the first cell's two inputs."""
+    """From images to the first cell's inputs, as many as the arrangement asks."""
 
     channels: int
-    """Channels of both outputs."""
+    """Channels of every output."""
     halves: bool
     """The second output has half the first one's resolution."""
 
     @abstractmethod
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]: ...
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]: ...
 
 
 class SmallImageStem(Stem):
-    """CIFAR: one 3×3 convolution to three times the cells' channels, and norm."""
+    """CIFAR: one 3×3 convolution and norm; to three times the cells' channels in DARTS."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, arrangement: Arrangement) -> None:
         super().__init__()
-        self.channels = 3 * channels
+        self.channels = arrangement.stem_multiplier * channels
         self.halves = False
+        self.inputs = arrangement.inputs
         self.convolution = nn.Conv2d(in_channels, self.channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(self.channels)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.norm(self.convolution(images))
-        return x, x
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return (self.norm(self.convolution(images)),) * self.inputs
 
 
 class ImageNetStem(Stem):
     """ImageNet: three strided 3×3 convolutions; the cells start at 1/4 and 1/8 resolution."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, arrangement: Arrangement) -> None:
         super().__init__()
+        if arrangement.inputs != 2:
+            raise ValueError(
+                "the ImageNet stem has two outputs, for cells that read two; these read "
+                f"{arrangement.inputs}. Use the frame SMALL_IMAGES."
+            )
         self.channels = channels
         self.halves = True
         self.quarter = nn.Sequential(
@@ -53,7 +60,7 @@ class ImageNetStem(Stem):
             nn.BatchNorm2d(channels),
         )
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         quarter = self.quarter(images)
         return quarter, self.eighth(quarter)
 

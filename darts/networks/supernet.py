@@ -6,15 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from darts.networks.cells import SearchCell, preprocessing
+from darts.networks.cells import ResidualBlock, SearchCell, Stack
 from darts.spaces.normalization import BatchNorm
 from darts.spaces.operations import Activation, FeatureMap, search_recipe
 from darts.spaces.space import Space
-
-
-def reductions(cells: int) -> tuple[int, ...]:
-    """The cells that halve the resolution and double the channels: at 1/3 and 2/3 of the depth."""
-    return tuple(sorted({cells // 3, 2 * cells // 3}))
 
 
 class Supernet(nn.Module):
@@ -27,15 +22,17 @@ class Supernet(nn.Module):
     Args:
         space: what the cells can be.
         channels: channels of the first cells' states.
-        cells: number of cells; those at 1/3 and 2/3 reduce.
+        cells: number of cells; the space's arrangement says where they stand.
         classes: number of classes.
         in_channels: channels of the images.
-        stem_multiplier: channels of the stem's output, in units of `channels`.
+        stem_multiplier: channels of the stem's output, in units of `channels`; None is the
+            arrangement's own, 3 in DARTS and 1 in NAS-Bench-201.
         activation: what convolutions begin with; a smooth one makes second derivatives exact
             where the kinks of ReLU do not let them be.
 
     Raises:
-        ValueError: a size is not positive, or the mixing weights do not fit the space.
+        ValueError: a size is not positive, the space has no network of so many cells, or the
+            mixing weights do not fit the space.
     """
 
     def __init__(
@@ -46,39 +43,47 @@ class Supernet(nn.Module):
         cells: int = 8,
         classes: int = 10,
         in_channels: int = 3,
-        stem_multiplier: int = 3,
+        stem_multiplier: int | None = None,
         activation: Activation = torch.relu,
     ) -> None:
         super().__init__()
+        arrangement = space.arrangement
+        multiplier = arrangement.stem_multiplier if stem_multiplier is None else stem_multiplier
         require_positive(
             channels=channels,
             cells=cells,
             classes=classes,
             in_channels=in_channels,
-            stem_multiplier=stem_multiplier,
+            stem_multiplier=multiplier,
         )
+        if arrangement.bare and multiplier != arrangement.stem_multiplier:
+            raise ValueError(
+                f"stem_multiplier={multiplier} asked in space {space.name!r}, whose cells take the "
+                f"stem as it is: it has {arrangement.stem_multiplier}·C channels. Leave it out."
+            )
         self.space = space
         self.in_channels = in_channels
-        self.recipe = search_recipe(activation)
-        stem_channels = stem_multiplier * channels
+        self.recipe = search_recipe(activation, pools=not arrangement.bare)
+        stem_channels = multiplier * channels
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, stem_channels, 3, padding=1, bias=False),
             BatchNorm(stem_channels, affine=True),
         )
         self.cells = nn.ModuleList()
+        self.blocks = nn.ModuleDict()
         self.kinds: list[str] = []
-        before_last, last, halved = stem_channels, stem_channels, False
-        for index in range(cells):
-            reduction = index in reductions(cells)
-            if reduction:
-                channels *= 2
-            preprocess = (
-                preprocessing(before_last, channels, halved, self.recipe),
-                preprocessing(last, channels, False, self.recipe),
+        stack = Stack(arrangement, cells, channels, stem_channels)
+        for index, (place, width) in enumerate(stack):
+            if place.block:
+                self.blocks[str(index)] = ResidualBlock(width // 2, width, _learned, activation)
+            preprocess = stack.preprocess(self.recipe)
+            self.cells.append(
+                SearchCell(space, place.kind, preprocess, width, place.reduction, self.recipe)
             )
-            self.cells.append(SearchCell(space, preprocess, channels, reduction, self.recipe))
-            self.kinds.append("reduce" if reduction else "normal")
-            before_last, last, halved = last, space.nodes * channels, reduction
+            self.kinds.append(place.kind)
+            stack.add(place, len(space.output))
+        last = stack.widths[-1]
+        self.norm_last = _learned(last) if arrangement.bare else None
         self.classifier = nn.Linear(last, classes)
 
     def forward(
@@ -91,10 +96,15 @@ class Supernet(nn.Module):
         weights = {kind: [row.unbind() for row in mixing[kind].unbind()] for kind in mixing}
         # Convolutions and norms are faster with channels last; the layout lasts to the classifier.
         stem = self.stem(images).contiguous(memory_format=torch.channels_last)
-        before_last = last = FeatureMap(stem, self.recipe.activation)
-        for cell, kind in zip(self.cells, self.kinds, strict=True):
-            before_last, last = last, cell(before_last, last, weights[kind])
-        logits: Tensor = self.classifier(last.raw.mean(dim=(2, 3)))
+        recent = [FeatureMap(stem, self.recipe.activation)] * self.space.inputs
+        for index, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):
+            if str(index) in self.blocks:
+                recent = [self.blocks[str(index)](recent[-1])]
+            recent = [*recent[1:], cell(recent, weights[kind])]
+        last = recent[-1].raw
+        if self.norm_last is not None:
+            last = self.recipe.activation(self.norm_last(last))
+        logits: Tensor = self.classifier(last.mean(dim=(2, 3)))
         return logits
 
     def _require_inputs(self, images: Tensor, mixing: Mapping[str, Tensor]) -> None:
@@ -111,6 +121,10 @@ class Supernet(nn.Module):
                 f"for each of {self.space.cell_kinds}; found {found}. "
                 f"Architecture(space).mixing(alpha) makes them."
             )
+
+
+def _learned(channels: int) -> nn.Module:
+    return BatchNorm(channels, affine=True)
 
 
 def require_positive(**sizes: int) -> None:

@@ -1,7 +1,21 @@
 """What can be searched."""
 
+from darts.spaces.arrangement import OnePerCell as OnePerCell
+from darts.spaces.arrangement import Stages as Stages
+from darts.spaces.arrangement import TwoKinds as TwoKinds
 from darts.spaces.darts_space import S1 as S1
 from darts.spaces.darts_space import S1_FIXED as S1_FIXED
+from darts.spaces.darts_space import S2 as S2
+from darts.spaces.darts_space import s2 as s2
 from darts.spaces.genotype import CellGenotype as CellGenotype
 from darts.spaces.genotype import Genotype as Genotype
+from darts.spaces.nasbench201 import NASBENCH201 as NASBENCH201
+from darts.spaces.operations import register_operation as register_operation
+from darts.spaces.registry import SPACES as SPACES
+from darts.spaces.registry import register_space as register_space
+from darts.spaces.registry import space_named as space_named
+from darts.spaces.robust_darts import ROBUST_S1 as ROBUST_S1
+from darts.spaces.robust_darts import ROBUST_S2 as ROBUST_S2
+from darts.spaces.robust_darts import ROBUST_S3 as ROBUST_S3
+from darts.spaces.robust_darts import ROBUST_S4 as ROBUST_S4
 from darts.spaces.space import Space as Space

@@ -1,5 +1,6 @@
-"""The spaces of DARTS: S1 with its edges searched, and S1 with its edges fixed."""
+"""The spaces of the paper: S1 with its edges searched, S1 with its edges fixed, and S2."""
 
+from darts.spaces.arrangement import OnePerCell
 from darts.spaces.space import NONE, Space
 
 _OPERATIONS = (
@@ -29,3 +30,22 @@ S1_FIXED = Space(
     keep_edges=None,
 )
 """The paper's second stage: node j takes states j − 2 and j − 1; no none. 7¹⁶."""
+
+
+def s2(cells: int = 20) -> Space:
+    """The paper's second space with another number of cells; `S2` has its 20.
+
+    Every cell has its own choice on each of the fixed edges: 2^(8·cells) genotypes.
+    """
+    return Space(
+        name="s2" if cells == 20 else f"s2:cells={cells}",
+        operations=("skip_connect", "sep_conv_3x3"),
+        nodes=4,
+        edges=S1_FIXED.edges,
+        keep_edges=None,
+        arrangement=OnePerCell(cells),
+    )
+
+
+S2 = s2()
+"""§4.1.3: 20 cells that share nothing, two operations, fixed edges. 2¹⁶⁰."""

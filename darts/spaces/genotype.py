@@ -2,39 +2,50 @@
 
 import json
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from darts.spaces.operations import OPERATIONS
-from darts.spaces.space import INPUTS, NONE, Space
+from darts.spaces.space import NONE, Space
 
 Edge = tuple[str, int]
 """(operation, source state)"""
 
-EDGES_PER_NODE = 2
-
 
 @dataclass(frozen=True)
 class CellGenotype:
-    """One kind of cell. Node j, state j + 2, adds `edges[2j]` and `edges[2j + 1]`.
+    """One kind of cell. Its node j, state `first + j`, adds the next `counts[j]` of `edges`.
 
     Args:
-        kind: the kind of cell, "normal" or "reduce".
-        edges: (operation, source) pairs, two a node.
+        kind: the kind of cell, e.g. "normal" or "reduce".
+        edges: (operation, source) pairs, node by node.
         concat: the states whose concatenation is the cell's output.
+        counts: edges of each node; None is two each, as in DARTS.
+        first: the state that the first node is: the number of the cell's inputs.
     """
 
     kind: str
     edges: tuple[Edge, ...]
     concat: tuple[int, ...]
+    counts: tuple[int, ...] | None = None
+    first: int = 2
 
     def __post_init__(self) -> None:
-        if not self.edges or len(self.edges) % EDGES_PER_NODE:
+        if self.counts is None and (not self.edges or len(self.edges) % 2):
             raise ValueError(
                 f"cell {self.kind!r} of the genotype has {len(self.edges)} edges; every node "
-                f"takes {EDGES_PER_NODE}, so give a positive multiple of {EDGES_PER_NODE}."
+                f"takes 2, so give a positive multiple of 2."
+            )
+        if self.counts is not None and set(self.counts) == {2}:  # one genotype, one way to say it
+            object.__setattr__(self, "counts", None)
+        if not all(self._counts) or sum(self._counts) != len(self.edges) or self.first < 1:
+            raise ValueError(
+                f"cell {self.kind!r} of the genotype has {len(self.edges)} edges, nodes that take "
+                f"{self._counts} and {self.first} inputs. Each node takes at least one edge, each "
+                "edge goes to a node, and a cell has an input."
             )
         for position, (operation, source) in enumerate(self.edges):
-            state = INPUTS + position // EDGES_PER_NODE
+            state = self._state_at(position)
             if operation not in OPERATIONS:
                 raise ValueError(
                     f"cell {self.kind!r} of the genotype, edge {position}: unknown operation "
@@ -45,7 +56,7 @@ class CellGenotype:
                     f"cell {self.kind!r} of the genotype, edge {position} into state {state}: "
                     f"source {source} is out of range; it must be from 0 to {state - 1}."
                 )
-        states = range(INPUTS, INPUTS + self.nodes)
+        states = range(self.first, self.first + self.nodes)
         if not self.concat or not set(self.concat) <= set(states):
             raise ValueError(
                 f"cell {self.kind!r} of the genotype concatenates states {self.concat}; give at "
@@ -58,11 +69,21 @@ class CellGenotype:
 
     @property
     def nodes(self) -> int:
-        return len(self.edges) // EDGES_PER_NODE
+        return len(self._counts)
 
     def inputs(self, node: int) -> tuple[Edge, ...]:
         """The edges that node `node` (from 0) adds."""
-        return self.edges[EDGES_PER_NODE * node : EDGES_PER_NODE * (node + 1)]
+        start = sum(self._counts[:node])
+        return self.edges[start : start + self._counts[node]]
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return self.counts if self.counts is not None else (2,) * (len(self.edges) // 2)
+
+    def _state_at(self, position: int) -> int:
+        """The state that edge `position` goes to."""
+        ends = accumulate(self._counts)
+        return self.first + next(node for node, end in enumerate(ends) if position < end)
 
 
 @dataclass(frozen=True)
@@ -70,7 +91,9 @@ class Genotype:
     """The chosen edges of every kind of cell.
 
     As JSON, the field's customary form: `{"normal": [[operation, source], ...],
-    "normal_concat": [...], "reduce": ..., "reduce_concat": ...}`.
+    "normal_concat": [...], "reduce": ..., "reduce_concat": ...}`. That says cells of two inputs
+    and two edges a node; any other is `{"cell": {"inputs": 1, "nodes": [[[operation, source],
+    ...], ...], "concat": [...]}}`.
     """
 
     cells: tuple[CellGenotype, ...]
@@ -86,11 +109,19 @@ class Genotype:
                 return cell
         raise KeyError(f"genotype has cells {[cell.kind for cell in self.cells]}, not {kind!r}.")
 
-    def to_dict(self) -> dict[str, list[Any]]:
-        content: dict[str, list[Any]] = {}
+    def to_dict(self) -> dict[str, Any]:
+        content: dict[str, Any] = {}
         for cell in self.cells:
-            content[cell.kind] = [list(edge) for edge in cell.edges]
-            content[f"{cell.kind}_concat"] = list(cell.concat)
+            if cell.counts is None and cell.first == 2:
+                content[cell.kind] = [list(edge) for edge in cell.edges]
+                content[f"{cell.kind}_concat"] = list(cell.concat)
+            else:
+                nodes = [[list(edge) for edge in cell.inputs(node)] for node in range(cell.nodes)]
+                content[cell.kind] = {
+                    "inputs": cell.first,
+                    "nodes": nodes,
+                    "concat": list(cell.concat),
+                }
         return content
 
     def to_json(self) -> str:
@@ -109,7 +140,8 @@ class Genotype:
                 f"{type(content).__name__}."
             )
         kinds = [key for key in content if not key.endswith("_concat")]
-        expected = {*kinds, *(f"{kind}_concat" for kind in kinds)}
+        paired = [kind for kind in kinds if not isinstance(content[kind], dict)]
+        expected = {*kinds, *(f"{kind}_concat" for kind in paired)}
         if not kinds or set(content) != expected:
             raise ValueError(
                 f"a genotype has for each kind of cell two entries, as 'normal' and "
@@ -120,6 +152,8 @@ class Genotype:
                 CellGenotype(
                     kind, _edges(kind, content[kind]), _concat(kind, content[f"{kind}_concat"])
                 )
+                if kind in paired
+                else _cell(kind, content[kind])
                 for kind in kinds
             )
         )
@@ -157,30 +191,62 @@ def _require_cell(cell: CellGenotype, space: Space) -> None:
             f"{where} has {len(cell.edges)} edges; space {space.name!r} keeps "
             f"{sum(space.kept_inputs)} ({space.nodes} nodes)."
         )
-    if cell.concat != tuple(space.targets):
+    if cell.first != space.inputs:
         raise ValueError(
-            f"{where} concatenates {cell.concat}; cells of space {space.name!r} concatenate all "
-            f"their nodes, {tuple(space.targets)}."
+            f"{where} reads {cell.first} cells before it; in space {space.name!r} it reads "
+            f"{space.inputs}."
         )
-    for node, target in enumerate(space.targets):
+    if cell.concat != space.output:
+        raise ValueError(
+            f"{where} concatenates {cell.concat}; cells of space {space.name!r} concatenate "
+            f"{space.output}."
+        )
+    for node, (target, kept) in enumerate(zip(space.targets, space.kept_inputs, strict=True)):
         edges = cell.inputs(node)
+        if len(edges) != kept:
+            raise ValueError(
+                f"{where}: state {target} takes {len(edges)} edges; in space {space.name!r} it "
+                f"takes {kept}."
+            )
         for operation, source in edges:
-            if operation not in space.candidates:
-                hint = " (none is never chosen)" if operation == NONE else ""
-                raise ValueError(
-                    f"{where}: {operation!r} is no choice of space {space.name!r}{hint}, which "
-                    f"has {', '.join(space.candidates)}."
-                )
             if (source, target) not in space.edges:
                 raise ValueError(
                     f"{where}: space {space.name!r} has no edge {source} → {target}; state "
                     f"{target} takes {[space.edges[row][0] for row in space.incoming(target)]}."
+                )
+            candidates = space.candidates_of(cell.kind, space.edges.index((source, target)))
+            if operation not in candidates:
+                hint = " (none is never chosen)" if operation == NONE else ""
+                raise ValueError(
+                    f"{where}, edge {source} → {target}: {operation!r} is no choice of space "
+                    f"{space.name!r}{hint}, which has {', '.join(candidates)}."
                 )
         if len({source for _, source in edges}) != len(edges):
             raise ValueError(
                 f"{where}: state {target} takes state {edges[0][1]} twice; in space "
                 f"{space.name!r} its inputs differ."
             )
+
+
+def _cell(kind: str, content: dict[str, Any]) -> CellGenotype:
+    nodes = content.get("nodes")
+    if set(content) != {"inputs", "nodes", "concat"} or not isinstance(nodes, list) or not nodes:
+        raise ValueError(
+            f"cell {kind!r} of the genotype has, as an object, inputs, nodes and concat, and nodes "
+            f"is a list of lists of [operation, source] pairs; found {str(content)[:80]}."
+        )
+    if type(content["inputs"]) is not int:
+        raise ValueError(
+            f"cell {kind!r} of the genotype: inputs must be a number; found {content['inputs']!r}."
+        )
+    edges = [_edges(kind, node) for node in nodes]
+    return CellGenotype(
+        kind,
+        tuple(edge for node in edges for edge in node),
+        _concat(kind, content["concat"]),
+        tuple(len(node) for node in edges),
+        content["inputs"],
+    )
 
 
 def _edges(kind: str, content: object) -> tuple[Edge, ...]:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -49,13 +50,16 @@ class Recipe:
     activation: Activation
 
 
-def search_recipe(activation: Activation = torch.relu) -> Recipe:
-    """In a supernet: norms without scale and shift, and one after each pool."""
+def search_recipe(activation: Activation = torch.relu, *, pools: bool = True) -> Recipe:
+    """In a supernet: norms without scale and shift, and one after each pool if `pools`."""
 
     def norm(channels: int) -> nn.Module:
         return BatchNorm(channels, affine=False)
 
-    return Recipe(norm=norm, pool_norm=norm, activation=activation)
+    def no_norm(channels: int) -> nn.Module:
+        return nn.Identity()
+
+    return Recipe(norm=norm, pool_norm=norm if pools else no_norm, activation=activation)
 
 
 def derived_recipe(activation: Activation = torch.relu) -> Recipe:
@@ -66,8 +70,14 @@ def derived_recipe(activation: Activation = torch.relu) -> Recipe:
 
 
 class Operation(nn.Module, ABC):
-    """A map from a feature map to another. The convolutions activate, convolve, normalise."""
+    """A map from a feature map to another. The convolutions activate, convolve, normalise.
 
+    Attributes:
+        shared: without weights it gives the same on every edge from one state. An operation that
+            draws random numbers does not, and says so by False.
+    """
+
+    shared: bool = True
     __call__: Callable[[FeatureMap], Tensor]
 
     @abstractmethod
@@ -234,6 +244,36 @@ class FactorizedConvolution(Operation):
         return output
 
 
+class PlainConvolution(Operation):
+    """nor_conv: activation, convolution, norm (NAS-Bench-201's ReLU-Conv-BN)."""
+
+    def __init__(self, channels: int, size: int, stride: int, recipe: Recipe) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(
+            channels, channels, size, stride=stride, padding=size // 2, bias=False
+        )
+        self.norm = recipe.norm(channels)
+
+    def forward(self, x: FeatureMap) -> Tensor:
+        output: Tensor = self.norm(self.convolution(x.activated))
+        return output
+
+
+class Noise(Operation):
+    """noise: N(0, 1) in place of every value (Zela et al. 2020, §4, space S4)."""
+
+    shared = False
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: FeatureMap) -> Tensor:
+        pixels = x.raw[:, :, :: self.stride, :: self.stride]
+        # not randn_like, whose values would depend on the memory layout
+        return torch.randn(pixels.shape, dtype=pixels.dtype, device=pixels.device)
+
+
 def _max_pool(channels: int, stride: int, recipe: Recipe) -> Operation:
     return Pool(nn.MaxPool2d(3, stride=stride, padding=1), recipe.pool_norm(channels))
 
@@ -251,6 +291,10 @@ def _separable(size: int) -> Callable[[int, int, Recipe], Operation]:
     return lambda channels, stride, recipe: SeparableConvolution(channels, size, stride, recipe)
 
 
+def _plain(size: int) -> Callable[[int, int, Recipe], Operation]:
+    return lambda channels, stride, recipe: PlainConvolution(channels, size, stride, recipe)
+
+
 def _dilated(size: int) -> Callable[[int, int, Recipe], Operation]:
     return lambda channels, stride, recipe: DilatedConvolution(channels, size, stride, recipe)
 
@@ -266,10 +310,29 @@ _TABLE: dict[str, Callable[[int, int, Recipe], Operation]] = {
     "dil_conv_3x3": _dilated(3),
     "dil_conv_5x5": _dilated(5),
     "conv_7x1_1x7": FactorizedConvolution,
+    "nor_conv_1x1": _plain(1),
+    "nor_conv_3x3": _plain(3),
+    "noise": lambda channels, stride, recipe: Noise(stride),
 }
 
-OPERATIONS = tuple(_TABLE)
-"""Every operation that a network here can be built of."""
+OPERATIONS = MappingProxyType(_TABLE)
+"""Every operation that a network here can be built of, those registered included."""
+
+
+def register_operation(name: str, make: Callable[[int, int, Recipe], Operation]) -> None:
+    """Add an operation, so that spaces and genotypes can hold it.
+
+    Args:
+        name: a name that no operation has.
+        make: (channels, stride, recipe) ↦ an operation from `channels` to `channels` that takes
+            every stride-th pixel; stride is 1 or 2.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in _TABLE:
+        raise ValueError(f"there is an operation {name!r} already. Register under another name.")
+    _TABLE[name] = make
 
 
 def build(name: str, channels: int, stride: int, recipe: Recipe) -> Operation:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from darts.networks import Architecture
-from darts.spaces import S1, S1_FIXED, Space
+from darts.spaces import NASBENCH201, ROBUST_S1, S1, S1_FIXED, SPACES, Genotype, Space
 
 
 def alpha_of(space, value: float = 0.0):
@@ -110,8 +110,37 @@ def test_alpha_that_is_not_finite_is_refused():
         Architecture(S1).genotype(alpha)
 
 
-def test_space_that_does_not_keep_two_inputs_a_node_is_refused():
+def test_nodes_may_keep_any_number_of_inputs():
     edges = ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     space = Space("dense", S1.operations, nodes=2, edges=edges, keep_edges=None)
-    with pytest.raises(ValueError, match=r"'dense' keeps \(2, 3\) inputs at its nodes"):
-        Architecture(space).genotype(alpha_of(space))
+    genotype = Architecture(space).genotype(alpha_of(space))
+    assert [len(genotype["normal"].inputs(node)) for node in (0, 1)] == [2, 3]
+    assert Genotype.from_json(genotype.to_json(), space) == genotype
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+def test_every_space_gives_a_genotype_of_its_own_that_json_keeps(space):
+    genotype = Architecture(space).genotype(Architecture(space).initial(0, scale=1.0))
+    assert Genotype.from_json(genotype.to_json(), space) == genotype
+
+
+def test_an_edge_never_gets_an_operation_that_it_does_not_have():
+    """robust-s1, with a huge α on everything that its edges lack."""
+    alpha = alpha_of(ROBUST_S1)
+    for kind in ROBUST_S1.cell_kinds:
+        for row, names in enumerate(ROBUST_S1.choices(kind)):
+            for column, name in enumerate(ROBUST_S1.operations):
+                alpha[kind][row, column] = 0.0 if name in names else 50.0
+    mixing = Architecture(ROBUST_S1).mixing(alpha)
+    for kind in ROBUST_S1.cell_kinds:
+        for row, names in enumerate(ROBUST_S1.choices(kind)):
+            for name, weight in zip(ROBUST_S1.operations, mixing[kind][row], strict=True):
+                assert weight == (0.5 if name in names else 0.0)
+    Architecture(ROBUST_S1).genotype(alpha).require(ROBUST_S1)
+
+
+def test_none_is_chosen_where_the_space_keeps_it():
+    alpha = alpha_of(NASBENCH201)
+    alpha["cell"][:, 0] = 1.0
+    cell = Architecture(NASBENCH201).genotype(alpha)["cell"]
+    assert {operation for operation, _ in cell.edges} == {"none"}

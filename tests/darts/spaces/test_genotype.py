@@ -128,7 +128,7 @@ FOREIGN = {
     "shorter concat": (
         S1,
         dictionary() | {"reduce_concat": [4, 5]},
-        r"concatenate all their nodes",
+        r"cells of space 's1' concatenate \(2, 3, 4, 5\)",
     ),
 }
 

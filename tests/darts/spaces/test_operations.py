@@ -41,6 +41,9 @@ WEIGHTS = {  # for 6 channels; a depthwise k×k convolution has 6k², a pointwis
     "dil_conv_3x3": 6 * 9 + 36,
     "dil_conv_5x5": 6 * 25 + 36,
     "conv_7x1_1x7": 2 * 36 * 7,
+    "nor_conv_1x1": 36,
+    "nor_conv_3x3": 36 * 9,
+    "noise": 0,
 }
 
 
@@ -177,3 +180,16 @@ def test_activation_of_a_feature_map_is_computed_once():
     for name in ("dil_conv_3x3", "dil_conv_5x5", "conv_7x1_1x7"):
         build(name, 4, 1, search_recipe())(state)
     assert len(calls) == 1
+
+
+def test_noise_is_standard_normal_whatever_its_input_and_layout():
+    noise = build("noise", 3, 2, derived_recipe())
+    x = torch.full((8, 3, 32, 32), 7.0)
+    torch.manual_seed(1)
+    first = apply(noise, x)
+    torch.manual_seed(1)
+    again = apply(noise, x.to(memory_format=torch.channels_last) * 2)
+    assert torch.equal(first, again)
+    assert first.shape == (8, 3, 16, 16)
+    assert abs(first.mean()) < 4 / first.numel() ** 0.5
+    assert 0.95 < first.std() < 1.05
