@@ -21,6 +21,7 @@ from darts.names import (
     estimator_from_text,
     estimator_to_text,
     genotype_named,
+    logger_named,
     space_from_text,
 )
 from darts.networks import DerivedNetwork
@@ -104,16 +105,20 @@ def _jobs(options: Options, preset: FullConfig, command: str) -> list[Job]:
             f"--resume {path} alone to go on with the run in it."
         )
     genotype = genotype_named(options.genotype) if isinstance(options, Retrain) else None
+    loggers = tuple(map(logger_named, options.loggers))
     if options.seeds == 1:
-        return [Job(config, path, command, genotype)]
-    seeds = range(config.seed, config.seed + options.seeds)
-    return [Job(config.with_seed(seed), path / f"seed-{seed}", command, genotype) for seed in seeds]
+        return [Job(config, path, command, genotype, loggers)]
+    return [
+        Job(config.with_seed(seed), path / f"seed-{seed}", command, genotype, loggers)
+        for seed in range(config.seed, config.seed + options.seeds)
+    ]
 
 
 def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[Job]:
     assert options.resume is not None
     silent = type(options)()
-    ignored = {"device", "threads", "resume", "data_root", "download", "search", "retrain"}
+    ignored = {"device", "threads", "loggers", "resume", "data_root", "download"}
+    ignored |= {"search", "retrain"}  # compared below, with the preset's
     given = [
         entry.name
         for entry in fields(options)
@@ -125,7 +130,7 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
     if given:
         raise UsageError(
             f"--resume {options.resume} goes on with the config in that folder, so {given[0]} "
-            "cannot be given; --data-root, --download, --device and --threads can."
+            "cannot be given; --data-root, --download, --device, --threads and --loggers can."
         )
     paths = sorted(options.resume.glob("seed-*")) or [options.resume]
     jobs = []
@@ -133,7 +138,8 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
         config = from_json(RunFolder.open(path).read("config.json"), TYPES)
         if options.data_root or options.download:
             config = replace(config, data=_images_of(options, config.data))
-        jobs.append(Job(config, path, command))
+        loggers = tuple(map(logger_named, options.loggers))
+        jobs.append(Job(config, path, command, loggers=loggers))
     return jobs
 
 

@@ -6,27 +6,34 @@ from pathlib import Path
 from darts.data import ImageSet
 from darts.reports.events import TensorBoardEvents
 from darts.reports.html import write_report
+from darts.reports.loggers import FabricLogger, LoggerMaker
 from darts.reports.progress import LiveProgress
 from darts.reports.summary import write_summary
 from darts.runs.config import FullConfig, to_json
 from darts.runs.environment import describe_environment
 from darts.runs.full import full_run, require_feasible
-from darts.runs.records import RunFolder
+from darts.runs.records import Listener, RunFolder
 from darts.spaces import Genotype
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: its config, where it goes, and a genotype if it begins from one."""
+    """One run: its config, where it goes, a genotype if it begins from one, and its loggers."""
 
     config: FullConfig
     path: Path
     command: str
     genotype: Genotype | None = None
+    loggers: tuple[LoggerMaker, ...] = ()
 
     def folder(self, device: str) -> RunFolder:
         """The run's folder, made with config and environment unless it is there already."""
-        listeners = (LiveProgress(), TensorBoardEvents(self.path))
+        trackers = (FabricLogger(make, self.path) for make in self.loggers)
+        listeners: tuple[Listener, ...] = (
+            LiveProgress(),
+            TensorBoardEvents(self.path),
+            *trackers,
+        )
         if (self.path / "config.json").is_file():
             return RunFolder.open(self.path, listeners)
         environment = describe_environment(device, self.command)

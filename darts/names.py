@@ -1,5 +1,6 @@
-"""Names become objects here, and nowhere else: estimators, spaces, genotypes."""
+"""Names become objects here, and nowhere else: estimators, spaces, genotypes, loggers."""
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -15,7 +16,9 @@ from bilevel.estimators import (
     Identity,
 )
 from darts.data import Cifar10, Digits
+from darts.reports.loggers import LoggerMaker, csv_logger
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
+from darts.runs.extras import require_extra
 from darts.spaces import S1, S1_FIXED, Genotype, Space
 from darts.spaces.notation import genotype_from_text
 from darts.spaces.published import PUBLISHED
@@ -64,6 +67,24 @@ def genotype_named(name: str | None) -> Genotype:
         )
     text = path.read_text(encoding="utf-8")
     return genotype_from_text(text) if "Genotype(" in text else Genotype.from_json(text)
+
+
+def logger_named(text: str) -> LoggerMaker:
+    """csv, or "module:function" for a function that makes the logger of a run's folder."""
+    if text == "csv":
+        require_extra("fabric", "The CSV logger", "lightning_fabric")
+        return csv_logger
+    module, _, name = text.partition(":")
+    try:
+        make = getattr(importlib.import_module(module), name, None) if name else None
+    except ImportError as error:
+        raise UsageError(f"--loggers {text}: {error}. Is its folder in PYTHONPATH?") from error
+    if not callable(make):
+        raise UsageError(
+            f"--loggers {text}: give csv, or module:function, a function of the run's folder that "
+            "returns a lightning.fabric.loggers.Logger."
+        )
+    return cast(LoggerMaker, make)
 
 
 def estimator_from_text(text: str) -> Estimator:

@@ -31,6 +31,8 @@ class Options:
         threads: of PyTorch on the CPU. One by default: small networks gain nothing from more, lose
             much where other work holds a core, and their bits depend on the number. 0 leaves
             PyTorch's own choice.
+        loggers: beside TensorBoard's event files: csv, or module:function for a function that
+            makes a Lightning Fabric logger from the run's folder.
     """
 
     preset: str | None = None
@@ -45,6 +47,7 @@ class Options:
     resume: Path | None = None
     device: str = "auto"
     threads: int = 1
+    loggers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ CONFINED = {
     "tyro": ("darts/cli.py",),
     "argparse": ("darts/cli.py", "__main__.py"),
     "ray": ("darts/runs/sweep.py",),
+    "lightning_fabric": ("darts/runs/devices.py", "darts/reports/loggers.py"),
+    "lightning": (),  # the same code under another name; one of the two is enough
 }
 
 

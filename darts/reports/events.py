@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from darts.reports.shares import NONE, SKIP, share
+from darts.reports.scalars import epoch_scalars
 from darts.runs.records import Record
 
 
@@ -30,17 +30,10 @@ class TensorBoardEvents:
         pass
 
     def record(self, stream: str, record: Record) -> None:
-        if self._writer is None or not stream.endswith("/epochs"):
+        if self._writer is None:
             return
-        stage = stream.partition("/")[0]
-        for name, value in record.items():
-            if isinstance(value, int | float) and name != "epoch":
-                self._writer.add_scalar(f"{stage}/{name}", value, record["epoch"])
-        for operation in (SKIP, NONE) if "mixing" in record else ():
-            part = share(record, operation)
-            if part is not None:
-                name = f"{stage}/{operation}_weight_percent"
-                self._writer.add_scalar(name, part.weight_percent, record["epoch"])
+        for name, value in epoch_scalars(stream, record).items():
+            self._writer.add_scalar(name, value, record["epoch"])
         self._writer.flush()
 
     def note(self, text: str) -> None:
