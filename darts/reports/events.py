@@ -18,12 +18,14 @@ class TensorBoardEvents:
         self._folder = folder
         self._writer: Any = None
 
-    def begin(self, stage: str, epochs: int, steps_per_epoch: int, epochs_done: int) -> None:
+    def begin(
+        self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
+    ) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self.close()
         self._writer = SummaryWriter(
-            str(self._folder / "events" / stage), purge_step=epochs_done or None
+            str(self._folder / "events" / stage), purge_step=position[0] or None
         )
 
     def tick(self, stage: str, epoch: int, step: int) -> None:

@@ -234,7 +234,7 @@ def is_the_papers(config: Record) -> bool:
     """Whether a run has the paper's own settings, whatever its space, estimator and seed."""
     data = config["data"]
     whole = data["type"] == "Cifar10" and not data["train_size"] and not data["test_size"]
-    free = ("space", "estimator", "seed", "test_every", "checkpoint_every")
+    free = ("space", "estimator", "seed", "test_every", "checkpoint_share")
 
     def fixed(stage: Record | None, usual: Any) -> bool:
         paper = to_json(usual)

@@ -30,15 +30,20 @@ class LiveProgress:
         self._stage = ""
         self._epochs = 0
         self._steps = 0
-        self._began_at = 0
+        self._began_at = 0.0
         self._began = 0.0
         self._losses = ""
 
-    def begin(self, stage: str, epochs: int, steps_per_epoch: int, epochs_done: int) -> None:
+    def begin(
+        self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
+    ) -> None:
+        epochs_done, steps_done = position
         self.close()
         self._stage, self._epochs, self._steps = stage, epochs, steps_per_epoch
-        self._began, self._began_at = time.perf_counter(), epochs_done
-        going_on = f", going on after {epochs_done}" if epochs_done else ""
+        self._began = time.perf_counter()
+        self._began_at = epochs_done + steps_done / steps_per_epoch
+        going_on = f", going on after {epochs_done} epochs and {steps_done} steps"
+        going_on = going_on if epochs_done or steps_done else ""
         word = "epoch" if epochs == 1 else "epochs"
         self.console.print(f"{stage}: {epochs} {word} of {steps_per_epoch} steps{going_on}")
         if self.console.is_terminal:
@@ -56,7 +61,7 @@ class LiveProgress:
             self._task = self._bar.add_task(
                 stage,
                 total=epochs * steps_per_epoch,
-                completed=epochs_done * steps_per_epoch,
+                completed=epochs_done * steps_per_epoch + steps_done,
                 losses="",
             )
 
@@ -91,8 +96,9 @@ class LiveProgress:
     def _say(self, record: Record, line: str) -> None:
         done = record["epoch"] + 1
         taken = time.perf_counter() - self._began
-        left = taken / (done - self._began_at) * (self._epochs - done)
-        self.console.print(f"  {done:>3}/{self._epochs}  {line}  left {_clock(left)}")
+        seen = done - self._began_at  # 0 if only the record of an epoch was left to write
+        left = _clock(taken / seen * (self._epochs - done)) if seen > 0 else "unknown"
+        self.console.print(f"  {done:>3}/{self._epochs}  {line}  left {left}")
         if done == self._epochs:
             self.close()
 

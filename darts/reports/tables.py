@@ -75,7 +75,7 @@ def settings_table(stage: SearchConfig | RetrainConfig | Record, usual: Any) -> 
     changed = {line.partition(":")[0].split(".")[0] for line in differences(asked, paper)}
     rows = []
     for name, value in asked.items():
-        if name in ("type", "checkpoint_every") or name in LOCATIONS:
+        if name in ("type", "checkpoint_share") or name in LOCATIONS:
             continue
         differs = name in changed and name != "seed"
         mine, theirs = setting_text(value), setting_text(paper.get(name))

@@ -1,119 +1,181 @@
 """Checkpoints that are whole or absent, belong to one config, and are checked before use."""
 
 import hashlib
-import io
 import json
-import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from darts.runs.config import differences
-from darts.runs.records import write_atomically
+from darts.runs.evaluation import NonFiniteLossError
+from darts.runs.records import RunFolder, write_atomically
+from darts.runs.state import State, find_non_finite, pack, unpack
 
-State = dict[str, Any]
+Position = tuple[int, int]
+"""(whole epochs done, steps done of the next one)."""
+
+MAGIC = b"darts checkpoint, SHA-256 of what follows: "
 
 
 @dataclass(frozen=True)
-class Checkpoints:
-    """The last few states of one stage.
+class Saved:
+    """The state at a position, and how many bytes each of the stage's records had then."""
 
-    A state is a dictionary of tensors, numbers and text. `epoch-000012.pt` holds it, and
-    `epoch-000012.json`, written after it, holds its SHA-256 and the config; without the second
-    file the first does not count. Nothing is unpickled beyond tensors and plain containers.
+    position: Position
+    records: dict[str, int]
+    state: State
+
+
+@dataclass
+class Checkpoints:
+    """The last few states of one stage, in `<stage>/checkpoints/`.
+
+    `epoch-000012-step-000345.checkpoint` is one line with the SHA-256 of the rest; a line of JSON,
+    the label, with position, config and the lengths of the records; and the state in the
+    safetensors format. The file is flushed to disk and appears whole or not at all. Nothing is
+    unpickled.
+
+    A state is due as soon as writing has taken no more than `share` of the time: after every step
+    where a step takes 1/share times as long as a write, less often where steps are short. A run
+    that is killed so loses the step it was in, or at most 1/share writes' worth of time.
 
     Args:
-        folder: where they are.
+        run: where they are; hears of a damaged checkpoint that was passed over.
+        stage: folder of the stage in the run.
         config: the stage's config as JSON; a state from another one is refused.
+        share: largest share of the time for writing, in (0, 1]; 1 is a state after every step.
         keep: states kept, the latest ones.
-        note: is told of a damaged checkpoint that was passed over.
     """
 
-    folder: Path
+    run: RunFolder
+    stage: str
     config: Any
+    share: float = 0.02
     keep: int = 2
-    note: Callable[[str], None] = lambda text: None
+    _began: float = field(default=-inf, init=False)
+    _took: float = field(default=0.0, init=False)
 
-    def save(self, epoch: int, state: State) -> None:
-        """Write the state after `epoch` epochs, then remove all but the last `keep`."""
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getvalue()
-        write_atomically(self._path(epoch, "pt"), content)
+    @property
+    def folder(self) -> Path:
+        return self.run.path / self.stage / "checkpoints"
+
+    @property
+    def due(self) -> bool:
+        """Whether writing now keeps to the share, by what the last write took."""
+        return time.perf_counter() - self._began >= self._took / self.share
+
+    def save(self, position: Position, state: State) -> None:
+        """Write the state, then remove all but the last `keep`.
+
+        Raises:
+            NonFiniteLossError: the state holds a number that is not finite; nothing is written.
+            OSError: it could not be written; the states before it are kept.
+        """
+        began = time.perf_counter()
+        bad = find_non_finite(state)
+        if bad is not None:
+            raise NonFiniteLossError(
+                f"After epoch {position[0]}, step {position[1]} of the {self.stage}, {bad} is not "
+                f"finite. {self.whereabouts} Lower the learning rates or η in a new run."
+            )
         label = {
-            "epoch": epoch,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "bytes": len(content),
+            "position": position,
+            "records": self.run.lengths(self.stage),
             "config": self.config,
         }
-        write_atomically(self._path(epoch, "json"), (json.dumps(label, indent=2) + "\n").encode())
-        for old in self._epochs()[: -self.keep]:
-            self._path(old, "json").unlink(missing_ok=True)
-            self._path(old, "pt").unlink(missing_ok=True)
+        line = json.dumps(label, ensure_ascii=False).encode() + b"\n"
+        content = pack(state)
+        digest = hashlib.sha256(line)
+        digest.update(content)
+        path = self._path(position)
+        write_atomically(path, MAGIC + digest.hexdigest().encode() + b"\n", line, content)
+        for old in self._paths()[: -self.keep]:
+            old.unlink(missing_ok=True)
+        for torn in self.folder.glob("*.part"):
+            torn.unlink(missing_ok=True)
+        self._began, self._took = began, time.perf_counter() - began
 
     @property
     def whereabouts(self) -> str:
         """A sentence about the last state, for a run that has to stop."""
-        if not self._epochs():
+        if not self._paths():
             return "No checkpoint had been written yet."
         return f"The last good state is in {self.folder}."
 
-    def latest(self) -> State | None:
+    def latest(self) -> Saved | None:
         """The last undamaged state; None if there was never one.
 
         Raises:
             ValueError: it is from another config, or every checkpoint is damaged.
         """
         damage = []
-        for epoch in reversed(self._epochs()):
-            state, defect = self._load(epoch)
-            if state is not None:
-                return state
-            damage.append(defect)
-            self.note(f"{defect} Going on from the checkpoint before it.")
+        for path in reversed(self._paths()):
+            try:
+                return self._load(path)
+            except _DamageError as defect:
+                damage.append(str(defect))
+                self.run.note(f"{defect} Going on from the checkpoint before it.")
         if damage:
             raise ValueError(
                 f"None of the {len(damage)} checkpoints in {self.folder} can be used: "
-                f"{' '.join(damage)} Delete the folder to begin the stage again."
+                f"{' '.join(damage)} Delete {self.folder.parent} to begin the stage again."
             )
         return None
 
-    def _load(self, epoch: int) -> tuple[State | None, str]:
-        path = self._path(epoch, "pt")
+    def resume(self) -> Saved | None:
+        """`latest`, with the records of the stage cut back to where they were then.
+
+        So no step has two records, and none is without one.
+        """
+        saved = self.latest()
+        self.run.rewind(self.stage, saved.records if saved else {})
+        return saved
+
+    def _load(self, path: Path) -> Saved:
         try:
-            label = json.loads(self._path(epoch, "json").read_text())
-            expected, config = label["sha256"], label["config"]
-        except (ValueError, KeyError, TypeError):
-            return None, f"{self._path(epoch, 'json')} is damaged: it is not a checkpoint's label."
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise _DamageError(f"{path} is missing.") from error
+        first, _, rest = content.partition(b"\n")
+        found = hashlib.sha256(rest).hexdigest()
+        if first != MAGIC + found.encode():
+            raise _DamageError(
+                f"{path} is damaged: the SHA-256 of its {len(rest)} bytes is {found[:12]}…, and "
+                f"its first line says {first[len(MAGIC) :][:12].decode(errors='replace') or None}…."
+            )
+        line, _, packed = rest.partition(b"\n")
+        try:
+            label = json.loads(line)
+            (epoch, step), records, config = label["position"], label["records"], label["config"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise _DamageError(f"{path} is damaged: it has no label.") from error
+        if self._path((epoch, step)) != path:
+            raise _DamageError(
+                f"{path} holds the state of epoch {epoch}, step {step}: it was moved."
+            )
         unequal = differences(config, self.config)
         if unequal:
             raise ValueError(
                 f"The checkpoint {path} is from another config ({'; '.join(unequal)}). Resume "
                 "with the config it was made with, or start a new run folder."
             )
-        if not path.is_file():
-            return None, f"{path} is missing."
-        content = path.read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-        if found != expected:
-            return None, (
-                f"{path} is damaged: its SHA-256 is {found[:12]}…, its label says "
-                f"{expected[:12]}… ({len(content)} bytes, {label.get('bytes')} expected)."
-            )
+        lost = self.run.shorter_than(self.stage, records)
+        if lost:
+            raise _DamageError(f"{path} does not fit the records: {lost}.")
         try:
-            return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"), ""
-        except (pickle.UnpicklingError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            return None, f"{path} holds more than tensors and plain containers ({reason})."
+            return Saved((epoch, step), records, unpack(packed))
+        except ValueError as error:
+            raise _DamageError(f"{path} is {error}") from error
 
-    def _epochs(self) -> list[int]:
-        return sorted(int(path.stem.removeprefix("epoch-")) for path in self._labels())
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("epoch-*-step-*.checkpoint"))
 
-    def _labels(self) -> list[Path]:
-        return list(self.folder.glob("epoch-*.json"))
+    def _path(self, position: Position) -> Path:
+        epoch, step = position
+        return self.folder / f"epoch-{epoch:06d}-step-{step:06d}.checkpoint"
 
-    def _path(self, epoch: int, suffix: str) -> Path:
-        return self.folder / f"epoch-{epoch:06d}.{suffix}"
+
+class _DamageError(Exception):
+    """A checkpoint that cannot be used, and why."""

@@ -36,7 +36,8 @@ class SearchConfig:
         cutout: side in pixels of the erased square; 0 is none.
         statistics_batches: training batches from which batch norm's averages are taken
             before each evaluation.
-        checkpoint_every: epochs between checkpoints.
+        checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
+            every step.
     """
 
     space: Space = S1_FIXED
@@ -59,20 +60,18 @@ class SearchConfig:
     padding: int = 4
     cutout: int = 0
     statistics_batches: int = 20
-    checkpoint_every: int = 1
+    checkpoint_share: float = 0.02
 
     def __post_init__(self) -> None:
         _check(
             self,
-            at_least_one=(
-                "epochs batch_size channels cells stem_multiplier statistics_batches "
-                "checkpoint_every"
-            ),
+            at_least_one="epochs batch_size channels cells stem_multiplier statistics_batches",
             positive="alpha_learning_rate learning_rate clip",
             not_negative="alpha_weight_decay learning_rate_end weight_decay padding cutout seed",
         )
         _check_share(self, "train_share", self.train_share)
         _check_decay(self, "momentum", self.momentum)
+        _check_checkpoint_share(self)
         for beta in self.alpha_betas:
             _check_decay(self, "alpha_betas", beta)
 
@@ -102,7 +101,8 @@ class RetrainConfig:
         auxiliary_weight: of the auxiliary head's loss (§4.1.1); 0 builds no head.
         test_every: epochs between looks at the test images; None looks once, after the last
             epoch. The last epoch is the one reported in any case.
-        checkpoint_every: epochs between checkpoints.
+        checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
+            every step.
     """
 
     seed: int = 0
@@ -120,16 +120,17 @@ class RetrainConfig:
     drop_path: float = 0.2
     auxiliary_weight: float = 0.4
     test_every: int | None = None
-    checkpoint_every: int = 1
+    checkpoint_share: float = 0.02
 
     def __post_init__(self) -> None:
         _check(
             self,
-            at_least_one="epochs batch_size channels cells checkpoint_every",
+            at_least_one="epochs batch_size channels cells",
             positive="learning_rate clip",
             not_negative="learning_rate_end weight_decay padding cutout auxiliary_weight seed",
         )
         _check_decay(self, "momentum", self.momentum)
+        _check_checkpoint_share(self)
         _check_decay(self, "drop_path", self.drop_path)
         if self.test_every is not None and self.test_every < 1:
             raise ValueError(
@@ -253,6 +254,14 @@ def _check_share(config: Any, entry: str, value: float) -> None:
     if not 0 < value < 1:
         raise ValueError(
             f"{type(config).__name__}({entry}={value}): it must lie strictly between 0 and 1."
+        )
+
+
+def _check_checkpoint_share(config: SearchConfig | RetrainConfig) -> None:
+    if not 0 < config.checkpoint_share <= 1:
+        raise ValueError(
+            f"{type(config).__name__}(checkpoint_share={config.checkpoint_share}): it must lie "
+            "above 0 and be at most 1, which is a checkpoint after every step."
         )
 
 

@@ -1,8 +1,10 @@
 """A run folder: what was asked, where it ran, and what happened, line by line."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +15,9 @@ Record = dict[str, Any]
 class Listener(Protocol):
     """Follows a run while it goes on: a progress bar, an event file."""
 
-    def begin(self, stage: str, epochs: int, steps_per_epoch: int, epochs_done: int) -> None: ...
+    def begin(
+        self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
+    ) -> None: ...
 
     def tick(self, stage: str, epoch: int, step: int) -> None: ...
 
@@ -30,8 +34,8 @@ class RunFolder:
 
     `config.json` and `environment.json` are written before any work. Streams such as
     `search/epochs.jsonl` only grow; a line that a crash tore is ignored by readers and removed
-    by the next writer. A resumed run writes the epochs since its checkpoint again, and readers
-    take the later line. Every other file appears whole or not at all.
+    by the next writer. A resumed stage cuts its streams back to where its checkpoint was written,
+    so that no step has two lines. Every other file appears whole or not at all.
     """
 
     path: Path
@@ -101,22 +105,48 @@ class RunFolder:
         path = self.path / f"{stream}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-        with path.open("ab+") as file:
-            _remove_torn_line(file)
-            file.write(line.encode())
+        try:
+            with path.open("ab+") as file:
+                _remove_torn_line(file)
+                file.write(line.encode())
+        except OSError as error:
+            raise unwritable(path, error) from error
         for listener in self.listeners:
             listener.record(stream, record)
 
     def records(self, stream: str) -> list[Record]:
-        """The records of a stream in order of (epoch, step), the later of two for the same."""
-        latest: dict[tuple[int, int], Record] = {}
-        for record in self._lines(stream):
-            latest[(record["epoch"], record.get("step", 0))] = record
-        return [latest[position] for position in sorted(latest)]
+        """The records of a stream in the order in which they were written."""
+        return list(self._lines(stream))
 
-    def begin(self, stage: str, epochs: int, steps_per_epoch: int, epochs_done: int) -> None:
+    def lengths(self, stage: str) -> dict[str, int]:
+        """The bytes in each stream of a stage, by file name, after flushing them to disk."""
+        lengths = {}
+        for path in self._streams(stage):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                lengths[path.name] = file.seek(0, os.SEEK_END)
+        return lengths
+
+    def shorter_than(self, stage: str, lengths: dict[str, int]) -> str | None:
+        """The first stream that lacks some of its `lengths`, in words; None if none does."""
+        for name, length in lengths.items():
+            path = self.path / stage / name
+            found = path.stat().st_size if path.is_file() else 0
+            if found < length:
+                return f"{path} has {found} bytes and had {length}"
+        return None
+
+    def rewind(self, stage: str, lengths: dict[str, int]) -> None:
+        """Cut each stream of a stage back to its length; one without a length is emptied."""
+        for path in self._streams(stage):
+            os.truncate(path, lengths.get(path.name, 0))
+
+    def begin(
+        self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
+    ) -> None:
+        """A stage begins, or goes on, at `position` = (whole epochs done, steps done)."""
         for listener in self.listeners:
-            listener.begin(stage, epochs, steps_per_epoch, epochs_done)
+            listener.begin(stage, epochs, steps_per_epoch, position)
 
     def tick(self, stage: str, epoch: int, step: int) -> None:
         for listener in self.listeners:
@@ -126,6 +156,9 @@ class RunFolder:
         """Say something to whoever follows the run."""
         for listener in self.listeners:
             listener.note(text)
+
+    def _streams(self, stage: str) -> list[Path]:
+        return sorted((self.path / stage).glob("*.jsonl"))
 
     def _lines(self, stream: str) -> Iterator[Record]:
         path = self.path / f"{stream}.jsonl"
@@ -145,16 +178,42 @@ class RunFolder:
             yield record
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write beside `path`, flush to disk, and rename over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_atomically(path: Path, *content: bytes) -> Path:
+    """Write beside `path`, flush to disk, and rename over it.
+
+    Raises:
+        OSError: it could not be written; what was at `path` is as it was.
+    """
     beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            for part in content:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
     return path
+
+
+def unwritable(path: Path, error: OSError) -> OSError:
+    """The error with what to do about it."""
+    remedy = {
+        errno.ENOSPC: "Free space on this disk",
+        errno.EDQUOT: "Free space in your quota",
+        errno.EFBIG: "Raise the limit on file sizes (ulimit -f)",
+        errno.EROFS: "Mount the disk for writing",
+        errno.EACCES: "Give yourself the right to write there",
+        errno.EPERM: "Give yourself the right to write there",
+    }.get(error.errno or 0, "Find out why")
+    return OSError(
+        f"{path} could not be written: {error.strerror or error}. {remedy}, then go on with "
+        "--resume and the run folder; everything before is kept."
+    )
 
 
 def _remove_torn_line(file: Any) -> None:

@@ -1,7 +1,7 @@
 """Training of a genotype's network from scratch, and one look at the test images."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from safetensors.torch import save
@@ -13,11 +13,12 @@ from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds, count_parameters
-from darts.runs.checkpoint import Checkpoints, State
+from darts.runs.checkpoint import Checkpoints
 from darts.runs.config import RetrainConfig, to_json
 from darts.runs.evaluation import Evaluation, NonFiniteLossError, evaluate
 from darts.runs.records import Record, RunFolder, write_atomically
 from darts.runs.schedule import half_cosine
+from darts.runs.state import State
 from darts.spaces import Genotype
 
 STAGE = "retrain"
@@ -52,14 +53,16 @@ def retrain(
     """
     training = _Training(config, genotype, data.to(device), device)
     origin = {**to_json(config), "genotype": genotype.to_json()}
-    checkpoints = Checkpoints(run.path / STAGE / "checkpoints", origin, note=run.note)
-    state = checkpoints.latest()
-    done = training.restore(state) if state is not None else 0
-    run.begin(STAGE, config.epochs, training.batches.per_epoch, done)
+    checkpoints = Checkpoints(run, STAGE, origin, share=config.checkpoint_share)
+    saved = checkpoints.resume()
+    done, step_done = saved.position if saved else (0, 0)
+    if saved:
+        training.restore(saved.state)
+    steps = training.batches.per_epoch
+    run.begin(STAGE, config.epochs, steps, (done, step_done))
     began = time.perf_counter() - training.wall_seconds
     for epoch in range(done, config.epochs):
-        totals = _Totals()
-        for step in range(training.batches.per_epoch):
+        for step in range(step_done, steps):
             loss, right, images = training.step(epoch, step)
             if not loss < float("inf"):
                 raise NonFiniteLossError(
@@ -67,13 +70,15 @@ def retrain(
                     f"{checkpoints.whereabouts} Lower the learning rate ({config.learning_rate}) "
                     f"or clip below {config.clip} in a new run."
                 )
-            totals.add(loss, right, images)
+            training.totals.add(loss, right, images)
+            training.wall_seconds = time.perf_counter() - began
+            if checkpoints.due:
+                checkpoints.save((epoch, step + 1), training.state())
             run.tick(STAGE, epoch, step)
-        training.wall_seconds = time.perf_counter() - began
         record: Record = {
             "epoch": epoch,
-            "train_loss": totals.loss / totals.images,
-            "train_accuracy_percent": 100 * totals.right / totals.images,
+            "train_loss": training.totals.loss / training.totals.images,
+            "train_accuracy_percent": 100 * training.totals.right / training.totals.images,
             "learning_rate": training.learning_rate(epoch, training.batches.per_epoch - 1),
             "drop_path": training.drop_path(epoch),
             "wall_seconds": training.wall_seconds,
@@ -85,8 +90,10 @@ def retrain(
             record["test_loss"] = test.loss
             record["test_accuracy_percent"] = test.accuracy_percent
         run.append(f"{STAGE}/epochs", record)
-        if (epoch + 1) % config.checkpoint_every == 0 or epoch + 1 == config.epochs:
-            checkpoints.save(epoch + 1, training.state(epoch + 1))
+        training.totals, step_done = Totals(), 0
+        training.wall_seconds = time.perf_counter() - began
+        if checkpoints.due or epoch + 1 == config.epochs:
+            checkpoints.save((epoch + 1, 0), training.state())
     write_atomically(run.path / STAGE / "network.safetensors", save(training.weights()))
     last = run.records(f"{STAGE}/epochs")[-1]
     return RetrainResult(
@@ -110,7 +117,9 @@ def training_batches(config: RetrainConfig, data: RetrainData) -> Batches:
 
 
 @dataclass
-class _Totals:
+class Totals:
+    """Sums over the steps of an epoch so far."""
+
     loss: float = 0.0
     right: int = 0
     images: int = 0
@@ -131,6 +140,7 @@ class _Training:
         self.data = data
         self.device = device
         self.wall_seconds = 0.0
+        self.totals = Totals()
         self.batches = training_batches(config, data)
         with seeded(derive_seed(config.seed, "derived network"), device):
             self.network = DerivedNetwork(
@@ -191,17 +201,17 @@ class _Training:
     def weights(self) -> dict[str, Tensor]:
         return {name: value.contiguous().cpu() for name, value in self.network.state_dict().items()}
 
-    def state(self, epochs_done: int) -> State:
+    def state(self) -> State:
         return {
-            "epochs_done": epochs_done,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "totals": asdict(self.totals),
             "wall_seconds": self.wall_seconds,
         }
 
-    def restore(self, state: State) -> int:
-        """Put a state in place; the number of epochs that it has done."""
+    def restore(self, state: State) -> None:
+        """Put a state in place."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.totals = Totals(**state["totals"])
         self.wall_seconds = state["wall_seconds"]
-        return int(state["epochs_done"])

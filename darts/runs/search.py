@@ -13,11 +13,12 @@ from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import SupernetAdapter
-from darts.runs.checkpoint import Checkpoints, State
+from darts.runs.checkpoint import Checkpoints
 from darts.runs.config import SearchConfig, to_json
 from darts.runs.evaluation import Evaluation, NonFiniteLossError, evaluate
 from darts.runs.records import Record, RunFolder
 from darts.runs.schedule import half_cosine
+from darts.runs.state import State
 from darts.spaces import Genotype
 
 STAGE = "search"
@@ -46,14 +47,17 @@ def search(
         ValueError: a checkpoint in `run` is from another config.
     """
     searching = _Search(config, data.to(device), device)
-    checkpoints = Checkpoints(run.path / STAGE / "checkpoints", to_json(config), note=run.note)
-    state = checkpoints.latest()
-    done = searching.restore(state) if state is not None else 0
-    run.begin(STAGE, config.epochs, searching.batches.per_epoch, done)
+    checkpoints = Checkpoints(run, STAGE, to_json(config), share=config.checkpoint_share)
+    saved = checkpoints.resume()
+    done, step_done = saved.position if saved else (0, 0)
+    if saved:
+        searching.restore(saved.state)
+    steps = searching.batches.per_epoch
+    run.begin(STAGE, config.epochs, steps, (done, step_done))
     began = time.perf_counter() - searching.wall_seconds
+    records = [r for r in run.records(f"{STAGE}/steps") if r["epoch"] == done]
     for epoch in range(done, config.epochs):
-        records = []
-        for step in range(searching.batches.per_epoch):
+        for step in range(step_done, steps):
             try:
                 records.append(searching.step(epoch, step))
             except NonFiniteError as error:
@@ -62,11 +66,15 @@ def search(
                     f"{checkpoints.whereabouts} Lower the learning rates or η in a new run."
                 ) from error
             run.append(f"{STAGE}/steps", records[-1])
+            searching.wall_seconds = time.perf_counter() - began
+            if checkpoints.due:
+                checkpoints.save((epoch, step + 1), searching.state())
             run.tick(STAGE, epoch, step)
-        searching.wall_seconds = time.perf_counter() - began
         run.append(f"{STAGE}/epochs", searching.summary(epoch, records))
-        if (epoch + 1) % config.checkpoint_every == 0 or epoch + 1 == config.epochs:
-            checkpoints.save(epoch + 1, searching.state(epoch + 1))
+        records, step_done = [], 0
+        searching.wall_seconds = time.perf_counter() - began
+        if checkpoints.due or epoch + 1 == config.epochs:
+            checkpoints.save((epoch + 1, 0), searching.state())
     genotype = searching.architecture.genotype(searching.alpha)
     run.write("genotype.json", genotype.to_dict())
     last = run.records(f"{STAGE}/epochs")[-1]
@@ -148,7 +156,7 @@ class _Search:
         if not val.loss < float("inf"):
             raise NonFiniteLossError(
                 f"After epoch {epoch} the supernet's validation loss is {val.loss}. Lower the "
-                "learning rate; the checkpoint of the epoch before is kept."
+                "learning rate in a new run; the last checkpoint is kept."
             )
         mixing = self.architecture.mixing(self.alpha)
         return {
@@ -166,9 +174,8 @@ class _Search:
             "wall_seconds": self.wall_seconds,
         }
 
-    def state(self, epochs_done: int) -> State:
+    def state(self) -> State:
         return {
-            "epochs_done": epochs_done,
             "supernet": self.supernet.state_dict(),
             "alpha": {kind: weights.detach() for kind, weights in self.alpha.items()},
             "inner": self.inner.state_dict(),
@@ -176,8 +183,8 @@ class _Search:
             "wall_seconds": self.wall_seconds,
         }
 
-    def restore(self, state: State) -> int:
-        """Put a state in place; the number of epochs that it has done."""
+    def restore(self, state: State) -> None:
+        """Put a state in place."""
         self.supernet.load_state_dict(state["supernet"])
         with torch.no_grad():
             for kind, weights in state["alpha"].items():
@@ -185,7 +192,6 @@ class _Search:
         self.inner.load_state_dict(state["inner"])
         self.outer.load_state_dict(state["outer"])
         self.wall_seconds = state["wall_seconds"]
-        return int(state["epochs_done"])
 
 
 def paired_batches(config: SearchConfig, data: SearchData) -> PairedBatches:

@@ -21,11 +21,11 @@ STEP = {"epoch": 0, "step": 0, "train_loss": 1.5, "val_loss": 1.25}
 
 
 def follow(listener: object) -> None:
-    listener.begin("search", 2, 1, 0)
+    listener.begin("search", 2, 1, (0, 0))
     listener.record("search/steps", STEP)
     listener.tick("search", 0, 0)
     listener.record("search/epochs", EPOCH)
-    listener.begin("retrain", 1, 1, 0)
+    listener.begin("retrain", 1, 1, (0, 0))
     listener.record(
         "retrain/epochs",
         {
@@ -57,6 +57,16 @@ def test_without_a_terminal_each_epoch_is_one_plain_line_with_everything_in_it()
     assert "test accuracy 98.70 %" in lines[3]
     assert lines[-1] == "done"
     assert "\x1b" not in out.getvalue()
+
+
+def test_a_resumed_run_says_where_it_goes_on_and_has_no_estimate_without_a_step():
+    out = io.StringIO()
+    progress = LiveProgress(Console(file=out, force_terminal=False, width=500))
+    progress.begin("search", 2, 4, (0, 4))
+    progress.record("search/epochs", EPOCH)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "search: 2 epochs of 4 steps, going on after 0 epochs and 4 steps"
+    assert lines[1].endswith("left unknown")
 
 
 def test_with_a_terminal_there_is_a_bar_with_losses():

@@ -61,6 +61,8 @@ def test_the_estimator_is_recorded_with_its_parameters(estimator):
         (SearchConfig, {"train_share": 1.0}, "strictly between 0 and 1"),
         (SearchConfig, {"momentum": 1.0}, "at least 0 and below 1"),
         (SearchConfig, {"alpha_betas": (0.5, 1.0)}, r"alpha_betas=1.0\): .* below 1"),
+        (SearchConfig, {"checkpoint_share": 0.0}, r"checkpoint_share=0.0\): .* above 0"),
+        (RetrainConfig, {"checkpoint_share": 1.5}, "at most 1, which is a checkpoint after every"),
         (RetrainConfig, {"drop_path": 1.0}, r"drop_path=1.0\): .* below 1"),
         (RetrainConfig, {"cells": 0}, r"RetrainConfig\(cells=0\)"),
         (RetrainConfig, {"test_every": 0}, r"test_every=0\): give a number of epochs"),

@@ -41,7 +41,7 @@ def test_a_run_that_died_in_the_second_stage_does_not_search_again(tmp_path):
         full_run(SHORT, images(), killed)
     follower = Follower()
     full_run(SHORT, images(), RunFolder.open(killed.path, (follower,)))
-    assert follower.begun == [("search", 1), ("retrain", 0)]
+    assert follower.begun == [("search", (1, 0)), ("retrain", (0, 2))]
     assert {stream for stream, _ in follower.streams} == {"retrain/epochs"}
 
 

@@ -53,10 +53,29 @@ def test_a_line_torn_at_any_byte_is_left_out_and_replaced(run, torn):
         json.loads(line)
 
 
-def test_of_two_records_for_one_step_the_later_counts(run):
-    for step, loss in [(0, 1.0), (1, 2.0), (2, 3.0), (1, 5.0)]:
-        run.append("steps", {"epoch": 0, "step": step, "loss": loss})
-    assert [record["loss"] for record in run.records("steps")] == [1.0, 5.0, 3.0]
+def test_streams_are_cut_back_to_their_lengths_and_those_without_one_emptied(run):
+    for name in ("epochs", "steps", "alerts"):
+        run.append(f"search/{name}", {"epoch": 0})
+    run.append("retrain/epochs", {"epoch": 5})
+    lengths = run.lengths("search")
+    assert lengths == dict.fromkeys(("alerts.jsonl", "epochs.jsonl", "steps.jsonl"), 13)
+    for name in ("epochs", "steps"):
+        run.append(f"search/{name}", {"epoch": 1})
+    steps = run.path / "search" / "steps.jsonl"
+    steps.write_bytes(steps.read_bytes() + b'{"torn')
+    del lengths["alerts.jsonl"]
+    run.rewind("search", lengths)
+    found = {name: run.records(f"search/{name}") for name in ("epochs", "steps", "alerts")}
+    assert found == {"epochs": [{"epoch": 0}], "steps": [{"epoch": 0}], "alerts": []}
+    assert run.records("retrain/epochs") == [{"epoch": 5}]
+
+
+def test_a_stream_that_lost_records_is_named(run):
+    run.append("search/epochs", {"epoch": 0})
+    lengths = run.lengths("search")
+    assert run.shorter_than("search", lengths) is None
+    (run.path / "search" / "epochs.jsonl").write_text("")
+    assert "epochs.jsonl has 0 bytes and had 13" in run.shorter_than("search", lengths)
 
 
 def test_a_broken_line_that_is_not_the_last_is_an_error_with_its_number(run):

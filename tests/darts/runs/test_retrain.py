@@ -7,6 +7,8 @@ from safetensors.torch import load_file
 from darts.data import Digits, RetrainData
 from darts.networks import DerivedNetwork
 from darts.runs import RunFolder
+from darts.runs.checkpoint import Checkpoints
+from darts.runs.config import to_json
 from darts.runs.evaluation import NonFiniteLossError
 from darts.runs.retrain import retrain
 from darts.spaces import CellGenotype, Genotype
@@ -80,8 +82,8 @@ def test_drop_path_grows_linearly_from_zero(uninterrupted):
 
 def test_the_optimiser_has_the_configs_momentum_and_weight_decay(uninterrupted):
     run, _ = uninterrupted
-    path = run.path / "retrain" / "checkpoints" / f"epoch-{EPOCHS:06d}.pt"
-    groups = torch.load(path, weights_only=True)["optimizer"]["param_groups"]
+    origin = {**to_json(retrain_config()), "genotype": GENOTYPE.to_json()}
+    groups = Checkpoints(run, "retrain", origin).latest().state["optimizer"]["param_groups"]
     assert [(group["momentum"], group["weight_decay"]) for group in groups] == [(0.9, 3e-4)]
 
 
@@ -131,9 +133,8 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_good_st
     with pytest.raises(NonFiniteLossError, match=r"epoch 1, step 1: the loss is (nan|inf)"):
         retrain(config, GENOTYPE, data(), run)
     assert len(run.records("retrain/epochs")) == 1
-    assert [path.name for path in (run.path / "retrain" / "checkpoints").glob("*.pt")] == [
-        "epoch-000001.pt"
-    ]
+    names = sorted(path.name for path in (run.path / "retrain" / "checkpoints").iterdir())
+    assert names == [f"epoch-000001-step-00000{step}.checkpoint" for step in (0, 1)]
 
 
 def test_looking_at_the_test_images_more_often_changes_nothing_else(uninterrupted, tmp_path):

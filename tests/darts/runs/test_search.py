@@ -10,7 +10,7 @@ from bilevel import solver
 from bilevel.estimators import DartsSecondOrder, FirstOrder
 from darts.data import SearchData
 from darts.runs import RunFolder
-from darts.runs.checkpoint import Checkpoints
+from darts.runs.checkpoint import Checkpoints, Saved
 from darts.runs.config import to_json
 from darts.runs.evaluation import NonFiniteLossError
 from darts.runs.full import require_feasible
@@ -22,6 +22,7 @@ from tests.darts.runs.tiny import (
     TWO_EDGES,
     Follower,
     KilledError,
+    assert_same_bits,
     full_config,
     images,
     new_run,
@@ -34,24 +35,12 @@ def halves(config):
     return SearchData.of(images(), config.train_share, config.seed)
 
 
+def saved(run: RunFolder, config) -> Saved:
+    return Checkpoints(run, "search", to_json(config)).latest()
+
+
 def final_state(run: RunFolder, config) -> dict:
-    return Checkpoints(run.path / "search" / "checkpoints", to_json(config)).latest()
-
-
-def assert_same_bits(first: object, second: object, place: str = "state") -> None:
-    if isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), place
-    elif isinstance(first, dict):
-        assert first.keys() == second.keys(), place
-        for key in first:
-            if key != "wall_seconds":
-                assert_same_bits(first[key], second[key], f"{place}.{key}")
-    elif isinstance(first, list):
-        assert len(first) == len(second), place
-        for index, pair in enumerate(zip(first, second, strict=True)):
-            assert_same_bits(*pair, f"{place}[{index}]")
-    else:
-        assert first == second, place
+    return saved(run, config).state
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +103,7 @@ def test_alpha_omega_and_the_statistics_of_batch_norm_all_moved(uninterrupted, t
     with pytest.raises(KilledError):
         search(config, halves(config), early)
     start = final_state(early, config)
-    assert start["epochs_done"] == 1
+    assert saved(early, config).position == (1, 1)
     for part in ("alpha", "supernet"):
         unmoved = [name for name in end[part] if torch.equal(end[part][name], start[part][name])]
         assert unmoved == [], part
@@ -150,7 +139,7 @@ def test_killed_after_any_step_and_resumed_a_search_ends_at_the_same_bits(
     follower = Follower()
     resumed = RunFolder.open(killed.path, (follower,))
     assert search(config, halves(config), resumed).genotype == result.genotype
-    assert follower.begun == [("search", die_at[0])]
+    assert follower.begun == [("search", (die_at[0], die_at[1] + 1))]
     assert_same_bits(final_state(run, config), final_state(resumed, config))
     for stream in ("search/steps", "search/epochs"):
         assert timeless(run.records(stream)) == timeless(resumed.records(stream))
@@ -211,7 +200,7 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_keeps_the_last_good_stat
         search(config, halves(config), run)
     assert set(taken) == {config.clip}
     kept = final_state(run, config)
-    assert kept["epochs_done"] == 1
+    assert saved(run, config).position == (1, 1)
     assert all(torch.isfinite(value).all() for value in kept["supernet"].values())
     assert not run.has("genotype.json")
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from bilevel.estimators import Amended, Estimator
 from darts.data import Digits, ImageSet
 from darts.runs import FullConfig, RetrainConfig, RunFolder, SearchConfig
@@ -34,6 +36,7 @@ def search_config(estimator: Estimator | None = None, **changes: object) -> Sear
         "cells": 2,
         "alpha_learning_rate": 0.05,
         "padding": 1,
+        "checkpoint_share": 1.0,
     }
     return SearchConfig(**{**settings, **changes})
 
@@ -48,6 +51,7 @@ def retrain_config(**changes: object) -> RetrainConfig:
         "cutout": 2,
         "drop_path": 0.3,
         "auxiliary_weight": 0.0,
+        "checkpoint_share": 1.0,
     }
     return RetrainConfig(**{**settings, **changes})
 
@@ -66,6 +70,25 @@ def images() -> ImageSet:
     return IMAGES.load()
 
 
+def assert_same_bits(first: object, second: object, place: str = "state") -> None:
+    """Equal values, types and layout; the wall clock, which no seed fixes, apart."""
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), place
+        assert first.stride() == second.stride(), place
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys(), place
+        for key in first:
+            if key != "wall_seconds":
+                assert_same_bits(first[key], second[key], f"{place}.{key}")
+    elif isinstance(first, (list, tuple)):
+        assert len(first) == len(second), place
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_same_bits(*pair, f"{place}[{index}]")
+    else:
+        assert first == second, place
+        assert type(first) is type(second), place
+
+
 class KilledError(Exception):
     """What a run is interrupted with."""
 
@@ -76,11 +99,13 @@ class Follower:
 
     die_at: tuple[str, int, int] | None = None
     streams: list[tuple[str, Record]] = field(default_factory=list)
-    begun: list[tuple[str, int]] = field(default_factory=list)
+    begun: list[tuple[str, tuple[int, int]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def begin(self, stage: str, epochs: int, steps_per_epoch: int, epochs_done: int) -> None:
-        self.begun.append((stage, epochs_done))
+    def begin(
+        self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
+    ) -> None:
+        self.begun.append((stage, position))
 
     def tick(self, stage: str, epoch: int, step: int) -> None:
         if (stage, epoch, step) == self.die_at:
