@@ -1,24 +1,30 @@
-"""Krylov iterations on Hq = v as sequences of iterates: who consumes them says when to stop."""
+"""Krylov iterations on Hq = v as sequences of iterates: who consumes them says when to stop.
+
+Vectors are flat here, `Vector.flat()`: a model of many tensors then costs no more operations an
+iteration than one of a single tensor.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.linalg import vector_norm
 
-from bilevel.linear import LinearOperator
 from bilevel.problem import NonFiniteError
 from bilevel.spectrum import Tridiagonal
-from bilevel.vector import Vector
 
-Preconditioner = Callable[[Vector], Vector]
+Product = Callable[[Tensor], Tensor]
+"""x ↦ Hx."""
+Preconditioner = Callable[[Tensor], Tensor]
 """r ↦ M⁻¹r, for a symmetric positive definite M that resembles H."""
 
 
-@dataclass(frozen=True)
-class Iterate:
+class Iterate(NamedTuple):
     """One iterate of a Krylov method.
 
     Attributes:
@@ -31,13 +37,13 @@ class Iterate:
         remainder: v − Hq itself, by the same recurrence; None for MINRES.
     """
 
-    value: Vector
+    value: Float[Tensor, " n"]
     residual: float
     products: int
     lowest: float = math.inf
     highest: float = -math.inf
     sketch: Tridiagonal | None = None
-    remainder: Vector | None = None
+    remainder: Float[Tensor, " n"] | None = None
 
     @property
     def indefinite(self) -> bool:
@@ -45,15 +51,10 @@ class Iterate:
         return self.lowest <= 0
 
 
-def plus(y: Vector, scale: float, x: Vector) -> Vector:
-    """y + scale·x in one pass, without a temporary."""
-    return Vector(tuple(torch._foreach_add(y.leaves, x.leaves, alpha=scale)), y.treespec)
-
-
 def conjugate_gradient(
-    operator: LinearOperator,
-    slope: Vector,
-    start: Vector | None = None,
+    product: Product,
+    slope: Float[Tensor, " n"],
+    start: Float[Tensor, " n"] | None = None,
     precondition: Preconditioner | None = None,
 ) -> Iterator[Iterate]:
     """Hestenes & Stiefel 1952: iterate k minimises the error in the norm of H ≻ 0.
@@ -62,34 +63,34 @@ def conjugate_gradient(
     precision, and on a direction of curvature ≤ 0, with the iterate from before it.
     """
     products = 0 if start is None else 1
-    q = slope.zeros_like() if start is None else start
-    r = slope if start is None else slope - operator @ start
-    negligible = torch.finfo(slope.dtype).eps * float(slope.norm())
-    z = r if precondition is None else precondition(r)
-    p, energy = z, float(r.dot(z))
-    latest = Iterate(q, float(r.norm()), products, remainder=r)
-    yield latest
-    while latest.residual > negligible:
-        image = operator @ p
+    q = torch.zeros_like(slope) if start is None else start
+    r = slope if start is None else slope - product(start)
+    negligible = torch.finfo(slope.dtype).eps * float(vector_norm(slope))
+    lowest, highest = math.inf, -math.inf
+    p, before = None, 0.0
+    while True:
+        z = r if precondition is None else precondition(r)
+        energy = float(r.dot(z))
+        residual = math.sqrt(energy) if z is r else float(vector_norm(r))
+        # the iterate is handed out after it has moved: what converged is what is returned
+        yield Iterate(q, residual, products, lowest, highest, remainder=r)
+        if residual <= negligible:
+            return
+        p = z if p is None else z.add(p, alpha=energy / before)
+        image = product(p)
         products += 1
         curvature = _finite(float(p.dot(image)))
         quotient = curvature / float(p.dot(p))
-        lowest, highest = min(latest.lowest, quotient), max(latest.highest, quotient)
+        lowest, highest = min(lowest, quotient), max(highest, quotient)
         if curvature <= 0:
-            yield Iterate(q, latest.residual, products, lowest, highest, remainder=r)
+            yield Iterate(q, residual, products, lowest, highest, remainder=r)
             return
-        step = energy / curvature
-        q, r = plus(q, step, p), plus(r, -step, image)
-        # the iterate is handed out after it has moved: what converged is what is returned
-        latest = Iterate(q, float(r.norm()), products, lowest, highest, remainder=r)
-        yield latest
-        z = r if precondition is None else precondition(r)
-        before, energy = energy, float(r.dot(z))
-        p = plus(z, energy / before, p)
+        step, before = energy / curvature, energy
+        q, r = q.add(p, alpha=step), r.sub(image, alpha=step)
 
 
 def minres(
-    operator: LinearOperator, slope: Vector, start: Vector | None = None
+    product: Product, slope: Float[Tensor, " n"], start: Float[Tensor, " n"] | None = None
 ) -> Iterator[Iterate]:
     """Paige & Saunders 1975: iterate k minimises ‖v − Hq‖, for any symmetric H.
 
@@ -97,15 +98,15 @@ def minres(
     point, then one iterate a product. Ends by itself where the Krylov space is exhausted.
     """
     products = 0 if start is None else 1
-    q = slope.zeros_like() if start is None else start
-    r = slope if start is None else slope - operator @ start
-    beta = phi = float(r.norm())
+    q = torch.zeros_like(slope) if start is None else start
+    r = slope if start is None else slope - product(start)
+    beta = phi = float(vector_norm(r))
     yield Iterate(q, phi, products)
-    negligible = torch.finfo(slope.dtype).eps * float(slope.norm())
+    negligible = torch.finfo(slope.dtype).eps * float(vector_norm(slope))
     if phi <= negligible:
         return
-    current, before = r / beta, r.zeros_like()
-    direction = older = r.zeros_like()
+    current, before = r / beta, torch.zeros_like(r)
+    direction = older = torch.zeros_like(r)
     cosine, sine, older_cosine, older_sine = 1.0, 0.0, 1.0, 0.0
     beta = 0.0
     diagonal: list[float] = []
@@ -113,11 +114,11 @@ def minres(
     lowest, highest = math.inf, -math.inf
     scale, eps = 0.0, torch.finfo(slope.dtype).eps
     while True:
-        image = operator @ current
+        image = product(current)
         products += 1
         alpha = _finite(float(current.dot(image)))
-        image = plus(plus(image, -beta, before), -alpha, current)
-        following = float(image.norm())
+        image = image.sub(before, alpha=beta).sub_(current, alpha=alpha)
+        following = float(vector_norm(image))
         diagonal.append(alpha)
         below.append(following)
         scale = max(scale, abs(alpha), following)
@@ -130,11 +131,9 @@ def minres(
             return
         older_cosine, older_sine = cosine, sine
         cosine, sine = corner / pivot, following / pivot
-        older, direction = (
-            direction,
-            plus(plus(current, -top, older), -above, direction) / pivot,
-        )
-        q = plus(q, cosine * phi, direction)
+        new = current.sub(older, alpha=top).sub_(direction, alpha=above).div_(pivot)
+        older, direction = direction, new
+        q = q.add(direction, alpha=cosine * phi)
         phi = -sine * phi
         sketch = Tridiagonal(tuple(diagonal), tuple(below))
         yield Iterate(q, abs(phi), products, lowest, highest, sketch)

@@ -17,6 +17,8 @@ from bilevel.vector import Vector
 Action = Callable[[Vector], Vector]
 BatchedAction = Callable[[Tensor], Tensor]
 """The same map on the rows of a matrix: (k, columns) ↦ (k, rows)."""
+FlatAction = Callable[[Tensor], Tensor]
+"""The same map on coordinates in one tensor, as `Vector.flat` gives them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class LinearOperator:
             `action` here too; that it is symmetric is believed, not checked.
         batched_action: the map on many vectors at once, where that is cheaper than one by one.
         transposed_batched_action: the adjoint on many vectors at once.
+        flat_action: the map on flat vectors, where that is cheaper than leaf by leaf.
     """
 
     domain: Vector
@@ -39,6 +42,7 @@ class LinearOperator:
     transposed_action: Action | None = None
     batched_action: BatchedAction | None = None
     transposed_batched_action: BatchedAction | None = None
+    flat_action: FlatAction | None = None
 
     @overload
     def __matmul__(self, other: Vector) -> Vector: ...
@@ -113,6 +117,12 @@ class LinearOperator:
         if self.batched_action is not None:
             return self.batched_action(vectors)
         return torch.stack([self.action(self.domain.like(row)).flat() for row in vectors])
+
+    def on_flat(self, x: Float[Tensor, " columns"]) -> Float[Tensor, " rows"]:
+        """The image of a vector whose coordinates lie in one tensor, in such a tensor."""
+        if self.flat_action is not None:
+            return self.flat_action(x)
+        return self.action(self.domain.like(x)).flat()
 
     def to_scipy(self) -> ScipyOperator:
         """The same map on float64 NumPy arrays, for `scipy.sparse.linalg`."""

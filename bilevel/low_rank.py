@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bilevel.linear import LinearOperator
-from bilevel.vector import Vector
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,11 @@ class LowRank:
     lowest: float
     products: int
 
-    def apply(self, coefficients: Float[Tensor, " r"], scale: float, v: Vector) -> Vector:
+    def apply(
+        self, coefficients: Float[Tensor, " r"], scale: float, v: Float[Tensor, " n"]
+    ) -> Float[Tensor, " n"]:
         """scale · v + U diag(coefficients) Uᵀ v."""
-        flat = v.flat()
-        return v.like(scale * flat + self.basis @ (coefficients * (self.basis.T @ flat)))
+        return scale * v + self.basis @ (coefficients * (self.basis.T @ v))
 
 
 def nystrom(operator: LinearOperator, rank: int, seed: int) -> LowRank:

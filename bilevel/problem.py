@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -183,7 +184,7 @@ def _checked(which: str, value: Any) -> Tensor:
             f"the {which} loss must be a scalar; it has shape {tuple(value.shape)}. "
             "Take its mean or sum."
         )
-    if not torch.isfinite(value):
+    if not math.isfinite(value.item()):
         raise NonFiniteError(
             f"the {which} loss is {value.item()}. The point has left the region where the loss is "
             "defined: lower the learning rate, clip gradients, or check the batch."

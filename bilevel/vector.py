@@ -10,6 +10,7 @@ import optree
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 Tree = Any
 """Any pytree of floating tensors: a tensor, a dict of parameters, a nested structure."""
@@ -88,17 +89,15 @@ class Vector:
         return self.leaves[0].device
 
     def flat(self) -> Float[Tensor, " n"]:
-        """All coordinates in one new tensor."""
-        return torch.cat([leaf.reshape(-1) for leaf in self.leaves])
+        """All coordinates in one tensor, which shares its memory with a lone contiguous leaf."""
+        flat: Tensor = _flatten_dense_tensors(self.leaves)  # type: ignore[no-untyped-call]
+        return flat
 
     def like(self, flat: Float[Tensor, " n"]) -> Vector:
         """The vector of this structure whose coordinates are `flat`: the inverse of `flat()`."""
         if flat.shape != (self.numel,):
             raise ValueError(f"expected {self.numel} coordinates, got shape {tuple(flat.shape)}")
-        parts = torch.split(flat, [leaf.numel() for leaf in self.leaves])
-        return self._with(
-            [part.view(leaf.shape) for part, leaf in zip(parts, self.leaves, strict=True)]
-        )
+        return self._with(_unflatten_dense_tensors(flat, self.leaves))  # type: ignore[no-untyped-call]
 
     def detach(self) -> Vector:
         return self._with([leaf.detach() for leaf in self.leaves])
@@ -134,9 +133,8 @@ class Vector:
 
     def norm(self) -> Float[Tensor, ""]:
         """The Euclidean norm."""
-        norms: list[Tensor] = list(torch._foreach_norm(self.leaves))
-        length: Tensor = torch.linalg.vector_norm(torch.stack(norms))
-        return length
+        norms = torch._foreach_norm(self.leaves)
+        return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(list(norms)))
 
     def _with(self, leaves: Sequence[Tensor]) -> Vector:
         return Vector(tuple(leaves), self.treespec)
@@ -147,3 +145,8 @@ class Vector:
                 f"vectors of different structure: {self.treespec} and {other.treespec}"
             )
         return other.leaves
+
+
+def plus(y: Vector, scale: float, x: Vector) -> Vector:
+    """y + scale·x in one pass, without a temporary."""
+    return Vector(tuple(torch._foreach_add(y.leaves, x.leaves, alpha=scale)), y.treespec)

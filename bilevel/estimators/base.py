@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
@@ -94,10 +95,10 @@ class Estimator(ABC):
             )
         result = self.estimate(problem, at, hyper)
         for term in ("direct", "implicit"):
-            size = Vector.of(getattr(result, term)).norm()
-            if not torch.isfinite(size):
+            size = float(Vector.of(getattr(result, term)).norm())
+            if not math.isfinite(size):
                 raise NonFiniteError(
-                    f"{type(self).__name__}: the {term} term has norm {size.item()} although both "
+                    f"{type(self).__name__}: the {term} term has norm {size} although both "
                     f"losses are finite (outer loss {result.outer_loss:.4g}). A square root, norm "
                     "or logarithm in a loss has no finite derivative at this point."
                 )

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from bilevel.derivatives import Curvature
 from bilevel.estimators.alerts import NotCertified
@@ -110,10 +112,11 @@ class Certified(SolvingEstimator):
             damped(curvature.hessian, self.damping),
             curvature.mixed,
             norm_bound(curvature.mixed),
-            slope,
+            slope.flat(),
             () if curvature.exact else ("products by central differences are exact",),
         )
-        q, remainder, certificate = search.run(self.starting_point(slope))
+        start = self.starting_point(slope)
+        q, remainder, certificate = search.run(None if start is None else start.flat())
         length = float(slope.norm())
         if not certificate.holds:
             self.alert(
@@ -127,10 +130,10 @@ class Certified(SolvingEstimator):
                 "cosine.",
             )
         if self.damping:
-            remainder = remainder + self.damping * q
+            remainder = remainder.add(q, alpha=self.damping)
         lowest = search.lowest - self.damping
         return Solve(
-            q,
+            slope.like(q),
             search.products,
             Status.CONVERGED if certificate.holds else Status.UNCERTIFIED,
             residual=float(remainder.norm()) / length,
@@ -149,7 +152,7 @@ class _Search:
         system: LinearOperator,
         mixed: LinearOperator,
         norm: NormBound,
-        slope: Vector,
+        slope: Float[Tensor, " n"],
         believed: tuple[str, ...],
     ) -> None:
         self.asked, self.system, self.mixed, self.norm = asked, system, mixed, norm
@@ -158,11 +161,13 @@ class _Search:
         self.singular, self.lowest, self.highest = math.inf, math.inf, 0.0
         self.probed = False
 
-    def run(self, q: Vector | None) -> tuple[Vector, Vector, Certificate]:
+    def run(
+        self, q: Float[Tensor, " n"] | None
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Certificate]:
         """q, its computed remainder ∇_ω L_val − Hq, and what they certify."""
         previous = math.inf
         while True:
-            start, steps = q, minres(self.system, self.slope, q)
+            start, steps = q, minres(self.system.on_flat, self.slope, q)
             latest = self._until_promising(steps, next(steps))
             q = latest.value
             self.products += latest.products
@@ -174,7 +179,7 @@ class _Search:
                 sketch = lanczos(self.system, max(1, min(max(10, self.products), allowed)), seed=0)
                 self.products += len(sketch.diagonal)
                 self._see(sketch)
-            remainder = self.slope - self.system @ q
+            remainder = self.slope - self.system.on_flat(q)
             self.products += 1
             residual = float(remainder.norm())
             rounding = float(self.slope.norm()) + self.highest * float(q.norm())
@@ -211,11 +216,11 @@ class _Search:
         self.lowest = min(self.lowest, float(values[0]))
         self.highest = max(self.highest, float(abs(values).max()))
 
-    def _bound(self, q: Vector, residual: float) -> Certificate:
+    def _bound(self, q: Float[Tensor, " n"], residual: float) -> Certificate:
         mu, assumes = self._mu()
         self.mixed_products += 1
         return certify(
-            self.mixed @ q,
+            self.mixed @ self.mixed.domain.like(q),
             residual / mu if mu > 0 else math.inf,
             self.norm,
             mu=mu,
@@ -253,5 +258,5 @@ def _needed(bound: Certificate) -> float:
     return min(0.9, max(0.1, ratio))
 
 
-def _eps(v: Vector) -> float:
+def _eps(v: Tensor) -> float:
     return float(torch.finfo(v.dtype).eps)

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.linalg import vector_norm
 
 from bilevel.estimators.base import Solve, Status
 from bilevel.estimators.preconditioners import Precondition
@@ -15,7 +18,7 @@ from bilevel.estimators.solving import (
     check_positive,
     damped,
 )
-from bilevel.krylov import Iterate, Preconditioner, conjugate_gradient, plus
+from bilevel.krylov import Iterate, Preconditioner, Product, conjugate_gradient
 from bilevel.linear import LinearOperator
 from bilevel.vector import Vector
 
@@ -60,14 +63,17 @@ class ConjugateGradient(ResidualEstimator):
         precondition, spent = (
             (None, 0) if self.preconditioner is None else self.preconditioner(system)
         )
-        length = float(slope.norm())
+        v, start = slope.flat(), self.starting_point(slope)
+        length = float(vector_norm(v))
         goal = 0.0 if self.tolerance is None else self.tolerance * length
-        latest, lowest, extra = self._iterate(system, slope, goal, precondition)
+        latest, lowest, extra = self._iterate(
+            system.on_flat, v, None if start is None else start.flat(), goal, precondition
+        )
         products = spent + extra + latest.products
-        remainder = latest.remainder
-        assert remainder is not None
+        residual = latest.residual
         if self.damping:
-            remainder = plus(remainder, self.damping, latest.value)
+            assert latest.remainder is not None
+            residual = float(vector_norm(latest.remainder.add(latest.value, alpha=self.damping)))
         at_working_precision = latest.residual <= torch.finfo(slope.dtype).eps * length
         status = Status.TRUNCATED
         if latest.indefinite:
@@ -84,28 +90,29 @@ class ConjugateGradient(ResidualEstimator):
                 f"{torch.finfo(slope.dtype).eps:.0e}.",
             )
         return Solve(
-            latest.value,
+            slope.like(latest.value),
             products,
             status,
-            residual=float(remainder.norm()) / length,
+            residual=residual / length,
             curvature=lowest if lowest < math.inf else None,
         )
 
     def _iterate(
         self,
-        system: LinearOperator,
-        slope: Vector,
+        product: Product,
+        slope: Float[Tensor, " n"],
+        start: Float[Tensor, " n"] | None,
         goal: float,
         precondition: Preconditioner | None,
     ) -> tuple[Iterate, float, int]:
         """The last iterate, the lowest curvature met, and the products of abandoned runs."""
-        run = conjugate_gradient(system, slope, self.starting_point(slope), precondition)
+        run = conjugate_gradient(product, slope, start, precondition)
         latest, left, lowest, abandoned = next(run), self.iterations, math.inf, 0
         computed = math.inf
         while True:
             if latest.residual <= goal and _may_have_drifted(latest, slope, goal):
                 # start again from here: the new first residual is computed, not recurred
-                run = conjugate_gradient(system, slope, latest.value, precondition)
+                run = conjugate_gradient(product, slope, latest.value, precondition)
                 abandoned += latest.products
                 latest = next(run)
                 stuck, computed = latest.residual > 0.5 * computed, latest.residual
@@ -122,7 +129,7 @@ class ConjugateGradient(ResidualEstimator):
                 return latest, lowest, abandoned
 
 
-def _may_have_drifted(latest: Iterate, slope: Vector, goal: float) -> bool:
+def _may_have_drifted(latest: Iterate, slope: Float[Tensor, " n"], goal: float) -> bool:
     """Whether rounding in k updates, about k eps ‖H‖‖q‖ (Greenbaum 1997), is not far below goal."""
     if latest.highest <= 0:  # no update yet
         return False

@@ -12,9 +12,8 @@ import torch
 from bilevel.estimators.alerts import NotConverged
 from bilevel.estimators.base import Solve, Status
 from bilevel.estimators.solving import ResidualEstimator
-from bilevel.krylov import plus
 from bilevel.linear import LinearOperator
-from bilevel.vector import Vector
+from bilevel.vector import Vector, plus
 
 
 @dataclass(frozen=True)

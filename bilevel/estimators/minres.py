@@ -52,10 +52,12 @@ class Minres(ResidualEstimator):
         system = damped(hessian, self.damping)
         length = float(slope.norm())
         goal = 0.0 if self.tolerance is None else self.tolerance * length
-        q, left, products, curvature = self.starting_point(slope), self.iterations, 0, None
+        start, v = self.starting_point(slope), slope.flat()
+        q = None if start is None else start.flat()
+        left, products, curvature = self.iterations, 0, None
         residual = math.inf
         while True:  # again from where it stopped, while the true residual is above the goal
-            run = minres(system, slope, q)
+            run = minres(system.on_flat, v, q)
             latest = next(run)
             while latest.residual > goal and left > 0 and (following := next(run, None)):
                 latest, left = following, left - 1
@@ -65,7 +67,7 @@ class Minres(ResidualEstimator):
                 curvature = lowest if curvature is None else min(curvature, lowest)
             gained = latest.value is not q
             q = latest.value
-            remainder = slope - system @ q
+            remainder = v - system.on_flat(q)
             products += 1
             before, residual = residual, float(remainder.norm())
             stuck = not gained or residual > 0.5 * before  # at the rounding floor
@@ -83,5 +85,5 @@ class Minres(ResidualEstimator):
                 f"less; {slope.dtype} reaches about cond(H) × {torch.finfo(slope.dtype).eps:.0e}.",
             )
         if self.damping:
-            residual = float((remainder + self.damping * q).norm())
-        return Solve(q, products, status, residual / length, curvature)
+            residual = float(remainder.add(q, alpha=self.damping).norm())
+        return Solve(slope.like(q), products, status, residual / length, curvature)

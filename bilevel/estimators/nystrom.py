@@ -45,11 +45,11 @@ class Nystrom(ResidualEstimator):
         shrunk = -low.eigenvalues / (low.eigenvalues + self.damping) / self.damping
         start = self.starting_point(slope)
         if start is None:
-            products, q = low.products, low.apply(shrunk, 1 / self.damping, slope)
+            products, correction = low.products, slope
         else:  # correct the start by what the approximation makes of its residual
-            r = slope - hessian @ start
-            products, q = low.products + 1, start + low.apply(shrunk, 1 / self.damping, r)
-        products += 1
+            products, correction = low.products + 1, slope - hessian @ start
+        q = slope.like(low.apply(shrunk, 1 / self.damping, correction.flat()))
+        q, products = q if start is None else start + q, products + 1
         residual = float((slope - hessian @ q).norm() / slope.norm())
         status = Status.TRUNCATED
         if self.tolerance is not None and residual <= self.tolerance:

@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from bilevel.estimators.solving import check_not_negative, check_positive
 from bilevel.krylov import Preconditioner
 from bilevel.linear import LinearOperator
 from bilevel.low_rank import nystrom
-from bilevel.vector import Vector
 
 
 class Precondition(ABC):
@@ -51,7 +51,7 @@ class DiagonalPreconditioner(Precondition):
         length = images.square().mean(0).sqrt()
         entries = torch.maximum((signs * images).mean(0), self.floor * length)
         entries = entries.clamp_min(torch.finfo(entries.dtype).tiny)
-        return lambda r: r.like(r.flat() / entries), self.probes
+        return lambda r: r / entries, self.probes
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class NystromPreconditioner(Precondition):
         smallest = float(low.eigenvalues[-1])
         levelled = (smallest + self.damping) / (low.eigenvalues + self.damping) - 1
 
-        def apply(r: Vector) -> Vector:
+        def apply(r: Tensor) -> Tensor:
             return low.apply(levelled, 1.0, r)
 
         return apply, low.products

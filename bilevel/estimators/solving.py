@@ -7,6 +7,8 @@ import warnings
 from dataclasses import dataclass, field
 from types import FrameType
 
+from torch import Tensor
+
 from bilevel.derivatives import Curvature
 from bilevel.estimators.alerts import (
     HypergradientWarning,
@@ -136,7 +138,10 @@ def damped(hessian: LinearOperator, damping: float) -> LinearOperator:
     def action(v: Vector) -> Vector:
         return hessian @ v + damping * v
 
-    return LinearOperator(hessian.domain, hessian.codomain, action, action)
+    def flat_action(x: Tensor) -> Tensor:
+        return hessian.on_flat(x).add(x, alpha=damping)
+
+    return LinearOperator(hessian.domain, hessian.codomain, action, action, flat_action=flat_action)
 
 
 def check_not_negative(estimator: object, **values: float) -> None:

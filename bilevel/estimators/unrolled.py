@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from bilevel.derivatives import Autograd, Derivatives
 from bilevel.estimators.base import Estimator, Hypergradient
 from bilevel.estimators.solving import check_not_negative, check_positive
-from bilevel.krylov import plus
 from bilevel.problem import BilevelProblem
-from bilevel.vector import Vector
+from bilevel.vector import Vector, plus
 
 
 @dataclass(frozen=True)
