@@ -4,7 +4,7 @@
 
 writes FOLDER/0/whole, never interrupted, and FOLDER/0/killed, and prints where each life ended;
 then FOLDER/1 with fewer checkpoints. A life is a process of its own, forked after all has been
-imported, and lasts a random part of the time of the whole run; half of LIVES end so in each
+imported, and ends at a random moment before or after its steps begin; half of LIVES end so in each
 folder, and one more goes on to the end.
 """
 
@@ -13,6 +13,8 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,9 +24,8 @@ from darts.runs.records import RunFolder
 from darts.runs.retrain import retrain
 from darts.runs.search import search
 from darts.spaces import CellGenotype, Genotype
-from tests.darts.runs.tiny import images, new_run, retrain_config, search_config
+from tests.darts.runs.tiny import Follower, images, new_run, retrain_config, search_config
 
-EPOCHS = 3
 GENOTYPE = Genotype(
     tuple(
         CellGenotype(kind, (("sep_conv_3x3", 0), ("skip_connect", 1)), (2,))
@@ -35,68 +36,97 @@ SHARES = (1.0, 0.3)
 """A checkpoint after every step, and after some."""
 
 
-def stage(name: str, share: float, folder: Path) -> None:
+class Announcer(Follower):
+    """Writes a byte to a pipe as the steps begin."""
+
+    def __init__(self, pipe: int) -> None:
+        super().__init__()
+        self.pipe = pipe
+
+    def begin(self, *args: object) -> None:
+        os.write(self.pipe, b"!")
+
+
+def stage(name: str, settings: dict, folder: Path, *listeners: Follower) -> None:
     """Begin the stage, or go on with it."""
-    run = RunFolder.open(folder) if (folder / "config.json").is_file() else new_run(folder)
+    if (folder / "config.json").is_file():
+        run = RunFolder.open(folder, listeners)
+    else:
+        run = new_run(folder, *listeners)
     if name == "search":
-        config = search_config(epochs=EPOCHS, checkpoint_share=share)
+        config = search_config(**settings)
         search(config, SearchData.of(images(), config.train_share, config.seed), run)
     else:
-        settings = retrain_config(epochs=EPOCHS, test_every=1, checkpoint_share=share)
-        retrain(settings, GENOTYPE, RetrainData.of(images()), run)
+        retrain(retrain_config(test_every=1, **settings), GENOTYPE, RetrainData.of(images()), run)
 
 
-def life(name: str, share: float, folder: Path, seconds: float | None) -> tuple[int, float]:
-    """Fork, and kill the child after `seconds`; its wait status and how long it lived."""
+@dataclass(frozen=True)
+class Life:
+    """How a process ended, and how long it lived before and after its steps began."""
+
+    status: int
+    setup_seconds: float
+    steps_seconds: float
+
+
+def live(name: str, settings: dict, folder: Path, kill_after: Callable[[], float] | None) -> Life:
+    """Fork, wait for the first step, and kill the child a while after that."""
+    ear, mouth = os.pipe()
     began = time.perf_counter()
     child = os.fork()
     if child == 0:
         status = 1
         try:
             torch.manual_seed(os.getpid())  # the global random state must not matter
-            stage(name, share, folder)
+            stage(name, settings, folder, Announcer(mouth))
             status = 0
         finally:
             os._exit(status)
-    if seconds is not None:
-        time.sleep(seconds)
+    os.close(mouth)
+    delay = kill_after() if kill_after else None
+    if delay is not None and delay < 0:  # before the first step
+        time.sleep(-delay)
+        os.kill(child, signal.SIGKILL)
+    os.read(ear, 1)
+    os.close(ear)
+    begun = time.perf_counter()
+    if delay is not None and delay >= 0:
+        time.sleep(delay)
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    return status, time.perf_counter() - began
+    return Life(status, begun - began, time.perf_counter() - begun)
 
 
 def main(name: str, folder: Path, lives: int, seed: int) -> int:
     """0 if the whole run ended well and the killed one did after its lives."""
     torch.set_num_threads(1)
     rng = random.Random(seed)
-    stage(name, 0.01, folder / "warm")  # what is imported late is imported before the forks
+    kills = lives // len(SHARES)
+    settings = {"epochs": 2 + kills, "checkpoint_share": 1.0}
+    stage(name, {**settings, "epochs": 1}, folder / "warm")  # late imports come before the forks
     for number, share in enumerate(SHARES):
-        whole, killed = folder / f"{number}" / "whole", folder / f"{number}" / "killed"
-        status, seconds = life(name, share, whole, None)
-        if status:
-            return status
-        kills = 0
-        while kills < lives // len(SHARES):
-            status, _ = life(name, share, killed, rng.uniform(0, 2.5 * seconds / lives))
-            finished = not os.WIFSIGNALED(status)
-            if finished and status:
-                return status
-            if finished:  # sooner than all kills were used: once more from the beginning
-                _clear(killed)
-                continue
-            kills += 1
-            done = sorted((killed / name / "checkpoints").glob("*.checkpoint"))
+        settings["checkpoint_share"] = share
+        usual = live(name, settings, folder / f"{number}" / "whole", None)
+        if usual.status:
+            return usual.status
+        for _ in range(kills):
+
+            def moment() -> float:
+                if rng.random() < 0.2:
+                    return -rng.uniform(0, usual.setup_seconds)
+                return rng.uniform(0, 1.5 * usual.steps_seconds / kills)
+
+            life = live(name, settings, folder / f"{number}" / "killed", moment)
+            if not os.WIFSIGNALED(life.status):
+                print("ended before it was killed", flush=True)
+                break
+            states = folder / f"{number}" / "killed" / name / "checkpoints"
+            done = sorted(states.glob("*.checkpoint"))
             print("killed at", done[-1].stem if done else "the beginning", flush=True)
-        status, _ = life(name, share, killed, None)
-        if status:
-            return status
+        last = live(name, settings, folder / f"{number}" / "killed", None)
+        if last.status:
+            return last.status
     return 0
-
-
-def _clear(folder: Path) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    folder.rmdir()
 
 
 if __name__ == "__main__":

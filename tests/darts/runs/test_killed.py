@@ -62,5 +62,6 @@ def test_killed_four_times_a_stage_ends_at_the_same_bits(stage, tmp_path):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_twenty_times_a_stage_ends_at_the_same_bits(stage, seed, tmp_path):
     moments = kill(stage, tmp_path, lives=20, seed=seed)
-    assert len(moments) == 20
-    assert len(set(moments)) >= 5  # the kills were spread over the run
+    kills = [moment for moment in moments if moment.startswith("killed")]
+    assert len(kills) == 20
+    assert len(set(kills)) >= 10  # spread over the run
