@@ -20,6 +20,7 @@ from darts.reports.loggers import LoggerMaker, csv_logger
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
 from darts.runs.extras import require_extra
 from darts.spaces import S1, S1_FIXED, Genotype, Space
+from darts.spaces.arrangement import OnePerCell, Stages, TwoKinds
 from darts.spaces.notation import genotype_from_text
 from darts.spaces.published import PUBLISHED
 
@@ -45,6 +46,7 @@ TYPES: Mapping[str, type] = {
         *(FullConfig, SearchConfig, RetrainConfig, Digits, Cifar10, Space),
         *ESTIMATORS.values(),
         *(Autograd, CentralDifference),
+        *(TwoKinds, OnePerCell, Stages),
     )
 }
 """Every type that a config.json may name."""
