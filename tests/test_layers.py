@@ -68,9 +68,18 @@ ALLOWED = {
     "toy.gradient_trap": ("toy", "bilevel", "darts"),
     "toy": ("toy", "bilevel"),
     "darts.spaces": ("darts.spaces",),
-    "darts.networks": ("darts.networks", "darts.spaces", "bilevel"),
+    # methods are values: networks read what to mix by, runs when to stop
+    "darts.methods": ("darts.methods", "darts.spaces"),
+    "darts.networks": ("darts.networks", "darts.methods", "darts.spaces", "bilevel"),
     "darts.data": ("darts.data",),
-    "darts.runs": ("darts.runs", "darts.data", "darts.networks", "darts.spaces", "bilevel"),
+    "darts.runs": (
+        "darts.runs",
+        "darts.data",
+        "darts.networks",
+        "darts.methods",
+        "darts.spaces",
+        "bilevel",
+    ),
     "darts.reports": (
         "darts.reports",
         "darts.runs",

@@ -1,7 +1,7 @@
 """A supernet on two batches, as a bilevel problem: ω its parameters, α its architecture."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -11,12 +11,27 @@ from torch.nn import functional as F
 
 from bilevel.problem import BilevelProblem, BoundModule
 from bilevel.vector import Tree
+from darts.methods.mix import Mix
+from darts.methods.perturbation import Perturbation, perturbed
 from darts.networks.architecture import Alpha, Architecture
 from darts.networks.supernet import Supernet
 from darts.spaces.normalization import BatchNorm
 
 Batch = tuple[Float[Tensor, "_ _ _ _"], Int[Tensor, " _"]]
 """(images [b c h w], labels [b])"""
+
+
+@dataclass(frozen=True)
+class Drops:
+    """What a step drops out, and the weight of auxiliary skips: the numbers of a `Mix`."""
+
+    auxiliary_skip: float = 0.0
+    drop_path: float = 0.0
+    skip_dropout: float = 0.0
+    dropout: float = 0.0
+
+
+NO_DROPS = Drops()
 
 
 @dataclass(frozen=True)
@@ -31,14 +46,19 @@ class SupernetAdapter:
         supernet: evaluated in training mode; left in training mode.
         architecture: makes mixing weights of α.
         weight_decay: λ ≥ 0. The paper searches S1 with 3e-4.
+        perturbation: L_train is taken at perturbed mixing weights (SDARTS).
+        auxiliary_weight: of the auxiliary head's cross-entropy, added to L_train.
 
     Raises:
-        ValueError: the spaces differ, or the weight decay is negative.
+        ValueError: the spaces differ, or the weight decay is negative; or it is 0 although only
+            sampled operations are computed, so that L_train would ignore the others.
     """
 
     supernet: Supernet
     architecture: Architecture
     weight_decay: float
+    perturbation: Perturbation | None = None
+    auxiliary_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.supernet.space != self.architecture.space:
@@ -48,6 +68,12 @@ class SupernetAdapter:
             )
         if not self.weight_decay >= 0:
             raise ValueError(f"weight_decay={self.weight_decay}: it must not be negative.")
+        if self.architecture.mix.samples and self.weight_decay == 0:
+            raise ValueError(
+                f"weight_decay=0 with {type(self.architecture.mix).__name__}(): L_train would "
+                "ignore the operations that are not drawn, and its Hessian be singular there. Give "
+                "a weight decay above 0."
+            )
         self.supernet.train()
 
     @property
@@ -55,39 +81,101 @@ class SupernetAdapter:
         """ω: the supernet's own parameters, not copies; an optimiser of them moves the supernet."""
         return dict(self.supernet.named_parameters())
 
-    def problem(self, train: Batch, val: Batch, seed: int) -> BilevelProblem:
+    def problem(
+        self,
+        train: Batch,
+        val: Batch,
+        seed: int,
+        *,
+        alpha: Alpha | None = None,
+        progress: float = 0.0,
+        drops: Drops = NO_DROPS,
+    ) -> BilevelProblem:
         """The problem of one step.
 
         Evaluations write nothing: parameters are replaced by ω, buffers by scratch copies, and
-        every evaluation runs under the random state of `seed` and leaves the global one alone.
+        every evaluation runs under the random state of `seed` and leaves the global one alone. So
+        all of them see the same masks, the same sample of paths, and the same perturbation.
+
+        Args:
+            train: L_train's batch.
+            val: L_val's batch.
+            seed: of all that is random in the step.
+            alpha: α at the beginning of the step; a perturbation is found there.
+            progress: how far the search has come, in [0, 1), for schedules.
+            drops: what is dropped out.
         """
+        self.supernet.train()
+        offsets = self._offsets(train, seed, alpha, progress, drops)
 
         def inner(omega: Tree, alpha: Tree) -> Tensor:
-            loss = self._cross_entropy(omega, alpha, train)
+            mix = self._mix(alpha, progress, drops)
+            if offsets is not None:
+                mix = replace(mix, operations=perturbed(mix.operations, offsets))
+            loss = self._cross_entropy(omega, mix, train, self.auxiliary_weight)
             if self.weight_decay == 0:
                 return loss
             flat = torch.cat([leaf.flatten() for leaf in omega.values()])
             return loss + self.weight_decay / 2 * flat.square().sum()
 
         def outer(omega: Tree, alpha: Tree) -> Tensor:
-            return self._cross_entropy(omega, alpha, val)
+            return self._cross_entropy(omega, self._mix(alpha, progress, drops), val, 0.0)
 
-        self.supernet.train()
         return BilevelProblem(inner, outer).replaying(seed)
 
-    def _cross_entropy(self, omega: Tree, alpha: Tree, batch: Batch) -> Tensor:
+    def _mix(self, alpha: Tree, progress: float, drops: Drops) -> Mix:
+        mix = self.architecture.draw(alpha, progress)
+        return replace(mix, **vars(drops))
+
+    def _offsets(
+        self, train: Batch, seed: int, alpha: Alpha | None, progress: float, drops: Drops
+    ) -> dict[str, Tensor] | None:
+        """The perturbation of one step, found at its first point."""
+        if self.perturbation is None:
+            return None
+        if alpha is None:
+            raise ValueError("a perturbation is found at α: pass alpha to problem().")
+        device = train[0].device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)  # the sample and the masks of the step itself
+            mix = self._mix(alpha, progress, drops)
+            masks = torch.get_rng_state()
+
+            def loss(weights: Mapping[str, Tensor]) -> Tensor:
+                torch.set_rng_state(masks)
+                moved = replace(mix, operations=weights)
+                return self._cross_entropy(self.omega, moved, train, self.auxiliary_weight)
+
+            return self.perturbation.offsets(
+                mix.operations,
+                loss,
+                self.perturbation.radius(progress),
+                torch.Generator().manual_seed(seed),
+            )
+
+    def _cross_entropy(
+        self, omega: Tree, mix: Mix, batch: Batch, auxiliary_weight: float
+    ) -> Tensor:
         images, labels = batch
-        logits = BoundModule(self.supernet, omega)(images, self.architecture.mixing(alpha))
-        return F.cross_entropy(logits, labels)
+        output = BoundModule(self.supernet, omega)(images, mix)
+        if not isinstance(output, tuple):
+            return F.cross_entropy(output, labels)
+        logits, auxiliary = output
+        loss = F.cross_entropy(logits, labels)
+        if auxiliary_weight == 0:
+            return loss
+        return loss + auxiliary_weight * F.cross_entropy(auxiliary, labels)
 
     @torch.no_grad()
-    def update_statistics(self, batches: Iterable[Batch], alpha: Alpha) -> None:
+    def update_statistics(
+        self, batches: Iterable[Batch], alpha: Alpha, auxiliary_skip: float = 0.0
+    ) -> None:
         """Set the running statistics to the plain average over `batches`, at the current ω and α.
 
         The only thing here that writes buffers. Call it before `logits`, after ω or α moved.
         """
         norms = [module for module in self.supernet.modules() if isinstance(module, BatchNorm)]
-        mixing = self.architecture.mixing(alpha)
+        mixing = replace(self.architecture.settled(alpha), auxiliary_skip=auxiliary_skip)
         self.supernet.train()
         count = 0
         try:
@@ -107,10 +195,13 @@ class SupernetAdapter:
             )
 
     @torch.no_grad()
-    def logits(self, images: Float[Tensor, "b c h w"], alpha: Alpha) -> Float[Tensor, "b classes"]:
+    def logits(
+        self, images: Float[Tensor, "b c h w"], alpha: Alpha, auxiliary_skip: float = 0.0
+    ) -> Float[Tensor, "b classes"]:
         """The supernet's answer in evaluation mode, by its running statistics."""
+        mixing = replace(self.architecture.settled(alpha), auxiliary_skip=auxiliary_skip)
         self.supernet.eval()
         try:
-            return cast(Tensor, self.supernet(images, self.architecture.mixing(alpha)))
+            return cast(Tensor, self.supernet(images, mixing))
         finally:
             self.supernet.train()

@@ -1,13 +1,17 @@
 """From α to mixing weights, and from α to a genotype."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from darts.spaces.genotype import CellGenotype, Genotype
+from darts.methods.mix import Mix
+from darts.methods.mixing import Drawn, Mixing, Softmax
+from darts.methods.partial_channels import edge_shares
+from darts.spaces.discretisation import strongest_cell
+from darts.spaces.genotype import Genotype
 from darts.spaces.space import Space
 
 Alpha = dict[str, Float[Tensor, "edges operations"]]
@@ -20,9 +24,17 @@ class Architecture:
     The weight of operation o on edge e is exp(α[e, o]) / Σ_o′ exp(α[e, o′]). Where the edges of a
     space differ in their operations, α has a column for each that occurs; what an edge does not
     have has weight zero, and its α is never read.
+
+    Args:
+        space: the edges and operations.
+        mix: how the weights of a step come from α; the default is the softmax itself.
+        edge_normalisation: α has one more number an edge, β, under the key "normal edges" for the
+            kind "normal"; the softmax of β over the edges into a node multiplies theirs (PC-DARTS).
     """
 
     space: Space
+    mix: Mixing = field(default=Softmax())
+    edge_normalisation: bool = False
 
     def initial(
         self,
@@ -36,21 +48,73 @@ class Architecture:
         generator = seed
         if isinstance(generator, int):
             generator = torch.Generator().manual_seed(generator)
-        shape = (len(self.space.edges), len(self.space.operations))
         return {
-            kind: scale
+            name: scale
             * torch.randn(shape, generator=generator, dtype=dtype, device=generator.device).to(
                 device
             )
-            for kind in self.space.cell_kinds
+            for name, shape in self.shapes.items()
+        }
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every part of α."""
+        edges, operations = len(self.space.edges), len(self.space.operations)
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
+            self.space.cell_kinds, (edges, operations)
+        )
+        if self.edge_normalisation:
+            shapes |= {_edges_of(kind): (edges,) for kind in self.space.cell_kinds}
+        return shapes
+
+    def draw(self, alpha: Mapping[str, Tensor], progress: float) -> Mix:
+        """The weights of one step; `progress` in [0, 1) says how far the search has come.
+
+        Random numbers come from the global generator; see `Mixing`.
+        """
+        return self._mixed(
+            alpha,
+            {
+                kind: self.mix.draw(self._masked(kind, alpha[kind]), progress)
+                for kind in self.space.cell_kinds
+            },
+        )
+
+    def settled(self, alpha: Mapping[str, Tensor]) -> Mix:
+        """The weights without chance, by which the supernet is judged."""
+        return self._mixed(
+            alpha,
+            {
+                kind: self.mix.settled(self._masked(kind, alpha[kind]))
+                for kind in self.space.cell_kinds
+            },
+        )
+
+    def _mixed(self, alpha: Mapping[str, Tensor], drawn: Mapping[str, Drawn]) -> Mix:
+        active = {kind: part.active for kind, part in drawn.items() if part.active is not None}
+        return Mix(
+            operations={kind: part.weights for kind, part in drawn.items()},
+            active=active or None,
+            edges=self._edge_weights(alpha),
+        )
+
+    def _edge_weights(self, alpha: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        if not self.edge_normalisation:
+            return None
+        return {
+            kind: edge_shares(self.space, alpha[_edges_of(kind)]) for kind in self.space.cell_kinds
         }
 
     def mixing(self, alpha: Mapping[str, Tensor]) -> Alpha:
-        """Softmax over the operations of every edge."""
-        return {
+        """Softmax over the operations of every edge, times the edge's share where it has one."""
+        edges = self._edge_weights(alpha)
+        weights = {
             kind: torch.softmax(self._masked(kind, alpha[kind]), dim=-1)
             for kind in self.space.cell_kinds
         }
+        if edges is None:
+            return weights
+        return {kind: edges[kind][:, None] * row for kind, row in weights.items()}
 
     def _masked(self, kind: str, alpha: Tensor) -> Tensor:
         """α with −∞ where an edge does not have the operation."""
@@ -75,17 +139,15 @@ class Architecture:
         self.require(alpha)
         mixing = self.mixing(alpha)
         return Genotype(
-            tuple(self._cell(kind, mixing[kind].detach().cpu()) for kind in self.space.cell_kinds)
+            tuple(strongest_cell(self.space, kind, mixing[kind]) for kind in self.space.cell_kinds)
         )
 
     def require(self, alpha: Mapping[str, Tensor]) -> None:
         """Raise ValueError unless `alpha` is a finite α of the space."""
-        expected = (len(self.space.edges), len(self.space.operations))
         found = {kind: tuple(tensor.shape) for kind, tensor in alpha.items()}
-        if found != dict.fromkeys(self.space.cell_kinds, expected):
+        if found != self.shapes:
             raise ValueError(
-                f"α of space {self.space.name!r} has shape {expected} for each of "
-                f"{self.space.cell_kinds}; found {found}."
+                f"α of space {self.space.name!r} has the shapes {self.shapes}; found {found}."
             )
         for kind, tensor in alpha.items():
             bad = int((~torch.isfinite(tensor)).sum())
@@ -95,14 +157,6 @@ class Architecture:
                     "search has diverged: lower the outer learning rate or η."
                 )
 
-    def _cell(self, kind: str, mixing: Float[Tensor, "edges operations"]) -> CellGenotype:
-        space = self.space
-        columns = [space.operations.index(name) for name in space.candidates]
-        strength, choice = mixing[:, columns].max(dim=1)
-        edges: list[tuple[str, int]] = []
-        for target in space.targets:
-            rows = list(space.incoming(target))
-            if space.keep_edges is not None:
-                rows = sorted(rows, key=lambda row: -float(strength[row]))[: space.keep_edges]
-            edges += [(space.candidates[int(choice[row])], space.edges[row][0]) for row in rows]
-        return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+
+def _edges_of(kind: str) -> str:
+    return f"{kind} edges"

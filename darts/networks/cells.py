@@ -1,12 +1,15 @@
 """Cells: the searched one, whose edges mix all operations, and the derived one."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from darts.methods.mix import Mix
+from darts.methods.partial_channels import PartialChannels, passed_by, shuffled
 from darts.spaces.arrangement import Arrangement, Place
 from darts.spaces.genotype import CellGenotype
 from darts.spaces.operations import (
@@ -108,6 +111,30 @@ class ResidualBlock(nn.Module):
         return FeatureMap(total, self.activation)
 
 
+@dataclass(frozen=True)
+class CellMix:
+    """A `Mix` for one kind of cell, taken apart: one 0-d weight each, None where not active."""
+
+    operations: Sequence[Sequence[Tensor | None]]
+    edges: Sequence[Tensor] | None = None
+    auxiliary_skip: float = 0.0
+    drop_path: float = 0.0
+    skip_dropout: float = 0.0
+
+    @staticmethod
+    def of(mix: Mix, kind: str) -> "CellMix":
+        weights = mix.operations[kind]
+        edges = None
+        if mix.edges is not None:
+            weights = mix.edges[kind][:, None] * weights
+            edges = mix.edges[kind].unbind()
+        rows: list[list[Tensor | None]] = [list(row.unbind()) for row in weights.unbind()]
+        if mix.active is not None:
+            for row, flags in zip(rows, mix.active[kind].tolist(), strict=True):
+                row[:] = [w if flag else None for w, flag in zip(row, flags, strict=True)]
+        return CellMix(rows, edges, mix.auxiliary_skip, mix.drop_path, mix.skip_dropout)
+
+
 class SearchCell(nn.Module):
     """Every node is Σ over its edges and operations of weight · operation(source).
 
@@ -115,7 +142,7 @@ class SearchCell(nn.Module):
     through the softmax that made the weights. Operations without weights of their own (pools with
     their norm, the identity) give the same on every edge from one state, and are computed once a
     state; so is the activation that the others begin with. An edge is added to its node as soon
-    as it is there, so nothing is stacked.
+    as it is there, so nothing is stacked. What is not active is not computed.
 
     Args:
         space: the edges and operations.
@@ -124,6 +151,8 @@ class SearchCell(nn.Module):
         channels: channels of every state.
         reduction: halve the resolution.
         recipe: norms and activation.
+        partial: operations see a share of the channels.
+        auxiliary_skip: there is a skip beside every edge.
     """
 
     def __init__(
@@ -134,8 +163,15 @@ class SearchCell(nn.Module):
         channels: int,
         reduction: bool,
         recipe: Recipe,
+        partial: PartialChannels | None = None,
+        auxiliary_skip: bool = False,
     ) -> None:
         super().__init__()
+        if partial is not None:
+            partial.require(channels)
+        self.partial = partial
+        channels //= partial.share if partial is not None else 1
+        self.seen_channels = channels
         self.space = space
         self.choices = space.choices(kind)
         self.reduction = reduction
@@ -154,36 +190,72 @@ class SearchCell(nn.Module):
                 home[name] = operation
         self.shared = nn.ModuleList(shared)
         self.edges = nn.ModuleList(edges)
+        self.auxiliary = nn.ModuleDict()
+        for row, (source, _) in enumerate(space.edges) if auxiliary_skip else ():
+            stride = edge_stride(source, space.inputs, reduction)
+            self.auxiliary[str(row)] = build("skip_connect", channels, stride, recipe)
 
-    def forward(
-        self, inputs: Sequence[FeatureMap], weights: Sequence[Sequence[Tensor]]
-    ) -> FeatureMap:
-        """The cell's output; `weights[edge][operation]` are 0-d."""
+    def forward(self, inputs: Sequence[FeatureMap], mix: CellMix) -> FeatureMap:
+        """The cell's output."""
         states = [
             self._state(process(x)) for process, x in zip(self.preprocess, inputs, strict=True)
         ]
-        common: list[dict[str, Tensor]] = []
+        seen = [self._seen(state) for state in states]
+        common: dict[tuple[int, str], Tensor] = {}
         for target in self.space.targets:
-            while len(common) < len(states):
-                shared = cast(nn.ModuleDict, self.shared[len(common)])
-                state = states[len(common)]
-                common.append({name: operation(state) for name, operation in shared.items()})
             total: Tensor | None = None
             for row in self.space.incoming(target):
                 source = self.space.edges[row][0]
                 own = cast(nn.ModuleDict, self.edges[row])
-                for name, weight in zip(self.space.operations, weights[row], strict=True):
+                for name, weight in zip(self.space.operations, mix.operations[row], strict=True):
+                    if weight is None or name == NONE or name not in self.choices[row]:
+                        continue
                     if name in own:
-                        output = own[name](states[source])
-                    elif name in common[source] and name in self.choices[row]:
-                        output = common[source][name]
+                        operation = own[name]
+                        output = operation(seen[source])
                     else:
-                        continue  # none, or no operation of this edge
+                        operation = cast(nn.ModuleDict, self.shared[source])[name]
+                        if (source, name) not in common:
+                            common[source, name] = operation(seen[source])
+                        output = common[source, name]
+                    output = self._dropped(output, operation, mix)
                     total = weight * output if total is None else total + weight * output
+                if mix.auxiliary_skip > 0:
+                    beside = mix.auxiliary_skip * self.auxiliary[str(row)](seen[source])
+                    total = beside if total is None else total + beside
             if total is None:  # every edge is none
-                total = torch.zeros_like(self._skipped(states[source], source))
-            states.append(self._state(total))
+                source = self.space.edges[self.space.incoming(target)[0]][0]
+                total = torch.zeros_like(self._skipped(seen[source], source))
+            states.append(self._state(self._joined(total, target, states, mix)))
+            seen.append(self._seen(states[-1]))
         return self._state(torch.cat([states[i].raw for i in self.space.output], dim=1))
+
+    def _seen(self, state: FeatureMap) -> FeatureMap:
+        """What operations see of a state: all of it, or its first channels."""
+        return state if self.partial is None else self._state(state.raw[:, : self.seen_channels])
+
+    def _joined(
+        self, total: Tensor, target: int, states: Sequence[FeatureMap], mix: CellMix
+    ) -> Tensor:
+        """With the channels that went by the operations, edge by edge, and shuffled."""
+        if self.partial is None:
+            return total
+        rest: Tensor | None = None
+        for row in self.space.incoming(target):
+            source = self.space.edges[row][0]
+            stride = edge_stride(source, self.space.inputs, self.reduction)
+            part = passed_by(states[source].raw, self.seen_channels, stride)
+            part = part if mix.edges is None else mix.edges[row] * part
+            rest = part if rest is None else rest + part
+        assert rest is not None  # Space gives every node an edge
+        return shuffled(torch.cat([total, rest], dim=1), self.partial.share)
+
+    def _dropped(self, output: Tensor, operation: nn.Module, mix: CellMix) -> Tensor:
+        if not self.training:
+            return output
+        if isinstance(operation, Identity):
+            return F.dropout(output, mix.skip_dropout) if mix.skip_dropout > 0 else output
+        return dropped(output, mix.drop_path) if mix.drop_path > 0 else output
 
     def _skipped(self, state: FeatureMap, source: int) -> Tensor:
         """The pixels of a state that its edges keep."""

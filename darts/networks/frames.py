@@ -1,6 +1,7 @@
 """What surrounds the cells of a derived network: stem and auxiliary head, by image size."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -72,19 +73,27 @@ class AuxiliaryHead(nn.Module):
         channels: channels of its input.
         classes: number of classes.
         pool_stride: stride of the 5×5 average pool.
-        last_norm: what follows the 2×2 convolution. DARTS's ImageNet head has no norm there.
+        norm: makes the norm after a convolution.
+        norm_last: whether one follows the 2×2 convolution. DARTS's ImageNet head has none there.
     """
 
-    def __init__(self, channels: int, classes: int, pool_stride: int, last_norm: nn.Module) -> None:
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        pool_stride: int,
+        norm: Callable[[int], nn.Module],
+        norm_last: bool,
+    ) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.ReLU(),
             nn.AvgPool2d(5, stride=pool_stride, count_include_pad=False),
             nn.Conv2d(channels, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
+            norm(128),
             nn.ReLU(),
             nn.Conv2d(128, 768, 2, bias=False),
-            last_norm,
+            norm(768) if norm_last else nn.Identity(),
             nn.ReLU(),
         )
         self.classifier = nn.Linear(768, classes)
@@ -109,9 +118,13 @@ class Frame:
     pool_stride: int
     norm_last: bool
 
-    def auxiliary_head(self, channels: int, classes: int) -> AuxiliaryHead:
-        last_norm = nn.BatchNorm2d(768) if self.norm_last else nn.Identity()
-        return AuxiliaryHead(channels, classes, self.pool_stride, last_norm)
+    def auxiliary_head(
+        self,
+        channels: int,
+        classes: int,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+    ) -> AuxiliaryHead:
+        return AuxiliaryHead(channels, classes, self.pool_stride, norm, self.norm_last)
 
 
 SMALL_IMAGES = Frame(SmallImageStem, pool_stride=3, norm_last=True)

@@ -5,8 +5,12 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from darts.networks.cells import ResidualBlock, SearchCell, Stack
+from darts.methods.mix import Mix
+from darts.methods.partial_channels import PartialChannels
+from darts.networks.cells import CellMix, ResidualBlock, SearchCell, Stack
+from darts.networks.frames import SMALL_IMAGES
 from darts.spaces.normalization import BatchNorm
 from darts.spaces.operations import Activation, FeatureMap, search_recipe
 from darts.spaces.space import Space
@@ -29,6 +33,10 @@ class Supernet(nn.Module):
             arrangement's own, 3 in DARTS and 1 in NAS-Bench-201.
         activation: what convolutions begin with; a smooth one makes second derivatives exact
             where the kinks of ReLU do not let them be.
+        partial: operations see a share of the channels (PC-DARTS).
+        auxiliary_skip: there is a skip beside every edge (DARTS-).
+        auxiliary_head: there is a second classifier at 2/3 of the depth, used in training mode
+            only; `forward` then gives its logits too.
 
     Raises:
         ValueError: a size is not positive, the space has no network of so many cells, or the
@@ -45,6 +53,9 @@ class Supernet(nn.Module):
         in_channels: int = 3,
         stem_multiplier: int | None = None,
         activation: Activation = torch.relu,
+        partial: PartialChannels | None = None,
+        auxiliary_skip: bool = False,
+        auxiliary_head: bool = False,
     ) -> None:
         super().__init__()
         arrangement = space.arrangement
@@ -72,16 +83,31 @@ class Supernet(nn.Module):
         self.cells = nn.ModuleList()
         self.blocks = nn.ModuleDict()
         self.kinds: list[str] = []
+        self.auxiliary_skip = auxiliary_skip
+        self.auxiliary_after = 2 * cells // 3
+        self.auxiliary_head: nn.Module | None = None
         stack = Stack(arrangement, cells, channels, stem_channels)
         for index, (place, width) in enumerate(stack):
             if place.block:
                 self.blocks[str(index)] = ResidualBlock(width // 2, width, _learned, activation)
             preprocess = stack.preprocess(self.recipe)
-            self.cells.append(
-                SearchCell(space, place.kind, preprocess, width, place.reduction, self.recipe)
+            cell = SearchCell(
+                space,
+                place.kind,
+                preprocess,
+                width,
+                place.reduction,
+                self.recipe,
+                partial,
+                auxiliary_skip,
             )
+            self.cells.append(cell)
             self.kinds.append(place.kind)
             stack.add(place, len(space.output))
+            if auxiliary_head and index == self.auxiliary_after:
+                self.auxiliary_head = SMALL_IMAGES.auxiliary_head(
+                    stack.widths[-1], classes, _learned
+                )
         last = stack.widths[-1]
         self.norm_last = _learned(last) if arrangement.bare else None
         self.classifier = nn.Linear(last, classes)
@@ -89,37 +115,50 @@ class Supernet(nn.Module):
     def forward(
         self,
         images: Float[Tensor, "b c h w"],
-        mixing: Mapping[str, Float[Tensor, "edges operations"]],
-    ) -> Float[Tensor, "b classes"]:
-        """The logits of `images` under the mixing weights of every kind of cell."""
-        self._require_inputs(images, mixing)
-        weights = {kind: [row.unbind() for row in mixing[kind].unbind()] for kind in mixing}
+        mixing: Mix | Mapping[str, Float[Tensor, "edges operations"]],
+    ) -> Float[Tensor, "b classes"] | tuple[Float[Tensor, "b classes"], Float[Tensor, "b classes"]]:
+        """The logits of `images` under the mixing weights of every kind of cell.
+
+        With an auxiliary head in training mode, (logits, auxiliary logits).
+        """
+        mix = mixing if isinstance(mixing, Mix) else Mix(mixing)
+        self._require_inputs(images, mix)
+        weights = {kind: CellMix.of(mix, kind) for kind in mix.operations}
         # Convolutions and norms are faster with channels last; the layout lasts to the classifier.
         stem = self.stem(images).contiguous(memory_format=torch.channels_last)
         recent = [FeatureMap(stem, self.recipe.activation)] * self.space.inputs
+        auxiliary: Tensor | None = None
         for index, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):
             if str(index) in self.blocks:
                 recent = [self.blocks[str(index)](recent[-1])]
             recent = [*recent[1:], cell(recent, weights[kind])]
+            if self.training and self.auxiliary_head and index == self.auxiliary_after:
+                auxiliary = self.auxiliary_head(recent[-1].raw)
         last = recent[-1].raw
         if self.norm_last is not None:
             last = self.recipe.activation(self.norm_last(last))
-        logits: Tensor = self.classifier(last.mean(dim=(2, 3)))
-        return logits
+        features = F.dropout(last.mean(dim=(2, 3)), mix.dropout, self.training)
+        logits: Tensor = self.classifier(features)
+        return logits if auxiliary is None else (logits, auxiliary)
 
-    def _require_inputs(self, images: Tensor, mixing: Mapping[str, Tensor]) -> None:
+    def _require_inputs(self, images: Tensor, mix: Mix) -> None:
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise ValueError(
                 f"Supernet(in_channels={self.in_channels}) got images of shape "
                 f"{tuple(images.shape)}; it needs (batch, {self.in_channels}, height, width)."
             )
         expected = (len(self.space.edges), len(self.space.operations))
-        found = {kind: tuple(weights.shape) for kind, weights in mixing.items()}
+        found = {kind: tuple(weights.shape) for kind, weights in mix.operations.items()}
         if found != dict.fromkeys(self.space.cell_kinds, expected):
             raise ValueError(
                 f"Supernet of space {self.space.name!r} needs mixing weights of shape {expected} "
                 f"for each of {self.space.cell_kinds}; found {found}. "
                 f"Architecture(space).mixing(alpha) makes them."
+            )
+        if mix.auxiliary_skip > 0 and not self.auxiliary_skip:
+            raise ValueError(
+                f"a mix with auxiliary_skip={mix.auxiliary_skip}, but this supernet has no skips "
+                "beside its edges. Make it with Supernet(auxiliary_skip=True)."
             )
 
 
