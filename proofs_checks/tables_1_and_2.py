@@ -1,8 +1,8 @@
 """Tables 1 and 2: parameters and multiply-adds that can be counted again, cell by cell.
 
-The printed figures are those of the comparison tables that papers of this family share (typed in
-from PC-DARTS's own and from later reprints of it). Where the paper's cell is not known here, no
-figure is set down: such rows are listed in NOT_RECOUNTED with the reason.
+The printed figures are those of the comparison tables that papers of this family share. Each names
+the table that it was read from; the paper's own were not at hand. Rows without a figure or a
+network are listed in NOT_RECOUNTED with the reason.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Cell:
         row: the architecture.
         quantity: "parameters" or "multiply-adds".
         printed: in millions, as text, so that its digits say how far it was rounded.
+        source: the table that `printed` was read from.
         build: the network.
         counted: what this project counts, exactly.
         agrees: whether `counted`, rounded like `printed`, is `printed`.
@@ -72,6 +73,7 @@ class Cell:
     row: str
     quantity: str
     printed: str
+    source: str
     build: Build
     counted: int
     agrees: bool
@@ -88,25 +90,33 @@ def rounds_to(count: int, printed: str) -> bool:
 
 
 P, M = "parameters", "multiply-adds"
+DARTS_1, DARTS_3 = "DARTS (arXiv 1806.09055), Table 1", "DARTS (arXiv 1806.09055), Table 3"
+SELECTION = (
+    "Rethinking Architecture Selection (arXiv 2108.04392), Table 2 of the version under review"
+)
+OTO = "OTOv3 (manuscript under review), Table 3"
 NASNET_NOTE = "the genotype in DARTS's frame; NASNet's own has other channels and stem"
+NASNET_CIFAR_NOTE = NASNET_NOTE + "; DARTS's table has 3.1 for its own training of the cell"
+AMOEBA_NOTE = "3.1 when rounded, as DARTS's table has it for its own training of the cell"
 FIRST_NOTE = "published DARTS_V1; the table gives DARTS of both orders 3.3"
 COUNTER_NOTE = "2.6 % more are printed in all three rows of this origin: another counter"
 TABLE_1 = (
-    Cell("DenseNet-BC (L=190, k=40)", P, "25.6", densenet_190, 25_624_590, True),
-    Cell("NASNet-A", P, "3.3", cifar("NASNet"), 3_830_950, False, NASNET_NOTE),
-    Cell("AmoebaNet-A", P, "3.2", cifar("AmoebaNet"), 3_145_078, False, "3.1 when rounded"),
-    Cell("DARTS, first order", P, "3.3", cifar("DARTS_V1"), 3_169_414, False, FIRST_NOTE),
-    Cell("DARTS, second order", P, "3.3", cifar("DARTS_V2"), 3_349_342, True),
-    Cell("SNAS, moderate", P, "2.8", cifar("SNAS_moderate"), 2_847_358, True),
-    Cell("P-DARTS", P, "3.4", cifar("PDARTS"), 3_433_798, True),
-    Cell("PC-DARTS", P, "3.6", cifar("PC_DARTS_cifar"), 3_634_678, True),
+    Cell("DenseNet-BC (L=190, k=40)", P, "25.6", DARTS_1, densenet_190, 25_624_590, True),
+    Cell("NASNet-A", P, "3.3", DARTS_1, cifar("NASNet"), 3_830_950, False, NASNET_CIFAR_NOTE),
+    Cell("AmoebaNet-A", P, "3.2", DARTS_1, cifar("AmoebaNet"), 3_145_078, False, AMOEBA_NOTE),
+    Cell("DARTS, first order", P, "3.3", DARTS_1, cifar("DARTS_V1"), 3_169_414, False, FIRST_NOTE),
+    Cell("DARTS, second order", P, "3.3", DARTS_1, cifar("DARTS_V2"), 3_349_342, True),
+    Cell("SNAS, moderate", P, "2.8", SELECTION, cifar("SNAS_moderate"), 2_847_358, True),
+    Cell("P-DARTS", P, "3.4", SELECTION, cifar("PDARTS"), 3_433_798, True),
+    Cell("PC-DARTS", P, "3.6", SELECTION, cifar("PC_DARTS_cifar"), 3_634_678, True),
 )
 TABLE_2 = (
-    Cell("Inception-v1", P, "6.6", googlenet, 6_624_904, True),
+    Cell("Inception-v1", P, "6.6", DARTS_3, googlenet, 6_624_904, True),
     Cell(
         "Inception-v1",
         M,
         "1448",
+        DARTS_3,
         googlenet,
         1_498_376_192,
         False,
@@ -116,6 +126,7 @@ TABLE_2 = (
         "ShuffleNet 2× (v2)",
         P,
         "5.0",
+        OTO,
         models.shufflenet_v2_x2_0,
         7_393_996,
         False,
@@ -125,50 +136,64 @@ TABLE_2 = (
         "ShuffleNet 2× (v2)",
         M,
         "591",
+        OTO,
         models.shufflenet_v2_x2_0,
         583_253_464,
         False,
         "torchvision's network is 1.3 % lighter",
     ),
-    Cell("MnasNet-92", P, "4.4", models.mnasnet1_0, 4_383_312, True, "torchvision's is MnasNet-B1"),
+    Cell(
+        "MnasNet-92",
+        P,
+        "4.4",
+        OTO,
+        models.mnasnet1_0,
+        4_383_312,
+        True,
+        "torchvision's is MnasNet-B1",
+    ),
     Cell(
         "MnasNet-92",
         M,
         "388",
+        OTO,
         models.mnasnet1_0,
         314_415_872,
         False,
         "another network of the family: B1, not the one of the table",
     ),
-    Cell("NASNet-A", P, "5.3", imagenet("NASNet"), 5_564_320, False, NASNET_NOTE),
-    Cell("NASNet-A", M, "564", imagenet("NASNet"), 604_031_616, False, NASNET_NOTE),
-    Cell("DARTS, second order", P, "4.7", imagenet("DARTS_V2"), 4_718_752, True),
+    Cell("NASNet-A", P, "5.3", DARTS_3, imagenet("NASNet"), 5_564_320, False, NASNET_NOTE),
+    Cell("NASNet-A", M, "564", DARTS_3, imagenet("NASNet"), 604_031_616, False, NASNET_NOTE),
+    Cell("DARTS, second order", P, "4.7", DARTS_3, imagenet("DARTS_V2"), 4_718_752, True),
     Cell(
         "DARTS, second order",
         M,
         "574",
+        DARTS_3,
         imagenet("DARTS_V2"),
         529_911_552,
         False,
         "8 % more are printed, also than for the rows below: not explained",
     ),
-    Cell("P-DARTS", P, "4.9", imagenet("PDARTS"), 4_944_352, True),
-    Cell("P-DARTS", M, "557", imagenet("PDARTS"), 542_819_328, False, COUNTER_NOTE),
-    Cell("PC-DARTS (CIFAR-10)", P, "5.3", imagenet("PC_DARTS_cifar"), 5_270_560, True),
+    Cell("P-DARTS", P, "4.9", OTO, imagenet("PDARTS"), 4_944_352, True),
+    Cell("P-DARTS", M, "557", OTO, imagenet("PDARTS"), 542_819_328, False, COUNTER_NOTE),
+    Cell("PC-DARTS (CIFAR-10)", P, "5.3", OTO, imagenet("PC_DARTS_cifar"), 5_270_560, True),
     Cell(
         "PC-DARTS (CIFAR-10)",
         M,
         "586",
+        OTO,
         imagenet("PC_DARTS_cifar"),
         571_137_408,
         False,
         COUNTER_NOTE,
     ),
-    Cell("PC-DARTS (ImageNet)", P, "5.3", imagenet("PC_DARTS_image"), 5_342_464, True),
+    Cell("PC-DARTS (ImageNet)", P, "5.3", OTO, imagenet("PC_DARTS_image"), 5_342_464, True),
     Cell(
         "PC-DARTS (ImageNet)",
         M,
         "597",
+        OTO,
         imagenet("PC_DARTS_image"),
         581_627_328,
         False,
@@ -208,7 +233,9 @@ class Recount(Evidence):
                 )
             note = f"; {cell.note}" if cell.note else ""
             verdict = "agrees" if cell.agrees else f"differs by {cell.difference_percent:+.1f} %"
-            numbers[name] = f"printed {cell.printed} M, counted {found:,}: {verdict}{note}"
+            numbers[name] = (
+                f"printed {cell.printed} M in {cell.source}, counted {found:,}: {verdict}{note}"
+            )
         return Outcome(bool(numbers), numbers)
 
 
@@ -232,8 +259,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             id="N3",
             where="Table 1",
             statement="The parameter counts of the compared networks on CIFAR-10.",
-            assumptions="as printed in the comparison table that papers of this family share; "
-            "not recounted: " + "; ".join(NOT_RECOUNTED),
+            assumptions="figures as reprinted in the tables named with each, not read from the "
+            "paper itself; not recounted: " + "; ".join(NOT_RECOUNTED),
             verdict=Verdict.HOLDS_IF,
             because=_tally(TABLE_1) + " NASNet-A's frame is not DARTS's, and the published "
             "first-order genotype of DARTS has 3.17 M, not 3.3 M.",
@@ -243,8 +270,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             id="N4",
             where="Table 2",
             statement="Parameters and multiply-adds of the compared networks on ImageNet.",
-            assumptions="as printed in the comparison table that papers of this family share; "
-            "multiply-adds of convolutions and linear layers at 224×224",
+            assumptions="figures as reprinted in the tables named with each, not read from the "
+            "paper itself; multiply-adds of convolutions and linear layers at 224×224",
             verdict=Verdict.HOLDS_IF,
             because=_tally(TABLE_2) + " All genotype rows but NASNet-A's agree in parameters; no "
             "row agrees in multiply-adds to the last digit, most within 4 %. ShuffleNet's 5 M is "
