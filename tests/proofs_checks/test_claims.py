@@ -1,4 +1,4 @@
-"""Every claim's evidence verifies, and the verdicts are those of docs/PROOFS.md."""
+"""Every claim's evidence verifies, and the verdicts are those of the proofs."""
 
 import pytest
 
