@@ -15,6 +15,9 @@ from functools import wraps
 from math import acos, comb, pi, sqrt
 from typing import Any
 
+from torch import Tensor
+
+from bilevel.derivatives import CentralDifference
 from bilevel.estimators import (
     Amended,
     DartsSecondOrder,
@@ -24,6 +27,8 @@ from bilevel.estimators import (
     Landweber,
     Neumann,
 )
+from proofs_checks.dense_terms import DenseTerms
+from proofs_checks.network_formulas import lowest_curvature, network_term
 from proofs_checks.rational import Matrix, Scalar, identity, root
 
 Gradient = Callable[[Matrix], Matrix]  # a gradient of L_train as a function of ω, α held fixed
@@ -207,7 +212,8 @@ def cell_choices(nodes: int, operations: int, kept: int = 2) -> int:
 class Formulas:
     """Every formula a claim may use. `FORMULAS` has them right; a mutant has one wrong.
 
-    The last six are the code's own: what `bilevel` computes is a formula under test as well.
+    The last nine are the code's own: what `bilevel` computes is a formula under test as well, and
+    so is what the checks on networks repeat each time.
     """
 
     implicit: Callable[..., Matrix] = implicit
@@ -241,6 +247,9 @@ class Formulas:
     amended_estimator: Callable[..., Estimator] = Amended
     neumann_estimator: Callable[..., Estimator] = Neumann
     landweber_estimator: Callable[..., Estimator] = Landweber
+    network_difference: Callable[..., CentralDifference] = CentralDifference
+    network_term: Callable[[DenseTerms], Tensor] = network_term
+    lowest_curvature: Callable[..., float] = lowest_curvature
 
 
 FORMULAS = Formulas()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -36,6 +36,12 @@ class DenseTerms:
             direct.flat(),
             problem.inner_gradient(omega, alpha)[1].flat(),
         )
+
+    def with_outer(self, slope: Tensor, direct: Tensor) -> DenseTerms:
+        """The same H and B, their spectrum computed once, under another L_val."""
+        other = replace(self, slope=slope, direct=direct)
+        other.__dict__["spectrum"] = self.spectrum
+        return other
 
     @cached_property
     def spectrum(self) -> tuple[Tensor, Tensor]:

@@ -27,10 +27,20 @@ from proofs_checks.evidence import (
     SmtProof,
 )
 from proofs_checks.ledger import Verified
+from proofs_checks.measurement import Recorded
+from proofs_checks.network_formulas import lowest_curvature
 from proofs_checks.rational import Matrix, Scalar, identity, root
 
-# the exact kinds, in the order in which they are tried: cheap and telling first
-HUNTERS = (ExactIdentity, ExactExample, ExactCounterexample, Enclosure, PropertyTest, SmtProof)
+# the kinds that are not statistical, in the order in which they are tried: cheap and telling first
+HUNTERS = (
+    ExactIdentity,
+    ExactExample,
+    ExactCounterexample,
+    Enclosure,
+    PropertyTest,
+    SmtProof,
+    Recorded,  # for what is repeated of it
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,14 @@ class UndividedMixed(CentralDifference):
     def __call__(self, problem: Any, omega: Vector, alpha: Vector) -> Curvature:
         found = super().__call__(problem, omega, alpha)
         return Curvature(found.hessian, 2.0 * found.mixed)
+
+
+class Turned(CentralDifference):
+    """H's difference with the minus sign on the wrong side."""
+
+    def __call__(self, problem: Any, omega: Vector, alpha: Vector) -> Curvature:
+        found = super().__call__(problem, omega, alpha)
+        return Curvature(-1.0 * found.hessian, found.mixed)
 
 
 def _amended_with_bad_differences(eta: float, **options: Any) -> Amended:
@@ -140,6 +158,10 @@ def _undivided(gradient: Gradient, omega: Matrix, direction: Matrix, step: Scala
 def _one_sided(gradient: Gradient, omega: Matrix, direction: Matrix, step: Scalar) -> Matrix:
     rise = gradient(omega + step * direction) - gradient(omega)
     return rise.map(lambda x: x / step)
+
+
+def _largest(hessian: Any, start: Any) -> float:
+    return -lowest_curvature(-hessian, start)
 
 
 def _ordered_pairs(nodes: int, operations: int, kept: int = 2) -> int:
@@ -237,6 +259,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("darts_estimator", "factor 2", lambda xi: DartsSecondOrder(2 * xi)),
     Mutant("neumann_estimator", "one term less", lambda terms, step: Neumann(terms - 1, step)),
     Mutant("landweber_estimator", "one step less", lambda terms, step: Landweber(terms - 1, step)),
+    Mutant("network_difference", "2 of 2ε dropped in B", UndividedMixed),
+    Mutant("network_difference", "sign of H", Turned),
+    Mutant("network_difference", "step 10r for r", lambda step: CentralDifference(step=10 * step)),
+    Mutant("network_term", "sign", lambda dense: -dense.implicit()),
+    Mutant("network_term", "H for H⁻¹", lambda dense: -dense.mixed @ dense.hessian @ dense.slope),
+    Mutant("network_term", "damped by λ = 0.01", lambda dense: dense.implicit(0.01)),
+    Mutant("lowest_curvature", "largest eigenvalue", _largest),
+    Mutant("lowest_curvature", "smallest of −H", lambda h, start: lowest_curvature(-h, start)),
 )
 
 

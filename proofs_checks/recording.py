@@ -7,12 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from proofs_checks import on_mlp, on_supernet, t9_kinks, wrong_sign_rates
+from proofs_checks import (
+    on_fixed_norms,
+    on_mlp,
+    on_supernet,
+    printed_rates,
+    t9_kinks,
+    wrong_sign_rates,
+)
 from proofs_checks.measurement import path_of
 
 RECORDINGS: Mapping[str, Callable[[], None]] = {
     "wrong_sign_rates": wrong_sign_rates.record,
+    "printed_rates": printed_rates.record,
     "on_mlp": on_mlp.record,
+    "on_fixed_norms": on_fixed_norms.record,
     "on_supernet": on_supernet.record_stationary,
     "on_search": on_supernet.record_search,
     "t9_small": t9_kinks.record_small,

@@ -1,11 +1,15 @@
-"""Train ω until its gradient vanishes: L-BFGS, then Newton on the dense Hessian."""
+"""Train ω until its gradient vanishes: L-BFGS, then Newton on the dense Hessian or by CG."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 from torch import Tensor
 
 from bilevel.derivatives import Autograd
+from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
 
@@ -57,3 +61,40 @@ def polish(
         else:
             break
     return omega
+
+
+def newton_cg(
+    problem: BilevelProblem, omega: Vector, alpha: Vector, *, tolerance: float, steps: int = 600
+) -> Vector:
+    """SciPy's trust-region Newton-CG on ω ↦ L_train(ω, α): curvature products, no dense H.
+
+    It stops at ‖∇L_train‖ ≤ tolerance; the caller checks whether it came that far.
+    """
+    hessians: dict[bytes, LinearOperator] = {}
+
+    def at(point: NDArray[np.float64]) -> Vector:
+        return omega.like(torch.from_numpy(point.copy()))
+
+    def value_and_gradient(
+        point: NDArray[np.float64],
+    ) -> tuple[float, NDArray[np.float64]]:
+        value, gradient = problem.inner_gradient(at(point), alpha)
+        return value, gradient.flat().numpy()
+
+    def product(point: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
+        key = point.tobytes()
+        if key not in hessians:
+            hessians.clear()
+            hessians[key] = Autograd()(problem, at(point), alpha).hessian
+        found: NDArray[np.float64] = (hessians[key] @ at(direction)).flat().numpy()
+        return found
+
+    found = minimize(
+        value_and_gradient,
+        omega.flat().numpy().copy(),
+        jac=True,
+        hessp=product,
+        method="trust-ncg",
+        options={"gtol": tolerance, "maxiter": steps},
+    )
+    return at(found.x)

@@ -6,9 +6,11 @@ import json
 import pytest
 
 from proofs_checks import (
+    at_minima,
     measurement,
     on_mlp,
     on_supernet,
+    printed_rates,
     t8_rates,
     t9_kinks,
     tables_1_and_2,
@@ -19,7 +21,8 @@ from proofs_checks.measurement import Measurement, Reading, Recorded
 
 CLAIMS = [
     (wrong_sign_rates.RECORD, wrong_sign_rates.summarise, "wrong"),
-    (on_mlp.RECORD, on_mlp.summarise, "total_error"),
+    (printed_rates.RECORD, printed_rates.summarise, "chance"),
+    (on_mlp.RECORD, at_minima.summarise, "total_error"),
     (on_supernet.SEARCH, on_supernet.summarise_search, "slope_share_negative"),
     (on_supernet.STATIONARY, on_supernet.summarise_stationary, "amended_angle"),
     ("t9_small", t9_kinks.summarise, "chain_cosine"),
