@@ -1,10 +1,12 @@
 """The command line: arguments become jobs, and whatever cannot be met one clear message."""
 
+import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,13 +38,17 @@ from darts.options import (
     Retrain,
     Search,
     SearchOptions,
+    Sweep,
 )
 from darts.runs.config import FullConfig, from_json
 from darts.runs.evaluation import NonFiniteLossError
 from darts.runs.export import export, from_run, untrained
+from darts.runs.plan import Plan, amending_coefficients
 from darts.runs.presets import CIFAR_ROOT, PRESETS
 from darts.runs.records import RunFolder
+from darts.runs.sweep import Cluster
 from darts.spaces import Space
+from darts.sweeps import Execution, run_sweep
 
 PRESET_OF: Mapping[str, str] = {"digits": "digits", "cifar10": "cifar10-s1-tiny"}
 """The preset that a data set stands for when none is named."""
@@ -59,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error), 1)
     except KeyboardInterrupt:
         return _complain(
-            "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint.", 130
+            "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint; a sweep goes on "
+            "by its own command.",
+            130,
         )
 
 
@@ -73,10 +81,14 @@ def _dispatch(arguments: list[str]) -> int:
             config=(tyro.conf.PositionalRequiredArgs,),
             registry=_registry(),
         )
-        if isinstance(command, Options):
+        if isinstance(command, Sweep):
+            sweep = _sweep(command, preset, "darts " + shlex.join(arguments))
+        elif isinstance(command, Options):
             jobs = _jobs(command, preset, "darts " + shlex.join(arguments))
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if isinstance(command, Sweep):
+        return 0 if sweep() else 1
     if isinstance(command, Options):
         device = _device(command.device)
         if command.threads:
@@ -141,6 +153,28 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
         loggers = tuple(map(logger_named, options.loggers))
         jobs.append(Job(config, path, command, loggers=loggers))
     return jobs
+
+
+def _sweep(options: Sweep, preset: FullConfig, command: str) -> Callable[[], bool]:
+    if options.resume is not None:
+        raise UsageError("A sweep has no --resume: its own command goes on with it.")
+    config = _config(options, preset)
+    settings = amending_coefficients(config, options.eta) if options.eta else {}
+    if options.estimator is not None or not settings:
+        assert config.search is not None  # a sweep's options have one
+        name = estimator_to_text(config.search.estimator)
+        settings[re.sub(r"[^\w.=-]+", "-", name)] = config
+    plan = Plan(settings, tuple(range(config.seed, config.seed + options.seeds)))
+    cluster = Cluster(options.address, options.cpus, options.cpus_per_trial, options.gpus_per_trial)
+    device = "cuda" if options.gpus_per_trial else "cpu"
+    if options.device not in ("auto", device):
+        raise UsageError(
+            f"--device {options.device} with --gpus-per-trial {options.gpus_per_trial:g}: a trial "
+            f"with that many GPUs runs on {device}. Leave --device out."
+        )
+    execution = Execution(device, options.threads, tuple(map(logger_named, options.loggers)))
+    folder = options.run_dir or Path("runs") / f"sweep-{config.preset}-{plan.digest}"
+    return partial(run_sweep, plan, folder, command, cluster, execution)
 
 
 def _count(options: Count) -> int:
@@ -280,6 +314,7 @@ def _commands(preset: FullConfig) -> Any:
         Annotated[
             FullSearch, command("full-search", default=FullSearch(search=search, retrain=retrain))
         ]
+        | Annotated[Sweep, command("sweep", default=Sweep(search=search, retrain=retrain))]
         | Annotated[Search, command("search", default=Search(search=search))]
         | Annotated[Retrain, command("retrain", default=Retrain(retrain=retrain))]
         | Annotated[Report, command("report")]

@@ -9,9 +9,11 @@ from darts.reports.html import write_report
 from darts.reports.loggers import FabricLogger, LoggerMaker
 from darts.reports.progress import LiveProgress
 from darts.reports.summary import write_summary
+from darts.reports.sweep import write_sweep
 from darts.runs.config import FullConfig, to_json
 from darts.runs.environment import describe_environment
 from darts.runs.full import full_run, require_feasible
+from darts.runs.plan import FILE
 from darts.runs.records import Listener, RunFolder
 from darts.spaces import Genotype
 
@@ -65,7 +67,9 @@ def run_jobs(jobs: list[Job], device: str) -> None:
 
 
 def report_on(path: Path) -> str:
-    """Write the report of a run, or the summary of runs in seed-* folders; a line about it."""
+    """Write the report of a run, of a sweep, or of runs in seed-* folders; a line about it."""
+    if (path / FILE).is_file():
+        return write_sweep(path)
     if any(path.glob("seed-*")):
         return write_summary(path)
     return write_report(RunFolder.open(path))

@@ -79,6 +79,32 @@ class FullSearch(SearchOptions):
 
 
 @dataclass(frozen=True)
+class Sweep(SearchOptions):
+    """Many full searches on one machine or a Ray cluster, each an ordinary run folder.
+
+    A setting is an η, or the estimator if one is named; every setting is run with every seed. The
+    same command goes on with a sweep that was cut off, and tries failed trials again.
+
+    Args:
+        eta: amending coefficients, separated by commas; 0 is the first-order estimate.
+        address: of a running Ray cluster; auto finds one. Without it Ray is started here.
+        cpus: that a Ray started here may use; by default all.
+        cpus_per_trial: that a trial holds.
+        gpus_per_trial: the same of GPUs; half a GPU lets two trials share one.
+        search: settings of the search.
+        retrain: settings of the retraining.
+    """
+
+    eta: str = ""
+    address: str | None = None
+    cpus: int | None = None
+    cpus_per_trial: float = 1
+    gpus_per_trial: float = 0
+    search: SearchConfig = field(default_factory=SearchConfig)
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+
+@dataclass(frozen=True)
 class Search(SearchOptions):
     """Search an architecture only.
 
