@@ -41,7 +41,7 @@ from darts.options import (
     Sweep,
 )
 from darts.runs.config import FullConfig, from_json
-from darts.runs.evaluation import NonFiniteLossError
+from darts.runs.evaluation import NonFiniteLossError, ran_out_of_memory
 from darts.runs.export import export, from_run, untrained
 from darts.runs.plan import Plan, amending_coefficients
 from darts.runs.presets import CIFAR_ROOT, PRESETS
@@ -63,6 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error), 2)
     except (NonFiniteLossError, ValueError, OSError) as error:
         return _complain(str(error), 1)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        return _complain(
+            f"Out of memory: {str(error).splitlines()[0] if str(error) else 'no more to be had'}. "
+            "Begin a new run with fewer images a batch (--search.batch-size, "
+            "--retrain.batch-size) or fewer channels or cells, or free memory and go on with "
+            "--resume and the run folder. --dry-run says what a step needs.",
+            1,
+        )
     except KeyboardInterrupt:
         return _complain(
             "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint; a sweep goes on "

@@ -39,10 +39,8 @@ class Job:
         if (self.path / "config.json").is_file():
             return RunFolder.open(self.path, listeners)
         environment = describe_environment(device, self.command)
-        run = RunFolder.create(self.path, to_json(self.config), environment, listeners)
-        if self.genotype is not None:
-            run.write("genotype.json", self.genotype.to_dict())
-        return run
+        genotype = self.genotype.to_dict() if self.genotype is not None else None
+        return RunFolder.create(self.path, to_json(self.config), environment, listeners, genotype)
 
 
 def run_jobs(jobs: list[Job], device: str) -> None:

@@ -14,6 +14,13 @@ class NonFiniteLossError(RuntimeError):
     """A run met a loss that is not finite; the state before it is in the last checkpoint."""
 
 
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is PyTorch's or Python's for memory that is not there, on any device."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Mean cross-entropy and share of right answers over `images` images."""

@@ -43,22 +43,30 @@ class RunFolder:
 
     @staticmethod
     def create(
-        path: Path, config: Any, environment: Any, listeners: tuple[Listener, ...] = ()
+        path: Path,
+        config: Any,
+        environment: Any,
+        listeners: tuple[Listener, ...] = (),
+        genotype: Any = None,
     ) -> "RunFolder":
-        """A new folder with its config and environment.
+        """A new folder with its config and environment, and the genotype if it begins from one.
+
+        The config comes last: a folder that has one is a whole run, and can be resumed.
 
         Raises:
             FileExistsError: the folder has something in it already.
+            OSError: it could not be written.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise FileExistsError(
                 f"The run folder {path} exists and is not empty. Give --run-dir a new name, or "
                 f"--resume {path} to go on with the run in it."
             )
-        path.mkdir(parents=True, exist_ok=True)
         run = RunFolder(path, listeners)
-        run.write("config.json", config)
         run.write("environment.json", environment)
+        if genotype is not None:
+            run.write("genotype.json", genotype)
+        run.write("config.json", config)
         return run
 
     @staticmethod
@@ -71,7 +79,8 @@ class RunFolder:
         if not (path / "config.json").is_file():
             raise FileNotFoundError(
                 f"{path} is not a run folder: it has no config.json. Name the folder that a run "
-                "printed as it began, by default runs/<preset>-<seed>-<time>."
+                "printed as it began, by default runs/<preset>-<seed>-<time>. If it was killed at "
+                "that moment, delete the folder and begin again."
             )
         return RunFolder(path, listeners)
 
@@ -103,9 +112,9 @@ class RunFolder:
     def append(self, stream: str, record: Record) -> None:
         """Add one line to `<stream>.jsonl` and tell the listeners."""
         path = self.path / f"{stream}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab+") as file:
                 _remove_torn_line(file)
                 file.write(line.encode())
@@ -122,9 +131,12 @@ class RunFolder:
         """The bytes in each stream of a stage, by file name, after flushing them to disk."""
         lengths = {}
         for path in self._streams(stage):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-                lengths[path.name] = file.seek(0, os.SEEK_END)
+            try:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                    lengths[path.name] = file.seek(0, os.SEEK_END)
+            except OSError as error:
+                raise unwritable(path, error) from error
         return lengths
 
     def shorter_than(self, stage: str, lengths: dict[str, int]) -> str | None:
@@ -139,7 +151,12 @@ class RunFolder:
     def rewind(self, stage: str, lengths: dict[str, int]) -> None:
         """Cut each stream of a stage back to its length; one without a length is emptied."""
         for path in self._streams(stage):
-            os.truncate(path, lengths.get(path.name, 0))
+            length = lengths.get(path.name, 0)
+            try:
+                if path.stat().st_size > length:
+                    os.truncate(path, length)
+            except OSError as error:
+                raise unwritable(path, error) from error
 
     def begin(
         self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]

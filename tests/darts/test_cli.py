@@ -217,7 +217,7 @@ def test_a_search_that_diverges_fails_with_a_message_and_status_1(tmp_path, caps
     assert cli.main(["search", *TINY, *diverging, "--run-dir", str(tmp_path / "run")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("darts: The search stopped in epoch 0, step 1")
-    assert "No checkpoint had been written yet." in error
+    assert "The last good state is in" in error
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +68,8 @@ class Life:
     steps_seconds: float
 
 
-def live(name: str, settings: dict, folder: Path, kill_after: Callable[[], float] | None) -> Life:
-    """Fork, wait for the first step, and kill the child a while after that."""
+def live(name: str, settings: dict, folder: Path, delay: float | None) -> Life:
+    """Fork, and kill the child `delay` seconds after its first step, or −delay after the fork."""
     ear, mouth = os.pipe()
     began = time.perf_counter()
     child = os.fork()
@@ -83,8 +82,7 @@ def live(name: str, settings: dict, folder: Path, kill_after: Callable[[], float
         finally:
             os._exit(status)
     os.close(mouth)
-    delay = kill_after() if kill_after else None
-    if delay is not None and delay < 0:  # before the first step
+    if delay is not None and delay < 0:  # counted from the fork, before the first step
         time.sleep(-delay)
         os.kill(child, signal.SIGKILL)
     os.read(ear, 1)
@@ -110,13 +108,10 @@ def main(name: str, folder: Path, lives: int, seed: int) -> int:
         if usual.status:
             return usual.status
         for _ in range(kills):
-
-            def moment() -> float:
-                if rng.random() < 0.2:
-                    return -rng.uniform(0, usual.setup_seconds)
-                return rng.uniform(0, 1.5 * usual.steps_seconds / kills)
-
-            life = live(name, settings, folder / f"{number}" / "killed", moment)
+            early = rng.random() < 0.2
+            longest = -usual.setup_seconds if early else 1.5 * usual.steps_seconds / kills
+            delay = rng.uniform(0, longest)
+            life = live(name, settings, folder / f"{number}" / "killed", delay)
             if not os.WIFSIGNALED(life.status):
                 print("ended before it was killed", flush=True)
                 break
