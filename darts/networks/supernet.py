@@ -11,6 +11,7 @@ from darts.methods.mix import Mix
 from darts.methods.partial_channels import PartialChannels
 from darts.networks.cells import CellMix, ResidualBlock, SearchCell, Stack
 from darts.networks.frames import SMALL_IMAGES
+from darts.networks.recomputation import recomputed
 from darts.spaces.normalization import BatchNorm
 from darts.spaces.operations import Activation, FeatureMap, search_recipe
 from darts.spaces.space import Space
@@ -22,6 +23,11 @@ class Supernet(nn.Module):
     α is no part of it: `forward` takes the mixing weights, one (edges, operations) tensor for
     every kind of cell. In training mode nothing is written, neither buffers nor random state;
     see `darts.spaces.normalization.BatchNorm` on how running statistics change.
+
+    `recompute` says how, not what, is computed: with it cells keep no activations, and compute
+    them again for a gradient. The memory of a gradient falls to that of the largest cell and the
+    cells' outputs. A graph of the gradient (`Autograd`) keeps the activations again, so that
+    second derivatives in little memory are those of `CentralDifference`.
 
     Args:
         space: what the cells can be.
@@ -83,6 +89,7 @@ class Supernet(nn.Module):
         self.cells = nn.ModuleList()
         self.blocks = nn.ModuleDict()
         self.kinds: list[str] = []
+        self.recompute = False
         self.auxiliary_skip = auxiliary_skip
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head: nn.Module | None = None
@@ -131,7 +138,11 @@ class Supernet(nn.Module):
         for index, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):
             if str(index) in self.blocks:
                 recent = [self.blocks[str(index)](recent[-1])]
-            recent = [*recent[1:], cell(recent, weights[kind])]
+            if self.recompute and torch.is_grad_enabled():
+                output = recomputed(cell, recent, weights[kind], self.recipe.activation)
+            else:
+                output = cell(recent, weights[kind])
+            recent = [*recent[1:], output]
             if self.training and self.auxiliary_head and index == self.auxiliary_after:
                 auxiliary = self.auxiliary_head(recent[-1].raw)
         last = recent[-1].raw
