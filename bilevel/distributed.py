@@ -52,6 +52,20 @@ def averaged(
     return BilevelProblem(joint(problem.inner), joint(problem.outer))
 
 
+def gathered(tensor: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
+    """The tensors of all ranks, stacked: shape [ranks, ...], equal on all of them.
+
+    Each rank may use the result in its own way: gradients add up over ranks, and so do
+    derivatives of any order, so that a statistic of the joint batch is differentiated as one.
+    One collective, and one for each derivative.
+    """
+    rank, ranks = dist.get_rank(group), dist.get_world_size(group)
+    absent = torch.zeros_like(tensor)
+    slots = torch.stack([tensor if place == rank else absent for place in range(ranks)])
+    stacked: Tensor = _Replicated.apply(group, *_Summed.apply(group, slots))[0]
+    return stacked
+
+
 class _Replicated(torch.autograd.Function):
     """Equal tensors on all ranks, each used in its rank's own way: derivatives add up."""
 

@@ -1,8 +1,10 @@
-"""Batch norm for a network that is evaluated at many points of one step."""
+"""Batch norm for a network that is evaluated at many points of one step, by many processes."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from darts.spaces.joint_norm import Gather, joint_norm, scaled
 
 
 class BatchNorm(nn.Module):
@@ -11,7 +13,7 @@ class BatchNorm(nn.Module):
     In training mode it normalises by the batch and writes nothing, so a loss is a function of
     weights and architecture alone. In evaluation mode it normalises by the running statistics.
     `momentum` is the share of the newest batch in the running statistics; None, the default,
-    keeps them as they are.
+    keeps them as they are. `gather` makes the batch the one of all processes.
 
     Args:
         channels: channels of the input.
@@ -31,6 +33,7 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
         self.eps = eps
         self.momentum: float | None = None
+        self.gather: Gather | None = None
 
     def reset_statistics(self) -> None:
         """Forget what the running statistics hold, NaN included."""
@@ -38,6 +41,12 @@ class BatchNorm(nn.Module):
         self.running_var.fill_(1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.gather is not None:
+            y, mean, variance = joint_norm(x, self.eps, self.gather)
+            if self.momentum is not None:
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance, self.momentum)
+            return scaled(y, self.weight, self.bias)
         if not self.training:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
