@@ -15,6 +15,7 @@ from proofs_checks import (
     eq7_angle,
     estimators_agree,
     eta_facts,
+    on_fixed_norms,
     on_mlp,
     on_supernet,
     printed_rates,
@@ -68,6 +69,7 @@ MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (
     t9_kinks.claims,
     on_mlp.claims,
     on_supernet.claims,
+    on_fixed_norms.claims,
     tables_1_and_2.claims,
     scale_invariance.claims,
 )

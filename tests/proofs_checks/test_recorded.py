@@ -8,6 +8,7 @@ import pytest
 from proofs_checks import (
     at_minima,
     measurement,
+    on_fixed_norms,
     on_mlp,
     on_supernet,
     printed_rates,
@@ -23,6 +24,7 @@ CLAIMS = [
     (wrong_sign_rates.RECORD, wrong_sign_rates.summarise, "wrong"),
     (printed_rates.RECORD, printed_rates.summarise, "chance"),
     (on_mlp.RECORD, at_minima.summarise, "total_error"),
+    (on_fixed_norms.RECORD, on_fixed_norms.summarise_all, "total_error"),
     (on_supernet.SEARCH, on_supernet.summarise_search, "slope_share_negative"),
     (on_supernet.STATIONARY, on_supernet.summarise_stationary, "amended_angle"),
     ("t9_small", t9_kinks.summarise, "chain_cosine"),
