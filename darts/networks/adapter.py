@@ -7,7 +7,6 @@ from typing import cast
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from bilevel.problem import BilevelProblem, BoundModule
 from bilevel.vector import Tree
@@ -159,12 +158,12 @@ class SupernetAdapter:
         images, labels = batch
         output = BoundModule(self.supernet, omega)(images, mix)
         if not isinstance(output, tuple):
-            return F.cross_entropy(output, labels)
+            return cross_entropy(output, labels)
         logits, auxiliary = output
-        loss = F.cross_entropy(logits, labels)
+        loss = cross_entropy(logits, labels)
         if auxiliary_weight == 0:
             return loss
-        return loss + auxiliary_weight * F.cross_entropy(auxiliary, labels)
+        return loss + auxiliary_weight * cross_entropy(auxiliary, labels)
 
     @torch.no_grad()
     def update_statistics(
@@ -205,3 +204,13 @@ class SupernetAdapter:
             return cast(Tensor, self.supernet(images, mixing))
         finally:
             self.supernet.train()
+
+
+def cross_entropy(logits: Float[Tensor, "b classes"], labels: Int[Tensor, " b"]) -> Tensor:
+    """The mean over the batch, by operations that reverse mode can follow over forward mode.
+
+    F.cross_entropy is not: its forward mode writes in place.
+    """
+    centred = logits - logits.detach().amax(1, keepdim=True)
+    chosen = centred.gather(1, labels[:, None]).squeeze(1)
+    return (centred.exp().sum(1).log() - chosen).mean()

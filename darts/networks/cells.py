@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from darts.methods.mix import Mix
 from darts.methods.partial_channels import PartialChannels, passed_by, shuffled
+from darts.networks.weighted_sum import weighted_sum
 from darts.spaces.arrangement import Arrangement, Place
 from darts.spaces.genotype import CellGenotype
 from darts.spaces.operations import (
@@ -141,8 +142,8 @@ class SearchCell(nn.Module):
     Built for speed where the arithmetic allows it. none is left out: it adds zero, and acts only
     through the softmax that made the weights. Operations without weights of their own (pools with
     their norm, the identity) give the same on every edge from one state, and are computed once a
-    state; so is the activation that the others begin with. An edge is added to its node as soon
-    as it is there, so nothing is stacked. What is not active is not computed.
+    state; so is the activation that the others begin with. `darts.networks.weighted_sum` adds
+    them up, natively where it can. What is not active is not computed.
 
     Args:
         space: the edges and operations.
@@ -201,28 +202,23 @@ class SearchCell(nn.Module):
             self._state(process(x)) for process, x in zip(self.preprocess, inputs, strict=True)
         ]
         seen = [self._seen(state) for state in states]
-        common: dict[tuple[int, str], Tensor] = {}
         for target in self.space.targets:
-            total: Tensor | None = None
+            node = weighted_sum(seen[0], self.training)
             for row in self.space.incoming(target):
                 source = self.space.edges[row][0]
-                own = cast(nn.ModuleDict, self.edges[row])
                 for name, weight in zip(self.space.operations, mix.operations[row], strict=True):
                     if weight is None or name == NONE or name not in self.choices[row]:
                         continue
-                    if name in own:
-                        operation = own[name]
-                        output = operation(seen[source])
+                    operation = self._operation(row, source, name)
+                    if self._drops(operation, mix):
+                        output = seen[source].of(operation)
+                        node.add_output(weight, self._dropped(output, operation, mix))
                     else:
-                        operation = cast(nn.ModuleDict, self.shared[source])[name]
-                        if (source, name) not in common:
-                            common[source, name] = operation(seen[source])
-                        output = common[source, name]
-                    output = self._dropped(output, operation, mix)
-                    total = weight * output if total is None else total + weight * output
+                        node.add(weight, operation, seen[source])
                 if mix.auxiliary_skip > 0:
-                    beside = mix.auxiliary_skip * self.auxiliary[str(row)](seen[source])
-                    total = beside if total is None else total + beside
+                    skip = cast(Operation, self.auxiliary[str(row)])
+                    node.add(mix.auxiliary_skip, skip, seen[source])
+            total = node.total()
             if total is None:  # every edge is none
                 source = self.space.edges[self.space.incoming(target)[0]][0]
                 total = torch.zeros_like(self._skipped(seen[source], source))
@@ -250,12 +246,19 @@ class SearchCell(nn.Module):
         assert rest is not None  # Space gives every node an edge
         return shuffled(torch.cat([total, rest], dim=1), self.partial.share)
 
+    def _operation(self, row: int, source: int, name: str) -> Operation:
+        own = cast(nn.ModuleDict, self.edges[row])
+        shared = cast(nn.ModuleDict, self.shared[source])
+        return cast(Operation, own[name] if name in own else shared[name])
+
+    def _drops(self, operation: Operation, mix: CellMix) -> bool:
+        chance = mix.skip_dropout if isinstance(operation, Identity) else mix.drop_path
+        return self.training and chance > 0
+
     def _dropped(self, output: Tensor, operation: nn.Module, mix: CellMix) -> Tensor:
-        if not self.training:
-            return output
         if isinstance(operation, Identity):
-            return F.dropout(output, mix.skip_dropout) if mix.skip_dropout > 0 else output
-        return dropped(output, mix.drop_path) if mix.drop_path > 0 else output
+            return F.dropout(output, mix.skip_dropout)
+        return dropped(output, mix.drop_path)
 
     def _skipped(self, state: FeatureMap, source: int) -> Tensor:
         """The pixels of a state that its edges keep."""

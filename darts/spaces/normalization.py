@@ -2,9 +2,13 @@
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from darts.spaces.joint_norm import Gather, joint_norm, scaled
+
+EPS = 1e-5
+"""Added to every variance."""
 
 
 class BatchNorm(nn.Module):
@@ -25,7 +29,7 @@ class BatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, channels: int, *, affine: bool, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int, *, affine: bool, eps: float = EPS) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels)) if affine else None
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
@@ -51,6 +55,8 @@ class BatchNorm(nn.Module):
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
+        if self.momentum is None and forward_ad._current_level >= 0:
+            return self._spelled_out(x)
         if self.momentum is None:
             return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
         return F.batch_norm(
@@ -63,3 +69,28 @@ class BatchNorm(nn.Module):
             self.momentum,
             self.eps,
         )
+
+    def _spelled_out(self, x: Tensor) -> Tensor:
+        """The same by elementary operations.
+
+        PyTorch's forward mode of batch norm takes mean and variance for constants when it is
+        itself differentiated, so that second derivatives come out wrong, without a word.
+        """
+        centred = x - x.mean(dim=(0, 2, 3), keepdim=True)
+        variance = centred.square().mean(dim=(0, 2, 3), keepdim=True)
+        output = centred * (variance + self.eps).rsqrt()
+        if self.weight is None or self.bias is None:
+            return output
+        return output * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+def by_batch(norm: nn.Module) -> bool:
+    """Whether a norm is (x − mean)/√(var + EPS) by the batch at hand, and nothing more."""
+    return (
+        isinstance(norm, BatchNorm)
+        and norm.training
+        and norm.momentum is None
+        and norm.gather is None
+        and norm.weight is None
+        and norm.eps == EPS
+    )

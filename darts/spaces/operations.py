@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from darts.spaces.normalization import BatchNorm
+from darts.kernels import Unit, pointwise_norm, usable
+from darts.spaces.normalization import BatchNorm, by_batch
 from darts.spaces.space import NONE
 
 Activation = Callable[[Tensor], Tensor]
@@ -21,11 +22,31 @@ class FeatureMap:
 
     def __init__(self, raw: Tensor, activation: Activation) -> None:
         self.raw = raw
-        self._activation = activation
+        self.activation = activation
+        self._once: dict[nn.Module, Tensor] = {}
+
+    def of(self, operation: "Operation") -> Tensor:
+        """What an operation gives; computed once if it gives the same on every edge."""
+        evaluate: Callable[[FeatureMap], Tensor] = operation.__call__
+        if not operation.shared or next(operation.parameters(), None) is not None:
+            return evaluate(self)
+        if operation not in self._once:
+            self._once[operation] = evaluate(self)
+        return self._once[operation]
+
+    def pooled(self, pool: nn.Module) -> Tensor:
+        """What a pool gives of the map before its activation, computed once."""
+        if pool not in self._once:
+            self._once[pool] = pool(self.raw)
+        return self._once[pool]
+
+    def natively(self, norm: nn.Module) -> bool:
+        """Whether native kernels can activate and convolve the map and then take this norm."""
+        return self.activation is torch.relu and by_batch(norm) and usable(self.raw)
 
     @cached_property
     def activated(self) -> Tensor:
-        return self._activation(self.raw)
+        return self.activation(self.raw)
 
     @cached_property
     def even_pixels(self) -> Tensor:
@@ -83,6 +104,11 @@ class Operation(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: FeatureMap) -> Tensor: ...
 
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """The chain of native units that it is, its parameters in their order; () if it is none."""
+        return ()
+
 
 class Zero(Operation):
     """none: zeros of the shape that the other operations give."""
@@ -111,7 +137,7 @@ class Pool(Operation):
         self.norm = norm
 
     def forward(self, x: FeatureMap) -> Tensor:
-        output: Tensor = self.norm(self.pool(x.raw))
+        output: Tensor = self.norm(x.pooled(self.pool))
         return output
 
 
@@ -124,6 +150,9 @@ class ConvNorm(Operation):
         self.norm = recipe.norm(channels_out)
 
     def forward(self, x: FeatureMap) -> Tensor:
+        weight = self.convolution.weight
+        if weight.shape[-1] == 1 and x.natively(self.norm):
+            return pointwise_norm(x.raw, weight)
         output: Tensor = self.norm(self.convolution(x.activated))
         return output
 
@@ -147,6 +176,9 @@ class FactorizedReduce(Operation):
         self.norm = recipe.norm(channels_out)
 
     def forward(self, x: FeatureMap) -> Tensor:
+        if x.natively(self.norm):
+            straight = pointwise_norm(x.even_pixels, self.straight.weight)
+            return torch.cat([straight, pointwise_norm(x.odd_pixels, self.shifted.weight)], dim=1)
         halves = [self.straight(x.even_pixels), self.shifted(x.odd_pixels)]
         output: Tensor = self.norm(torch.cat(halves, dim=1))
         return output
@@ -206,6 +238,11 @@ class DilatedConvolution(Operation):
         output: Tensor = self.norm(self.pointwise(self.depthwise(pixels)))
         return output
 
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        size = self.depthwise.kernel_size[0]
+        return (Unit(size, self.stride, dilation=2),) if by_batch(self.norm) else ()
+
 
 class SeparableConvolution(Operation):
     """Activation, depthwise, pointwise, norm: twice over, the stride in the first."""
@@ -224,6 +261,11 @@ class SeparableConvolution(Operation):
         first = self.norm_first(self.pointwise_first(self.depthwise_first(x.activated)))
         output: Tensor = self.norm(self.pointwise(self.depthwise(self.activation(first))))
         return output
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        size, stride = self.depthwise.kernel_size[0], self.depthwise_first.stride[0]
+        return (Unit(size, stride), Unit(size)) if by_batch(self.norm) else ()
 
 
 class FactorizedConvolution(Operation):

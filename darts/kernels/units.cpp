@@ -1,0 +1,668 @@
+// Units of a searched cell, channels last: relu of an affine map, depthwise convolution, pointwise
+// convolution; with their first and second derivatives. See units.py for what each call means.
+//
+// A dot (x_t) is a tangent: the derivative along one direction. Every image is taken apart into
+// maps: blocks of V channels, each a plane of pixels with zeros around it; a stride of 2 makes four
+// planes, one a parity, so that every tap of every convolution is one offset into a plane, and all
+// convolutions and their transposes are the same loop. Images are dealt to a fixed number of
+// chunks, whose sums are added in order: the bits do not depend on the number of threads.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace {
+
+constexpr long CHUNKS = 16;
+
+template <class T> struct Vec {
+  static constexpr long V = 64 / sizeof(T);
+  typedef T type __attribute__((vector_size(64)));
+};
+
+inline long up(long a, long b) { return (a + b - 1) / b; }
+
+// A growing scratch memory, one for each thread.
+struct Scratch {
+  char *base = nullptr;
+  size_t size = 0, used = 0;
+  ~Scratch() { std::free(base); }
+  void reserve(size_t bytes) {
+    if (bytes > size) {
+      std::free(base);
+      size = up(bytes, 4096) * 4096;
+      base = static_cast<char *>(std::aligned_alloc(4096, size));
+    }
+    used = 0;
+  }
+  template <class X> X *take(long count) {
+    X *p = reinterpret_cast<X *>(base + used);
+    used += up(count * long(sizeof(X)), 64) * 64;
+    return p;
+  }
+};
+thread_local Scratch scratch;
+
+// Geometry of one depthwise convolution (K = 0: none) between maps.
+struct Shape {
+  long n, h, w, cin, cout, k, stride, dilation;
+  long pad, hp, wp, phases, ho, wo, q, uh, uw;
+  Shape(const long *d)
+      : n(d[0]), h(d[1]), w(d[2]), cin(d[3]), cout(d[4]), k(d[5]), stride(d[6]), dilation(d[7]) {
+    pad = k ? dilation * (k / 2) : 0;
+    phases = stride * stride;
+    hp = up(h + 2 * pad, stride), wp = up(w + 2 * pad, stride);
+    ho = up(h, stride), wo = up(w, stride);
+    q = 2 * pad / stride;
+    uh = hp + q, uw = wp + q;
+  }
+  long taps() const { return k * k; }
+  long in_area() const { return phases * hp * wp; }  // of a padded input map
+  long out_area() const { return ho * wo; }          // of an output map without padding
+  long back_area() const { return uh * uw; }         // of a padded output map
+};
+
+// Where pixel (y, x) lies in a padded input map.
+template <int S> inline long place(const Shape &s, long y, long x) {
+  unsigned long py = y + s.pad, px = x + s.pad;
+  return ((py % S * S + px % S) * s.hp + py / S) * s.wp + px / S;
+}
+
+struct Tap {
+  long phase, row, column;
+};
+
+inline Tap tap_of(const Shape &s, long t) {
+  long y = t / s.k * s.dilation, x = t % s.k * s.dilation;
+  return {y % s.stride * s.stride + x % s.stride, y / s.stride, x / s.stride};
+}
+
+// F: channels fill whole blocks, so that no load or store is partial.
+template <class T, bool F> struct Kernels {
+  static constexpr long V = Vec<T>::V;
+  using vec = typename Vec<T>::type;
+
+  static vec load(const T *p, long lanes) {
+    vec v = {};
+    if (F || lanes >= V)
+      std::memcpy(&v, p, sizeof v);
+    else
+      std::memcpy(&v, p, lanes * sizeof(T));
+    return v;
+  }
+  static void store(T *p, vec v, long lanes) {
+    if (F || lanes >= V)
+      std::memcpy(p, &v, sizeof v);
+    else
+      std::memcpy(p, &v, lanes * sizeof(T));
+  }
+  static void clear(vec *p, long count) { std::memset(p, 0, count * sizeof(vec)); }
+
+  // dst[y][x] (+)= Σ_t w[t] · src[offset[t] + y·pitch + x]; taps whose source row is padding skip.
+  template <int R>
+  static inline void tile(vec *dst, const vec *src, int count, const long *off, const vec *const *w,
+                          bool add) {
+    vec acc[R];
+    for (int r = 0; r < R; ++r) acc[r] = add ? dst[r] : vec{};
+    for (int t = 0; t < count; ++t) {
+      const vec *s = src + off[t];
+      vec weight = *w[t];
+      for (int r = 0; r < R; ++r) acc[r] += weight * s[r];
+    }
+    for (int r = 0; r < R; ++r) dst[r] = acc[r];
+  }
+  static void correlate(vec *dst, long dpitch, long rows, long columns, const vec *src, long pitch,
+                        int taps, const long *off, const long *row, const vec *w, long low,
+                        long high, bool add) {
+    long active[64];
+    const vec *weight[64];
+    for (long y = 0; y < rows; ++y) {
+      int count = 0;
+      for (int t = 0; t < taps; ++t)
+        if (y + row[t] >= low && y + row[t] < high)
+          active[count] = off[t], weight[count++] = w + t;
+      vec *d = dst + y * dpitch;
+      const vec *s = src + y * pitch;
+      long x = 0;
+      for (; x + 8 <= columns; x += 8) tile<8>(d + x, s + x, count, active, weight, add);
+      for (; x + 4 <= columns; x += 4) tile<4>(d + x, s + x, count, active, weight, add);
+      for (; x < columns; ++x) tile<1>(d + x, s + x, count, active, weight, add);
+    }
+  }
+  // u (+)= D ∗ h on one block.
+  static void depthwise(const Shape &s, vec *u, const vec *h, const vec *w, bool add) {
+    long off[64], row[64];
+    for (long t = 0; t < s.taps(); ++t) {
+      Tap p = tap_of(s, t);
+      off[t] = (p.phase * s.hp + p.row) * s.wp + p.column;
+      row[t] = s.stride == 1 ? p.row : s.hp;
+    }
+    if (s.stride == 1)
+      correlate(u, s.wo, s.ho, s.wo, h, s.wp, s.taps(), off, row, w, s.pad, s.pad + s.h, add);
+    else
+      correlate(u, s.wo, s.ho, s.wo, h, s.wp, s.taps(), off, row, w, 0, 1 << 30, add);
+  }
+  // h̄ (+)= Dᵀ ∗ ū on one block: ū is padded, h̄ has the layout of h; its padding is not computed.
+  static void depthwise_transposed(const Shape &s, vec *hb, const vec *ub, const vec *w, bool add) {
+    for (long a = 0; a < s.stride; ++a)
+      for (long b = 0; b < s.stride; ++b) {
+        long off[64], row[64];
+        vec weight[64];
+        int count = 0;
+        for (long t = 0; t < s.taps(); ++t) {
+          Tap p = tap_of(s, t);
+          if (p.phase != a * s.stride + b) continue;
+          off[count] = (s.q - p.row) * s.uw + s.q - p.column;
+          row[count] = s.q - p.row;
+          weight[count++] = w[t];
+        }
+        long top = up(std::max(s.pad - a, 0L), s.stride), left = up(std::max(s.pad - b, 0L), s.stride);
+        long rows = (s.pad + s.h - 1 - a) / s.stride - top + 1;
+        long columns = (s.pad + s.w - 1 - b) / s.stride - left + 1;
+        if (s.pad + s.h - 1 < a || s.pad + s.w - 1 < b) continue;
+        vec *d = hb + ((a * s.stride + b) * s.hp + top) * s.wp + left;
+        correlate(d, s.wp, rows, columns, ub + top * s.uw + left, s.uw, count, off, row, weight,
+                  s.q - top, s.q - top + s.ho, add);
+      }
+  }
+  // D̄[t] += Σ h[t + pixel] · ū[pixel] on one block, G taps at a time.
+  template <int G>
+  static void tap_sums(const Shape &s, vec *db, const vec *h, const vec *ub) {
+    for (long t = 0; t < s.taps(); t += G) {
+      const vec *from[G];
+      vec acc[G];
+      for (int g = 0; g < G; ++g) {
+        Tap p = tap_of(s, t + g);
+        from[g] = h + (p.phase * s.hp + p.row) * s.wp + p.column;
+        acc[g] = db[t + g];
+      }
+      for (long y = 0; y < s.ho; ++y) {
+        const vec *u = ub + (y + s.q) * s.uw + s.q;
+        if (G != 9 && s.stride == 1) {  // the taps of one row: skip where it lies in the padding
+          long source = y + t / s.k * s.dilation;
+          if (source < s.pad || source >= s.pad + s.h) continue;
+        }
+        for (long x = 0; x < s.wo; ++x) {
+          vec v = u[x];
+          for (int g = 0; g < G; ++g) acc[g] += v * from[g][y * s.wp + x];
+        }
+      }
+      for (int g = 0; g < G; ++g) db[t + g] = acc[g];
+    }
+  }
+  static void depthwise_weights(const Shape &s, vec *db, const vec *h, const vec *ub) {
+    if (s.k == 3) tap_sums<9>(s, db, h, ub);
+    if (s.k == 5) tap_sums<5>(s, db, h, ub);
+    if (s.k == 7) tap_sums<7>(s, db, h, ub);
+  }
+
+  // dst[b][p] (+)= Σ_c src[c][p] · m[c][b] for a row of pixels; c scalars, b blocks.
+  template <int R, int B>
+  static inline void product_tile(vec *dst, long darea, const vec *src, long sarea, long channels,
+                                  const vec *m, long blocks, bool add) {
+    vec acc[R][B];
+    for (int r = 0; r < R; ++r)
+      for (int b = 0; b < B; ++b) acc[r][b] = add ? dst[b * darea + r] : vec{};
+    for (long c0 = 0; c0 < channels; c0 += V) {
+      const T *s = reinterpret_cast<const T *>(src + c0 / V * sarea);
+      long lanes = std::min(V, channels - c0);
+      for (long lane = 0; lane < lanes; ++lane) {
+        const vec *row = m + (c0 + lane) * blocks;
+        for (int r = 0; r < R; ++r)
+          for (int b = 0; b < B; ++b) acc[r][b] += s[r * V + lane] * row[b];
+      }
+    }
+    for (int r = 0; r < R; ++r)
+      for (int b = 0; b < B; ++b) dst[b * darea + r] = acc[r][b];
+  }
+  template <int B>
+  static void product_blocks(vec *dst, long darea, long dpitch, const vec *src, long sarea, long rows,
+                             long columns, long channels, const vec *m, long blocks, bool add) {
+    constexpr int R = B == 1 ? 8 : B == 2 ? 8 : 4;
+    for (long y = 0; y < rows; ++y) {
+      vec *d = dst + y * dpitch;
+      const vec *s = src + y * columns;
+      long x = 0;
+      for (; x + R <= columns; x += R)
+        product_tile<R, B>(d + x, darea, s + x, sarea, channels, m, blocks, add);
+      for (; x < columns; ++x)
+        product_tile<1, B>(d + x, darea, s + x, sarea, channels, m, blocks, add);
+    }
+  }
+  // dst: blocks planes of `darea`, rows `dpitch` apart; src: planes of `sarea`, rows dense.
+  static void product(vec *dst, long darea, long dpitch, const vec *src, long sarea, long rows,
+                      long columns, long channels, const vec *m, long blocks, bool add) {
+    if (dpitch == columns) columns *= rows, dpitch = columns, rows = 1;
+    for (long b = 0; b < blocks;) {
+      if (blocks - b >= 4) {
+        product_blocks<4>(dst + b * darea, darea, dpitch, src, sarea, rows, columns, channels, m + b, blocks, add);
+        b += 4;
+      } else if (blocks - b >= 2) {
+        product_blocks<2>(dst + b * darea, darea, dpitch, src, sarea, rows, columns, channels, m + b, blocks, add);
+        b += 2;
+      } else {
+        product_blocks<1>(dst + b * darea, darea, dpitch, src, sarea, rows, columns, channels, m + b, blocks, add);
+        b += 1;
+      }
+    }
+  }
+  // sums[c][b] += Σ_p scalars[c][p] · vectors[b][p].
+  template <int C, int B>
+  static inline void outer_tile(vec *sums, const T *scalars, const vec *vectors, long area, long pixels,
+                                long blocks) {
+    vec acc[C][B];
+    for (int c = 0; c < C; ++c)
+      for (int b = 0; b < B; ++b) acc[c][b] = sums[c * blocks + b];
+    for (long p = 0; p < pixels; ++p)
+      for (int b = 0; b < B; ++b) {
+        vec v = vectors[b * area + p];
+        for (int c = 0; c < C; ++c) acc[c][b] += scalars[p * V + c] * v;
+      }
+    for (int c = 0; c < C; ++c)
+      for (int b = 0; b < B; ++b) sums[c * blocks + b] = acc[c][b];
+  }
+  static void outer(vec *sums, const vec *scalars, long sarea, long channels, const vec *vectors,
+                    long area, long pixels, long blocks) {
+    for (long c = 0; c < channels; c += 8) {  // V is 8 or 16: a group stays within a block
+      const T *s = reinterpret_cast<const T *>(scalars + c / V * sarea) + c % V;
+      long b = 0;
+      for (; b + 2 <= blocks; b += 2)
+        outer_tile<8, 2>(sums + c * blocks + b, s, vectors + b * area, area, pixels, blocks);
+      if (b < blocks)
+        outer_tile<8, 1>(sums + c * blocks + b, s, vectors + b * area, area, pixels, blocks);
+    }
+  }
+
+  // Weights in the layouts of the loops above.
+  struct Weights {
+    std::unique_ptr<char, decltype(&std::free)> memory{nullptr, &std::free};
+    vec *depthwise = nullptr, *forward = nullptr, *backward = nullptr;
+    Weights(const Shape &s, const T *d, const T *p) {
+      if (!p) return;
+      long bi = up(s.cin, V), bo = up(s.cout, V), taps = bi * s.taps(), size = taps + 2 * bi * V * bo;
+      memory.reset(static_cast<char *>(std::aligned_alloc(64, size * sizeof(vec))));
+      depthwise = reinterpret_cast<vec *>(memory.get());
+      forward = depthwise + taps, backward = forward + bi * V * bo;
+      clear(depthwise, size);
+      T *dw = reinterpret_cast<T *>(depthwise), *f = reinterpret_cast<T *>(forward);
+      T *b = reinterpret_cast<T *>(backward);
+      for (long c = 0; c < s.cin; ++c)
+        for (long t = 0; t < s.taps(); ++t) dw[(c / V * s.taps() + t) * V + c % V] = d[c * s.taps() + t];
+      for (long o = 0; o < s.cout; ++o)
+        for (long i = 0; i < s.cin; ++i) {
+          f[i * bo * V + o] = p[o * s.cin + i];
+          b[o * bi * V + i] = p[o * s.cin + i];
+        }
+    }
+  };
+
+  // Input maps: h = relu(a·x + b), and its tangent where x > 0 of r·ẋ + e·x + f; pre = [a b r e f].
+  template <int S>
+  static void fill_at(const Shape &s, vec *h, vec *ht, const T *x, const T *xt, const T *pre) {
+    for (long c0 = 0; c0 < s.cin; c0 += V) {
+      long lanes = std::min(V, s.cin - c0);
+      vec a{}, b{}, r{}, e{}, f{};
+      if (pre) {
+        a = load(pre + c0, lanes), b = load(pre + s.cin + c0, lanes);
+        if (ht) {
+          r = load(pre + 2 * s.cin + c0, lanes), e = load(pre + 3 * s.cin + c0, lanes);
+          f = load(pre + 4 * s.cin + c0, lanes);
+        }
+      }
+      long plane = c0 / V * s.in_area();
+      for (long y = 0; y < s.h; ++y)
+        for (long z = 0; z < s.w; ++z) {
+          long from = (y * s.w + z) * s.cin + c0, to = plane + place<S>(s, y, z);
+          vec v = load(x + from, lanes), n = pre ? a * v + b : v;
+          h[to] = n < vec{} ? vec{} : n;  // NaN stays NaN
+          if (ht) {
+            vec d = load(xt + from, lanes);
+            if (pre) d = r * d + e * v + f;
+            ht[to] = n > vec{} ? d : vec{};
+          }
+        }
+    }
+  }
+  static void fill(const Shape &s, vec *h, vec *ht, const T *x, const T *xt, const T *pre) {
+    s.stride == 1 ? fill_at<1>(s, h, ht, x, xt, pre) : fill_at<2>(s, h, ht, x, xt, pre);
+  }
+
+  // Moments of one image about its own means: mean, Σ(y−m)², mean_t, Σ(y−m)(ẏ−m_t); one block, whose
+  // pixels are `step` apart. Four sums at a time hide the latency of an addition.
+  static void moments(const T *y, const T *yt, long step, long pixels, long lanes, double *out, long channels) {
+    vec sum[4] = {}, sum_t[4] = {}, square[4] = {}, cross[4] = {};
+    for (long p = 0; p < pixels; ++p) {
+      sum[p % 4] += load(y + p * step, lanes);
+      if (yt) sum_t[p % 4] += load(yt + p * step, lanes);
+    }
+    vec mean = (sum[0] + sum[1] + (sum[2] + sum[3])) / T(pixels);
+    vec mean_t = (sum_t[0] + sum_t[1] + (sum_t[2] + sum_t[3])) / T(pixels);
+    for (long p = 0; p < pixels; ++p) {
+      vec d = load(y + p * step, lanes) - mean;
+      square[p % 4] += d * d;
+      if (yt) cross[p % 4] += d * (load(yt + p * step, lanes) - mean_t);
+    }
+    for (int i = 1; i < 4; ++i) square[0] += square[i], cross[0] += cross[i];
+    for (long l = 0; l < lanes; ++l) {
+      double *o = out + l;
+      o[0] = mean[l], o[channels] = square[0][l], o[2 * channels] = mean_t[l], o[3 * channels] = cross[0][l];
+    }
+  }
+  // All images' moments into one: [mean, variance, mean_t, covariance].
+  static void merge(const double *parts, long images, long pixels, long channels, double *out) {
+    for (long c = 0; c < channels; ++c) {
+      double mean = 0, square = 0, mean_t = 0, cross = 0;
+      for (long n = 0; n < images; ++n) {
+        const double *p = parts + n * 4 * channels + c;
+        double d = p[0] - mean, d_t = p[2 * channels] - mean_t, share = 1.0 / (n + 1);
+        mean += d * share, mean_t += d_t * share;
+        square += p[channels] + d * d * pixels * n * share;
+        cross += p[3 * channels] + d * d_t * pixels * n * share;
+      }
+      double total = double(images) * pixels;
+      out[c] = mean, out[channels + c] = square / total;
+      out[2 * channels + c] = mean_t, out[3 * channels + c] = cross / total;
+    }
+  }
+  static void moments_of(const T *y, const T *yt, long images, long pixels, long channels, double *out,
+                         int threads) {
+    std::vector<double> parts(images * 4 * channels);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (long n = 0; n < images; ++n)
+      for (long c0 = 0; c0 < channels; c0 += V) {
+        long at = n * pixels * channels + c0;
+        moments(y + at, yt ? yt + at : nullptr, channels, pixels, std::min(V, channels - c0),
+                parts.data() + n * 4 * channels + c0, channels);
+      }
+    merge(parts.data(), images, pixels, channels, out);
+  }
+
+  static void write(T *y, const vec *map, long area, long pixels, long channels) {
+    for (long c0 = 0; c0 < channels; c0 += V) {
+      long lanes = std::min(V, channels - c0);
+      const vec *m = map + c0 / V * area;
+      for (long p = 0; p < pixels; ++p) store(y + p * channels + c0, m[p], lanes);
+    }
+  }
+
+  static void unit_forward(const long *dims, const T *x, const T *xt, const T *pre, const T *d, const T *dt,
+                           const T *p, const T *pt, T *y, T *yt, double *out, int threads) {
+    Shape s(dims);
+    long bi = up(s.cin, V), bo = up(s.cout, V), tangents = xt ? 2 : 1;
+    long pixels = s.out_area();
+    std::vector<double> parts(s.n * 4 * s.cout);
+    Weights weights(s, d, p), tangent(s, dt, xt ? pt : nullptr);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+      scratch.reserve(sizeof(vec) * (tangents * (bi * s.in_area() + (bi + bo) * pixels + 4) + 64));
+      vec *h = scratch.take<vec>(bi * s.in_area()), *ht = nullptr;
+      vec *u = h, *ut = nullptr, *out_map = scratch.take<vec>(bo * pixels), *out_map_t = nullptr;
+      if (s.k) u = scratch.take<vec>(bi * pixels);
+      clear(h, bi * s.in_area());
+      if (xt) {
+        ht = scratch.take<vec>(bi * s.in_area());
+        clear(ht, bi * s.in_area());
+        ut = s.k ? scratch.take<vec>(bi * pixels) : ht;
+        out_map_t = scratch.take<vec>(bo * pixels);
+      }
+#pragma omp for schedule(static)
+      for (long n = 0; n < s.n; ++n) {
+        long in = n * s.h * s.w * s.cin, to = n * pixels * s.cout;
+        fill(s, h, ht, x + in, xt ? xt + in : nullptr, pre);
+        for (long b = 0; b < bi && s.k; ++b) {
+          const vec *hb = h + b * s.in_area();
+          depthwise(s, u + b * pixels, hb, weights.depthwise + b * s.taps(), false);
+          if (xt) {
+            depthwise(s, ut + b * pixels, ht + b * s.in_area(), weights.depthwise + b * s.taps(), false);
+            depthwise(s, ut + b * pixels, hb, tangent.depthwise + b * s.taps(), true);
+          }
+        }
+        product(out_map, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, weights.forward, bo, false);
+        write(y + to, out_map, pixels, pixels, s.cout);
+        if (xt) {
+          product(out_map_t, pixels, s.wo, ut, pixels, s.ho, s.wo, s.cin, weights.forward, bo, false);
+          product(out_map_t, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, tangent.forward, bo, true);
+          write(yt + to, out_map_t, pixels, pixels, s.cout);
+        }
+        for (long c0 = 0; c0 < s.cout; c0 += V) {
+          const T *map = reinterpret_cast<const T *>(out_map + c0 / V * pixels);
+          const T *map_t = xt ? reinterpret_cast<const T *>(out_map_t + c0 / V * pixels) : nullptr;
+          moments(map, map_t, V, pixels, std::min(V, s.cout - c0), parts.data() + n * 4 * s.cout + c0, s.cout);
+        }
+      }
+    }
+    merge(parts.data(), s.n, pixels, s.cout, out);
+  }
+
+  // ȳ = k0 + kg·g + kp·p + ky·y + kt·ẏ and, with a tangent, ẏ̄ = l0 + lp·p + ly·y, per channel.
+  static void adjoints(const Shape &s, vec *yb, vec *ytb, const T *g, const T *p, const T *y, const T *yt,
+                       const T *k) {
+    long pixels = s.out_area();
+    for (long c0 = 0; c0 < s.cout; c0 += V) {
+      long lanes = std::min(V, s.cout - c0);
+      vec c[8];
+      for (int i = 0; i < (p ? 8 : 4); ++i) c[i] = load(k + i * s.cout + c0, lanes);
+      vec *a = yb + c0 / V * pixels, *b = ytb ? ytb + c0 / V * pixels : nullptr;
+      for (long i = 0; i < pixels; ++i) {
+        long at = i * s.cout + c0;
+        vec vy = load(y + at, lanes), v = c[0] + c[3] * vy;
+        if (g) v += c[1] * load(g + at, lanes);
+        if (p) {
+          vec vp = load(p + at, lanes);
+          v += c[2] * vp + c[4] * load(yt + at, lanes);
+          b[i] = c[5] + c[6] * vp + c[7] * vy;
+        }
+        a[i] = v;
+      }
+    }
+  }
+
+  // What leaves a unit: t = h̄ where x > 0, added to or written on x̄; sums Σt, Σt·x and, with a
+  // tangent, Σtp, Σtp·x, Σtp·ẋ.
+  template <int S>
+  static void leave_at(const Shape &s, const vec *hb, const vec *htb, const T *x, const T *xt, const T *pre,
+                       T *xb, T *xtb, bool add, bool add_t, double *sums) {
+    for (long c0 = 0; c0 < s.cin; c0 += V) {
+      long lanes = std::min(V, s.cin - c0), plane = c0 / V * s.in_area();
+      vec a{}, b{}, sum[5] = {};
+      if (pre) a = load(pre + c0, lanes), b = load(pre + s.cin + c0, lanes);
+      for (long y = 0; y < s.h; ++y)
+        for (long z = 0; z < s.w; ++z) {
+          long at = (y * s.w + z) * s.cin + c0, from = plane + place<S>(s, y, z);
+          vec v = load(x + at, lanes), n = pre ? a * v + b : v;
+          vec t = n > vec{} ? hb[from] : vec{};
+          if (sums) sum[0] += t, sum[1] += t * v;
+          store(xb + at, add ? t + load(xb + at, lanes) : t, lanes);
+          if (htb) {
+            vec tp = n > vec{} ? htb[from] : vec{};
+            if (sums) sum[2] += tp, sum[3] += tp * v, sum[4] += tp * load(xt + at, lanes);
+            if (xtb) store(xtb + at, add_t ? tp + load(xtb + at, lanes) : tp, lanes);
+          }
+        }
+      if (sums)
+        for (int i = 0; i < (htb ? 5 : 2); ++i)
+          for (long l = 0; l < lanes; ++l) sums[i * s.cin + c0 + l] += sum[i][l];
+    }
+  }
+
+  static void leave(const Shape &s, const vec *hb, const vec *htb, const T *x, const T *xt, const T *pre,
+                    T *xb, T *xtb, bool add, bool add_t, double *sums) {
+    s.stride == 1 ? leave_at<1>(s, hb, htb, x, xt, pre, xb, xtb, add, add_t, sums)
+                  : leave_at<2>(s, hb, htb, x, xt, pre, xb, xtb, add, add_t, sums);
+  }
+
+  static void unit_backward(const long *dims, const T *x, const T *xt, const T *pre, const T *d, const T *dt,
+                            const T *p, const T *pt, const T *gz, const T *gp, const T *y, const T *yt,
+                            const T *k, T *xb, T *xtb, int add, T *db, T *pb, double *sums, int threads) {
+    Shape s(dims);
+    long bi = up(s.cin, V), bo = up(s.cout, V), chunks = std::min(s.n, CHUNKS), tangents = gp ? 2 : 1;
+    long pixels = s.out_area(), rows = up(s.cout, 8) * 8;
+    long weight_size = bi * s.taps() + rows * bi;  // of the sums for D̄ and P̄ of a chunk
+    std::vector<T> parts(pb ? chunks * weight_size * V : 0);
+    std::vector<double> sum_parts(sums ? chunks * 5 * s.cin : 0);
+    Weights weights(s, d, p), tangent(s, dt, gp ? pt : nullptr);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+      scratch.reserve(sizeof(vec) *
+                      (weight_size + 64 +
+                       tangents * (2 * bi * s.in_area() + (bi + bo) * pixels + bi * s.back_area() + 8)));
+      auto map = [&](long size) {
+        vec *m = scratch.take<vec>(size);
+        clear(m, size);
+        return m;
+      };
+      vec *h[2] = {}, *u[2] = {}, *yb[2] = {}, *ub[2] = {}, *hb[2] = {};
+      for (int i = 0; i < tangents; ++i) {
+        yb[i] = map(bo * pixels);
+        hb[i] = map(bi * s.in_area());
+        ub[i] = s.k ? map(bi * s.back_area()) : hb[i];
+        if (pb) {
+          h[i] = map(bi * s.in_area());
+          u[i] = s.k ? map(bi * pixels) : h[i];
+        }
+      }
+      vec *dsum = map(weight_size), *psum = dsum + bi * s.taps();
+      vec *inner[2] = {ub[0] + (s.k ? s.q * s.uw + s.q : 0), gp ? ub[1] + (s.k ? s.q * s.uw + s.q : 0) : nullptr};
+      long area = s.k ? s.back_area() : s.in_area(), pitch = s.k ? s.uw : s.wo;
+#pragma omp for schedule(static)
+      for (long chunk = 0; chunk < chunks; ++chunk) {
+       if (pb) clear(dsum, weight_size);
+       for (long n = chunk * s.n / chunks; n < (chunk + 1) * s.n / chunks; ++n) {
+        long in = n * s.h * s.w * s.cin, to = n * pixels * s.cout;
+        adjoints(s, yb[0], yb[1], gz ? gz + to : nullptr, gp ? gp + to : nullptr, y + to,
+                 gp ? yt + to : nullptr, k);
+        product(inner[0], area, pitch, yb[0], pixels, s.ho, s.wo, s.cout, weights.backward, bi, false);
+        if (gp) {
+          product(inner[0], area, pitch, yb[1], pixels, s.ho, s.wo, s.cout, tangent.backward, bi, true);
+          product(inner[1], area, pitch, yb[1], pixels, s.ho, s.wo, s.cout, weights.backward, bi, false);
+        }
+        if (pb) fill(s, h[0], h[1], x + in, xt ? xt + in : nullptr, pre);
+        for (long b = 0; b < bi && s.k; ++b) {
+          const vec *w = weights.depthwise + b * s.taps(), *wt = gp ? tangent.depthwise + b * s.taps() : nullptr;
+          long at = b * s.in_area(), back = b * s.back_area();
+          depthwise_transposed(s, hb[0] + at, ub[0] + back, w, false);
+          if (gp) {
+            depthwise_transposed(s, hb[0] + at, ub[1] + back, wt, true);
+            depthwise_transposed(s, hb[1] + at, ub[1] + back, w, false);
+          }
+          if (pb) {
+            depthwise(s, u[0] + b * pixels, h[0] + at, w, false);
+            depthwise_weights(s, dsum + b * s.taps(), h[0] + at, ub[0] + back);
+            if (gp) {
+              depthwise(s, u[1] + b * pixels, h[1] + at, w, false);
+              depthwise(s, u[1] + b * pixels, h[0] + at, wt, true);
+              depthwise_weights(s, dsum + b * s.taps(), h[1] + at, ub[1] + back);
+            }
+          }
+        }
+        if (pb)
+          for (int i = 0; i < tangents; ++i) outer(psum, yb[i], pixels, s.cout, u[i], pixels, pixels, bi);
+        leave(s, hb[0], hb[1], x + in, xt ? xt + in : nullptr, pre, xb + in, xtb ? xtb + in : nullptr,
+              add & 1, add & 2, sums ? sum_parts.data() + chunk * 5 * s.cin : nullptr);
+       }
+       if (pb) std::memcpy(parts.data() + chunk * weight_size * V, dsum, weight_size * sizeof(vec));
+      }
+    }
+    for (long i = 0; sums && i < 5 * s.cin; ++i) {
+      sums[i] = 0;
+      for (long chunk = 0; chunk < chunks; ++chunk) sums[i] += sum_parts[chunk * 5 * s.cin + i];
+    }
+    if (!pb) return;
+    for (long chunk = 1; chunk < chunks; ++chunk)
+      for (long i = 0; i < weight_size * V; ++i) parts[i] += parts[chunk * weight_size * V + i];
+    const T *ps = parts.data() + bi * s.taps() * V;
+    for (long c = 0; c < s.cin; ++c)
+      for (long t = 0; t < s.taps(); ++t) db[c * s.taps() + t] = parts[(c / V * s.taps() + t) * V + c % V];
+    for (long o = 0; o < s.cout; ++o)
+      for (long i = 0; i < s.cin; ++i) pb[o * s.cin + i] = ps[o * bi * V + i];
+  }
+
+  // out (+)= k[0] + Σ_i k[1 + i] · x_i, per channel.
+  static void combine(long pixels, long channels, long count, const T *const *x, const T *k, T *out, int add,
+                      int threads) {
+    long chunks = std::min(pixels, CHUNKS);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (long chunk = 0; chunk < chunks; ++chunk) {
+      long end = (chunk + 1) * pixels / chunks;
+      for (long p0 = chunk * pixels / chunks; p0 < end; p0 += 64)  // 64 pixels stay in the cache
+        for (long c0 = 0; c0 < channels; c0 += V) {
+          long lanes = std::min(V, channels - c0), stop = std::min(p0 + 64, end);
+          vec constant = load(k + c0, lanes), sum[64];
+          for (long p = p0; p < stop; ++p)
+            sum[p - p0] = add ? constant + load(out + p * channels + c0, lanes) : constant;
+          for (long i = 0; i < count; ++i) {
+            vec scale = load(k + (1 + i) * channels + c0, lanes);
+            for (long p = p0; p < stop; ++p) sum[p - p0] += scale * load(x[i] + p * channels + c0, lanes);
+          }
+          for (long p = p0; p < stop; ++p) store(out + p * channels + c0, sum[p - p0], lanes);
+        }
+    }
+  }
+  // out[0] = Σ g, out[1 + i] = Σ g · x_i, per channel over all pixels.
+  static void dots(long pixels, long channels, long count, const T *g, const T *const *x, double *out,
+                   int threads) {
+    long chunks = std::min(pixels, CHUNKS), size = (count + 1) * channels;
+    std::vector<double> parts(chunks * size);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (long chunk = 0; chunk < chunks; ++chunk) {
+      double *o = parts.data() + chunk * size;
+      long end = (chunk + 1) * pixels / chunks;
+      for (long p0 = chunk * pixels / chunks; p0 < end; p0 += 128)
+        for (long c0 = 0; c0 < channels; c0 += V) {
+          long lanes = std::min(V, channels - c0), stop = std::min(p0 + 128, end);
+          vec sum{};
+          for (long p = p0; p < stop; ++p) sum += load(g + p * channels + c0, lanes);
+          for (long l = 0; l < lanes; ++l) o[c0 + l] += sum[l];
+          for (long i = 0; i < count; ++i) {
+            vec a{}, b{};
+            long p = p0;
+            for (; p + 2 <= stop; p += 2) {
+              a += load(g + p * channels + c0, lanes) * load(x[i] + p * channels + c0, lanes);
+              b += load(g + (p + 1) * channels + c0, lanes) * load(x[i] + (p + 1) * channels + c0, lanes);
+            }
+            if (p < stop) a += load(g + p * channels + c0, lanes) * load(x[i] + p * channels + c0, lanes);
+            a += b;
+            for (long l = 0; l < lanes; ++l) o[(1 + i) * channels + c0 + l] += a[l];
+          }
+        }
+    }
+    for (long i = 0; i < size; ++i) {
+      out[i] = 0;
+      for (long chunk = 0; chunk < chunks; ++chunk) out[i] += parts[chunk * size + i];
+    }
+  }
+};
+
+}  // namespace
+
+#define EXPORT(T, S) \
+  extern "C" void unit_forward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
+                                   const T *dt, const T *p, const T *pt, T *y, T *yt, double *out, \
+                                   int threads) { \
+    (dims[3] % (64 / sizeof(T)) || dims[4] % (64 / sizeof(T)) ? Kernels<T, false>::unit_forward \
+ : Kernels<T, true>::unit_forward)(dims, x, xt, pre, d, dt, p, pt, y, yt, out, threads); \
+  } \
+  extern "C" void unit_backward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
+                                    const T *dt, const T *p, const T *pt, const T *gz, const T *gp, \
+                                    const T *y, const T *yt, const T *k, T *xb, T *xtb, int add, T *db, \
+                                    T *pb, double *sums, int threads) { \
+    (dims[3] % (64 / sizeof(T)) || dims[4] % (64 / sizeof(T)) ? Kernels<T, false>::unit_backward \
+ : Kernels<T, true>::unit_backward)(dims, x, xt, pre, d, dt, p, pt, gz, gp, y, yt, k, xb, xtb, add, db, pb, sums, \
+                              threads); \
+  } \
+  extern "C" void moments_##S(const T *y, const T *yt, long images, long pixels, long channels, double *out, \
+                              int threads) { \
+    (channels % (64 / sizeof(T)) ? Kernels<T, false>::moments_of : Kernels<T, true>::moments_of)(y, yt, images, pixels, channels, out, threads); \
+  } \
+  extern "C" void combine_##S(long pixels, long channels, long count, const T *const *x, const T *k, T *out, \
+                              int add, int threads) { \
+    (channels % (64 / sizeof(T)) ? Kernels<T, false>::combine : Kernels<T, true>::combine)(pixels, channels, count, x, k, out, add, threads); \
+  } \
+  extern "C" void dots_##S(long pixels, long channels, long count, const T *g, const T *const *x, \
+                           double *out, int threads) { \
+    (channels % (64 / sizeof(T)) ? Kernels<T, false>::dots : Kernels<T, true>::dots)(pixels, channels, count, g, x, out, threads); \
+  }
+EXPORT(float, f32)
+EXPORT(double, f64)

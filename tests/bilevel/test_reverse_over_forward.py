@@ -1,0 +1,69 @@
+"""Reverse over forward mode gives the products of double backward, or refuses."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bilevel import Autograd, BilevelProblem, Vector, relative_error
+from bilevel.estimators import Amended
+from bilevel.reverse_over_forward import ReverseOverForward
+
+
+def problem(layer=torch.tanh) -> tuple[BilevelProblem, dict, torch.Tensor]:
+    """A small network, α a weight on each example; its ω is dict-shaped."""
+    torch.manual_seed(0)
+    x = torch.randn(5, 4, dtype=torch.float64)
+    omega = {"w": torch.randn(4, 4).double(), "b": torch.randn(4).double()}
+    alpha = torch.randn(5, dtype=torch.float64)
+
+    def inner(omega, alpha):
+        output = layer(x @ omega["w"] + omega["b"])
+        return (alpha.exp() * output.square().sum(1)).sum() + omega["w"].square().sum()
+
+    return BilevelProblem(inner, lambda omega, alpha: omega["w"].sum().sin()), omega, alpha
+
+
+def test_products_are_those_of_double_backward():
+    """Rounding alone separates them: ε of float64 times the condition of some hundred terms."""
+    case, omega, alpha = problem()
+    at, hyper = Vector.of(omega), Vector.of(alpha)
+    v, u = Vector.of({k: torch.randn_like(x) for k, x in omega.items()}), Vector.of(alpha.cos())
+    exact, found = Autograd()(case, at, hyper), ReverseOverForward()(case, at, hyper)
+    assert found.exact
+    assert relative_error(found.hessian @ v, exact.hessian @ v) < 1e-13
+    assert relative_error(found.mixed @ v, exact.mixed @ v) < 1e-13
+    assert relative_error(found.mixed.T @ u, exact.mixed.T @ u) < 1e-13
+
+
+def test_an_estimator_takes_it_and_leaves_omega_alone():
+    case, omega, alpha = problem()
+    before = {name: leaf.clone() for name, leaf in omega.items()}
+    found = Amended(0.1, derivatives=ReverseOverForward())(case, omega, alpha)
+    expected = Amended(0.1)(case, omega, alpha)
+    torch.testing.assert_close(found.implicit, expected.implicit, rtol=1e-12, atol=0)
+    assert all(torch.equal(omega[name], before[name]) for name in omega)
+
+
+def test_products_of_what_does_not_depend_on_omega_are_zero():
+    case = BilevelProblem(lambda w, a: w.sum() * a.sum(), lambda w, a: w.sum())
+    point = Vector.of(torch.ones(3))
+    curvature = ReverseOverForward()(case, point, Vector.of(torch.ones(2)))
+    assert torch.equal((curvature.hessian @ point).flat(), torch.zeros(3))
+    assert torch.equal((curvature.mixed @ point).flat(), torch.full((2,), 3.0))
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda x: F.batch_norm(x, None, None, training=True),
+        lambda x: F.layer_norm(x, (4,)),
+        lambda x: F.instance_norm(x[None])[0],
+    ],
+    ids=["batch_norm", "layer_norm", "instance_norm"],
+)
+def test_norms_that_pytorch_gets_wrong_are_refused(norm):
+    case, omega, alpha = problem(norm)
+    at = Vector.of(omega)
+    curvature = ReverseOverForward()(case, at, Vector.of(alpha))
+    with pytest.raises(NotImplementedError, match=r"met (batch|layer|instance)_norm.*Autograd"):
+        curvature.hessian @ at
