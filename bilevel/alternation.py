@@ -75,11 +75,22 @@ def alternating_step(
     _assign(Vector.of(alpha), Vector.of(hypergradient.total))
     outer.step()
     outer.zero_grad(set_to_none=True)
-    point, hyper = Vector.of(omega), Vector.of(alpha)
-    first = _move_inner(problem, point, hyper, inner, clip)
+    first = inner_step(problem, omega, alpha, inner=inner, clip=clip)
     for _ in range(inner_steps - 1):
-        _move_inner(problem, point, hyper, inner, clip)
+        inner_step(problem, omega, alpha, inner=inner, clip=clip)
     return Step(hypergradient, *first)
+
+
+def inner_step(
+    problem: BilevelProblem,
+    omega: Tree,
+    alpha: Tree,
+    *,
+    inner: Optimizer,
+    clip: float | None = None,
+) -> tuple[float, float]:
+    """Move ω alone by ∇_ω L_train, in place; L_train and the norm of its gradient before it."""
+    return _move_inner(problem, Vector.of(omega), Vector.of(alpha), inner, clip)
 
 
 def _move_inner(

@@ -13,18 +13,15 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from bilevel.estimators import Estimator
 from darts.data import Cifar10, Digits
 from darts.jobs import Job, report_on, run_jobs
 from darts.names import (
-    SPACES,
+    ESTIMATORS,
+    NAMES,
     TYPES,
     UsageError,
-    estimator_from_text,
-    estimator_to_text,
     genotype_named,
     logger_named,
-    space_from_text,
 )
 from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds, count_parameters
@@ -47,7 +44,7 @@ from darts.runs.plan import Plan, amending_coefficients
 from darts.runs.presets import CIFAR_ROOT, PRESETS
 from darts.runs.records import RunFolder
 from darts.runs.sweep import Cluster
-from darts.spaces import Space
+from darts.spaces import SPACES, Space, space_named
 from darts.sweeps import Execution, run_sweep
 
 PRESET_OF: Mapping[str, str] = {"digits": "digits", "cifar10": "cifar10-s1-tiny"}
@@ -172,7 +169,7 @@ def _sweep(options: Sweep, preset: FullConfig, command: str) -> Callable[[], boo
     settings = amending_coefficients(config, options.eta) if options.eta else {}
     if options.estimator is not None or not settings:
         assert config.search is not None  # a sweep's options have one
-        name = estimator_to_text(config.search.estimator)
+        name = ESTIMATORS.write(config.search.estimator)
         settings[re.sub(r"[^\w.=-]+", "-", name)] = config
     plan = Plan(settings, tuple(range(config.seed, config.seed + options.seeds)))
     cluster = Cluster(options.address, options.cpus, options.cpus_per_trial, options.gpus_per_trial)
@@ -223,7 +220,7 @@ def _config(options: Options, preset: FullConfig) -> FullConfig:
         search = replace(
             search,
             estimator=options.estimator or search.estimator,
-            space=SPACES[options.space] if options.space else search.space,
+            space=space_named(options.space) if options.space else search.space,
         )
     config = FullConfig(preset.preset, _images_of(options, preset.data), search, retrain)
     return config if options.seed is None else config.with_seed(options.seed)
@@ -288,24 +285,25 @@ def _device(name: str) -> str:
 
 
 def _registry() -> tyro.constructors.ConstructorRegistry:
-    """How estimators and spaces are read from the command line and shown in its help."""
+    """How named values and spaces are read from the command line and shown in its help."""
     registry = tyro.constructors.ConstructorRegistry()
 
     @registry.primitive_rule
     def named(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
-        if info.type is Estimator:
+        if info.type in NAMES:
+            names, declared = NAMES[info.type], info.type
             return tyro.constructors.PrimitiveConstructorSpec(
                 nargs=1,
-                metavar="NAME[:PARAMETER=VALUE,...]",
-                instance_from_str=lambda words: estimator_from_text(words[0]),
-                is_instance=lambda value: isinstance(value, Estimator),
-                str_from_instance=lambda value: [estimator_to_text(value)],
+                metavar="{" + ",".join(names.known) + "}[:PARAMETER=VALUE,...]",
+                instance_from_str=lambda words: names.read(words[0]),
+                is_instance=lambda value: isinstance(value, declared),
+                str_from_instance=lambda value: [names.write(value)],
             )
         if info.type is Space:
             return tyro.constructors.PrimitiveConstructorSpec(
                 nargs=1,
                 metavar="{" + ",".join(SPACES) + "}",
-                instance_from_str=lambda words: space_from_text(words[0]),
+                instance_from_str=lambda words: space_named(words[0]),
                 is_instance=lambda value: isinstance(value, Space),
                 str_from_instance=lambda value: [value.name],
             )

@@ -2,49 +2,112 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, cast
 
 from bilevel import Autograd, CentralDifference
 from bilevel.estimators import (
     Amended,
+    Certified,
+    ConjugateGradient,
     DartsSecondOrder,
     Estimator,
     Exact,
     FirstOrder,
     Identity,
+    Landweber,
+    Minres,
+    Neumann,
+    Nystrom,
+    Penalty,
+    Unrolled,
 )
 from darts.data import Cifar10, Digits
+from darts.methods import (
+    AdversarialPerturbation,
+    AuxiliarySkip,
+    EigenvalueGrowth,
+    GumbelSoftmax,
+    Mixing,
+    PartialChannels,
+    Perturbation,
+    Progressive,
+    RandomPerturbation,
+    SampledPath,
+    SkipLimit,
+    Softmax,
+    Stop,
+    TwoPaths,
+)
 from darts.reports.loggers import LoggerMaker, csv_logger
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
 from darts.runs.extras import require_extra
-from darts.spaces import S1, S1_FIXED, Genotype, Space
+from darts.spaces import Genotype, Space
 from darts.spaces.arrangement import OnePerCell, Stages, TwoKinds
+from darts.spaces.nasbench201 import from_string
 from darts.spaces.notation import genotype_from_text
 from darts.spaces.published import PUBLISHED
+from darts.value_names import Names
 
 
 class UsageError(Exception):
     """The command line asks for something that cannot be; exit status 2."""
 
 
-ESTIMATORS: Mapping[str, type[Estimator]] = {
-    "exact": Exact,
-    "first-order": FirstOrder,
-    "identity": Identity,
-    "darts-second-order": DartsSecondOrder,
-    "amended": Amended,
+ESTIMATORS = Names(
+    "estimator",
+    {
+        "exact": Exact,
+        "first-order": FirstOrder,
+        "identity": Identity,
+        "darts-second-order": DartsSecondOrder,
+        "amended": Amended,
+        "neumann": Neumann,
+        "landweber": Landweber,
+        "conjugate-gradient": ConjugateGradient,
+        "minres": Minres,
+        "nystrom": Nystrom,
+        "unrolled": Unrolled,
+        "penalty": Penalty,
+        "certified": Certified,
+    },
+    usual={"amended": {"eta": 0.1}},  # the paper's η (§4.1.1)
+)
+MIXINGS = Names(
+    "mixing",
+    {
+        "softmax": Softmax,
+        "gumbel-softmax": GumbelSoftmax,
+        "sampled-path": SampledPath,
+        "two-paths": TwoPaths,
+    },
+)
+PARTIAL_CHANNELS = Names("partial channels", {"partial": PartialChannels}, optional=True)
+AUXILIARY_SKIPS = Names("auxiliary skip", {"fading": AuxiliarySkip}, optional=True)
+PERTURBATIONS = Names(
+    "perturbation",
+    {"random": RandomPerturbation, "adversarial": AdversarialPerturbation},
+    optional=True,
+)
+PROGRESSIVE = Names("progressive stages", {"p-darts": Progressive}, optional=True)
+STOPS = Names(
+    "stop", {"skip-limit": SkipLimit, "eigenvalue-growth": EigenvalueGrowth}, optional=True
+)
+NAMES: Mapping[Any, Names] = {
+    Estimator: ESTIMATORS,
+    Mixing: MIXINGS,
+    PartialChannels | None: PARTIAL_CHANNELS,
+    AuxiliarySkip | None: AUXILIARY_SKIPS,
+    Perturbation | None: PERTURBATIONS,
+    Progressive | None: PROGRESSIVE,
+    Stop | None: STOPS,
 }
-USUAL: Mapping[str, Mapping[str, float]] = {"amended": {"eta": 0.1}}
-"""Parameters that a name alone stands for: the paper's η (§4.1.1)."""
-DERIVATIVES = {"autograd": Autograd(), "central-difference": CentralDifference()}
-SPACES: Mapping[str, Space] = {space.name: space for space in (S1, S1_FIXED)}
+"""By the type that a setting declares."""
 TYPES: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
         *(FullConfig, SearchConfig, RetrainConfig, Digits, Cifar10, Space),
-        *ESTIMATORS.values(),
+        *(kind for names in NAMES.values() for kind in names.kinds.values()),
         *(Autograd, CentralDifference),
         *(TwoKinds, OnePerCell, Stages),
     )
@@ -53,7 +116,7 @@ TYPES: Mapping[str, type] = {
 
 
 def genotype_named(name: str | None) -> Genotype:
-    """The genotype of a file, a run folder, or a publication."""
+    """The genotype of a file, a run folder, a publication, or NAS-Bench-201's own notation."""
     if name is None:
         raise UsageError(
             "retrain needs --genotype: a genotype's JSON file, a run folder, or one of "
@@ -61,6 +124,8 @@ def genotype_named(name: str | None) -> Genotype:
         )
     if name in PUBLISHED:
         return PUBLISHED[name].genotype
+    if name.startswith("|"):
+        return from_string(name)
     path = Path(name) / "genotype.json" if Path(name).is_dir() else Path(name)
     if not path.is_file():
         raise UsageError(
@@ -87,64 +152,3 @@ def logger_named(text: str) -> LoggerMaker:
             "returns a lightning.fabric.loggers.Logger."
         )
     return cast(LoggerMaker, make)
-
-
-def estimator_from_text(text: str) -> Estimator:
-    """The estimator that e.g. "amended:eta=0.2,derivatives=central-difference" names."""
-    name, _, rest = text.partition(":")
-    if name not in ESTIMATORS:
-        raise ValueError(f"No estimator {name!r}; there are {', '.join(ESTIMATORS)}.")
-    kind = ESTIMATORS[name]
-    known = {entry.name: entry for entry in fields(cast(Any, kind)) if entry.name != "velocity"}
-    values: dict[str, Any] = dict(USUAL.get(name, {}))
-    for part in filter(None, rest.split(",")):
-        key, _, value = part.partition("=")
-        if key == "difference_step" and "derivatives" in known:
-            values["derivatives"] = CentralDifference(step=_number(key, value))
-        elif key == "derivatives" and key in known:
-            if value not in DERIVATIVES:
-                raise ValueError(f"No derivatives {value!r}; there are {', '.join(DERIVATIVES)}.")
-            values[key] = DERIVATIVES[value]
-        elif key in known:
-            number = _number(key, value)
-            values[key] = int(number) if known[key].type in (int, "int") else number
-        else:
-            options = ", ".join(known) or "none"
-            raise ValueError(f"{name} has no parameter {key!r}; it has {options}.")
-    absent = [
-        key
-        for key, entry in known.items()
-        if entry.default is MISSING and entry.default_factory is MISSING and key not in values
-    ]
-    if absent:
-        raise ValueError(f"{name} needs {absent[0]}, for instance {name}:{absent[0]}=0.1.")
-    return kind(**values)
-
-
-def estimator_to_text(estimator: Estimator) -> str:
-    """The inverse of `estimator_from_text`."""
-    name = next(name for name, kind in ESTIMATORS.items() if type(estimator) is kind)
-    parts = []
-    for entry in fields(cast(Any, estimator)):
-        value = getattr(estimator, entry.name)
-        if entry.name == "derivatives":
-            if isinstance(value, CentralDifference) and value.step:
-                parts.append(f"difference_step={value.step}")
-            elif isinstance(value, CentralDifference):
-                parts.append("derivatives=central-difference")
-        elif value is not None and value != entry.default:
-            parts.append(f"{entry.name}={value}")
-    return f"{name}:{','.join(parts)}" if parts else name
-
-
-def _number(key: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{key}={text}: it must be a number.") from None
-
-
-def space_from_text(text: str) -> Space:
-    if text not in SPACES:
-        raise ValueError(f"No space {text!r}; there are {', '.join(SPACES)}.")
-    return SPACES[text]

@@ -8,7 +8,6 @@ from bilevel.estimators import Estimator
 from darts.runs.config import RetrainConfig, SearchConfig
 
 DatasetName = Literal["digits", "cifar10"]
-SpaceName = Literal["s1", "s1-fixed"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,17 @@ class SearchOptions(Options):
 
     Args:
         estimator: of the hypergradient: exact, first-order, identity:eta=0.1,
-            darts-second-order[:xi=0.025], amended[:eta=0.1]; any but the first-order one takes
-            derivatives=central-difference, or difference_step=0.01, as well, after a comma.
-        space: s1 or s1-fixed.
+            darts-second-order[:xi=0.025], amended[:eta=0.1], neumann, landweber,
+            conjugate-gradient, minres, nystrom:rank=10,damping=0.1, unrolled:steps=2,lr=0.025,
+            penalty:strength=1,steps=2,lr=0.025, certified[:cosine=0.99]. All but the first-order
+            and penalty ones take derivatives=central-difference, or difference_step=0.01.
+        space: s1, s1-fixed, s2 (s2:cells=N for N cells), robust-s1 to robust-s4, nasbench201, or
+            one that a script has registered. It needs fitting --search.cells: 20 in s2, 15 in
+            nasbench201.
     """
 
     estimator: Estimator | None = None
-    space: SpaceName | None = None
+    space: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ SKIP = "skip_connect"
 class Progressive:
     """P-DARTS (Chen et al. 2019, §3.2, §3.3 and §4.2).
 
-    A stage searches with fresh ω and α; its epochs are those of the config. At its end each edge
-    keeps its strongest operations for the next. Identities are dropped out at a rate that decays
+    A stage searches with fresh ω and α for an equal part of the epochs. At its end each edge keeps
+    its strongest operations for the next. Identities are dropped out at a rate that decays
     within the stage. In the end at most `skips` skip-connects remain in a normal cell.
 
     Args:

@@ -7,6 +7,16 @@ from typing import Any
 
 from bilevel.estimators import Amended, Estimator
 from darts.data import Augmentation, Cifar10, Digits
+from darts.methods import (
+    AuxiliarySkip,
+    Mixing,
+    PartialChannels,
+    Perturbation,
+    Progressive,
+    Softmax,
+    Stop,
+)
+from darts.methods.combination import require_combination
 from darts.spaces import S1_FIXED, Space
 
 
@@ -18,12 +28,12 @@ class SearchConfig:
         space: what is searched; the paper's second stage has fixed edges (§4.1.2).
         estimator: of the hypergradient. η = 0.1 belongs to the mean cross-entropy of a batch.
         seed: of the split, the initial ω and α, the order of images and the augmentation.
-        epochs: passes over the training half (§4.1.1).
+        epochs: passes over the training half (§4.1.1); with `progressive`, of all stages together.
         batch_size: images in each of the two batches of a step (§4.1.1).
         train_share: share of the training part that ω sees; α sees the rest (§4.1.1).
         channels: initial channels C (§4.1.1).
         cells: cells in the supernet; those at 1/3 and 2/3 reduce (§4.1.1).
-        stem_multiplier: channels of the stem, in units of C (DARTS).
+        stem_multiplier: channels of the stem, in units of C; None is the space's own, DARTS's 3.
         alpha_learning_rate: of Adam on α (§4.1.1).
         alpha_betas: decay rates of Adam's two averages (§4.1.1).
         alpha_weight_decay: of Adam on α, per step (§4.1.1).
@@ -38,6 +48,17 @@ class SearchConfig:
             before each evaluation.
         checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
             every step.
+        mixing: how α becomes the weights of a step.
+        partial_channels: operations see a share of the channels (PC-DARTS).
+        auxiliary_skip: a fading skip beside every edge (DARTS-).
+        perturbation: ω learns at perturbed mixing weights (SDARTS).
+        progressive: stages that deepen the network and drop operations (P-DARTS).
+        stop: a rule that ends the search early (DARTS+, RobustDARTS).
+        still_epochs: epochs at the beginning, of each stage, in which α stands still.
+        drop_path: probability of dropping a path in the last epoch, growing linearly from 0, as
+            in retraining (a consistency of §4.1.2).
+        dropout: probability of zeroing a feature before the classifier (§4.1.2).
+        auxiliary_weight: of an auxiliary head's loss in L_train (§4.1.2); 0 builds no head.
     """
 
     space: Space = S1_FIXED
@@ -48,7 +69,7 @@ class SearchConfig:
     train_share: float = 0.5
     channels: int = 16
     cells: int = 8
-    stem_multiplier: int = 3
+    stem_multiplier: int | None = None
     alpha_learning_rate: float = 3e-4
     alpha_betas: tuple[float, float] = (0.5, 0.999)
     alpha_weight_decay: float = 1e-3
@@ -61,13 +82,47 @@ class SearchConfig:
     cutout: int = 0
     statistics_batches: int = 20
     checkpoint_share: float = 0.02
+    mixing: Mixing = field(default_factory=Softmax)
+    partial_channels: PartialChannels | None = None
+    auxiliary_skip: AuxiliarySkip | None = None
+    perturbation: Perturbation | None = None
+    progressive: Progressive | None = None
+    stop: Stop | None = None
+    still_epochs: int = 0
+    drop_path: float = 0.0
+    dropout: float = 0.0
+    auxiliary_weight: float = 0.0
 
     def __post_init__(self) -> None:
         _check(
             self,
-            at_least_one="epochs batch_size channels cells stem_multiplier statistics_batches",
+            at_least_one="epochs batch_size channels cells statistics_batches",
             positive="alpha_learning_rate learning_rate clip",
-            not_negative="alpha_weight_decay learning_rate_end weight_decay padding cutout seed",
+            not_negative=(
+                "alpha_weight_decay learning_rate_end weight_decay padding cutout seed "
+                "still_epochs auxiliary_weight"
+            ),
+        )
+        if self.stem_multiplier is not None:
+            _check(self, at_least_one="stem_multiplier", positive="", not_negative="")
+        _check_decay(self, "drop_path", self.drop_path)
+        _check_decay(self, "dropout", self.dropout)
+        stages = 1 if self.progressive is None else self.progressive.stages
+        if self.epochs % stages:
+            raise ValueError(
+                f"SearchConfig(epochs={self.epochs}) for {stages} stages of equal length: give a "
+                f"multiple of {stages}."
+            )
+        require_combination(
+            self.space,
+            cells=self.cells,
+            channels=self.channels,
+            weight_decay=self.weight_decay,
+            mixing=self.mixing,
+            partial_channels=self.partial_channels,
+            perturbation=self.perturbation,
+            progressive=self.progressive,
+            stop=self.stop,
         )
         _check_share(self, "train_share", self.train_share)
         _check_decay(self, "momentum", self.momentum)
@@ -144,12 +199,21 @@ class RetrainConfig:
 
 @dataclass(frozen=True)
 class FullConfig:
-    """One run: its images and its stages. A stage that is None is left out."""
+    """One run: its images and its stages. A stage that is None is left out.
+
+    Args:
+        preset: the name that it began with.
+        data: the images.
+        search: settings of the search.
+        retrain: settings of the retraining.
+        accuracy_table: file of true accuracies that a search in NAS-Bench-201 is scored by.
+    """
 
     preset: str
     data: Digits | Cifar10
     search: SearchConfig | None
     retrain: RetrainConfig | None
+    accuracy_table: str | None = None
 
     def __post_init__(self) -> None:
         if self.search is None and self.retrain is None:
@@ -170,7 +234,7 @@ class FullConfig:
         )
 
 
-LOCATIONS = frozenset({"data.root", "data.download"})
+LOCATIONS = frozenset({"data.root", "data.download", "accuracy_table"})
 """Settings that say where the data are and not what they are: a resumed run may change them."""
 
 

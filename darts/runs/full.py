@@ -8,7 +8,8 @@ from darts.runs.baselines import Baselines, measure_baselines
 from darts.runs.config import FullConfig
 from darts.runs.records import RunFolder
 from darts.runs.retrain import RetrainResult, retrain, training_batches
-from darts.runs.search import SearchResult, paired_batches, search
+from darts.runs.search import SearchResult, search
+from darts.runs.searching import paired_batches
 from darts.spaces import Genotype
 
 
@@ -73,11 +74,7 @@ def describe_images(images: ImageSet) -> dict[str, Any]:
 def _summary(result: FullResult) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     if result.search is not None:
-        summary["search"] = {
-            "val": asdict(result.search.val),
-            "wall_seconds": result.search.wall_seconds,
-            "genotype": result.search.genotype.to_dict(),
-        }
+        summary["search"] = result.search.to_dict()
     if result.retrain is not None:
         summary["retrain"] = asdict(result.retrain)
     if result.baselines is not None:

@@ -1,5 +1,6 @@
 """The command line: names become objects, and whatever cannot be met is one clear message."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -8,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from bilevel import Autograd, CentralDifference
-from bilevel.estimators import Amended, DartsSecondOrder, Exact, FirstOrder, Identity
+from bilevel import Autograd, CentralDifference, estimators
+from bilevel.estimators import (
+    Amended,
+    DartsSecondOrder,
+    Estimator,
+    Exact,
+    FirstOrder,
+    Identity,
+)
 from darts import cli, names
+from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.runs.records import RunFolder
 from darts.spaces.notation import genotype_to_text
 from darts.spaces.published import PUBLISHED
@@ -25,6 +34,48 @@ TINY_FULL = [
     *("--retrain.batch-size", "20", "--retrain.epochs", "1", "--retrain.channels", "2"),
     *("--retrain.cells", "1"),
 ]
+
+
+def test_every_estimator_has_a_name():
+    """All that bilevel exports and that can be built of numbers."""
+    every = {
+        kind
+        for kind in vars(estimators).values()
+        if isinstance(kind, type) and issubclass(kind, Estimator) and not inspect.isabstract(kind)
+    }
+    assert set(names.ESTIMATORS.kinds.values()) == every
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "value"),
+    [
+        (names.MIXINGS, "gumbel-softmax:start=2,end=0.5", GumbelSoftmax(2.0, 0.5)),
+        (
+            names.PARTIAL_CHANNELS,
+            "partial:share=2,edge_normalisation=false",
+            PartialChannels(2, False),
+        ),
+        (names.PARTIAL_CHANNELS, "none", None),
+        (names.STOPS, "skip-limit:skips=3", SkipLimit(3)),
+        (
+            names.PROGRESSIVE,
+            "p-darts:cells=3/4,operations=8/5,skip_dropout=0/0.5",
+            Progressive((3, 4), (8, 5), (0.0, 0.5)),
+        ),
+    ],
+)
+def test_methods_are_named_with_their_parameters_and_back(table, text, value):
+    assert table.read(text) == value
+    assert table.read(table.write(value)) == value
+
+
+@pytest.mark.parametrize("table", names.NAMES.values(), ids=lambda table: table.what)
+def test_every_name_reads_back_what_it_writes(table):
+    for name in table.known:
+        needed = {"identity": "eta=1", "nystrom": "rank=2,damping=1", "unrolled": "steps=2,lr=0.1",
+                  "penalty": "strength=1,steps=2,lr=0.1"}.get(name, "")  # fmt: skip
+        value = table.read(f"{name}:{needed}" if needed else name)
+        assert table.read(table.write(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -49,8 +100,8 @@ TINY_FULL = [
     ],
 )
 def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
-    assert names.estimator_from_text(text) == estimator
-    assert names.estimator_from_text(names.estimator_to_text(estimator)) == estimator
+    assert names.ESTIMATORS.read(text) == estimator
+    assert names.ESTIMATORS.read(names.ESTIMATORS.write(estimator)) == estimator
 
 
 @pytest.mark.parametrize(
@@ -62,11 +113,13 @@ def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
         ("amended:eta=big", "eta=big: it must be a number"),
         ("amended:derivatives=x", "No derivatives 'x'; there are autograd, central-difference"),
         ("amended:eta=-1", "eta must be positive"),
+        ("neumann:terms=1.5", "terms=1.5: it must be a whole number"),
+        ("certified:strict=yes", "strict=yes: it must be true or false"),
     ],
 )
 def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
     with pytest.raises(ValueError, match=message):
-        names.estimator_from_text(text)
+        names.ESTIMATORS.read(text)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +157,6 @@ def test_what_cannot_be_met_is_one_message_without_a_traceback(
     [
         (["full-search", "--search.epochs", "0"], "SearchConfig(epochs=0)"),
         (["full-search", "--estimator", "best"], "No estimator 'best'"),
-        (["full-search", "--space", "s9"], "s9"),
         (["full-search", "--frobnicate"], "frobnicate"),
         (["dance"], "dance"),
     ],
@@ -233,3 +285,31 @@ def test_importing_has_no_effect_and_the_module_runs_as_a_command(tmp_path):
     done = subprocess.run(failing, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert done.stderr.startswith("darts: nowhere is not a run folder")
+
+
+def test_an_unknown_space_is_one_line_with_the_known_ones(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["search", "--space", "s9"]) == 2
+    assert "No space 's9'; there are s1, s1-fixed, s2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--search.mixing", "sampled-path", "--search.perturbation", "random"], "to perturb"),
+        (["--search.partial-channels", "partial", "--search.channels", "8"], "edges are fixed"),
+        (["--space", "s2"], "network of 3 cells asked of a space with 20 cells"),
+        (["--search.stop", "sometimes"], "No stop 'sometimes'; there are none, skip-limit"),
+    ],
+)
+def test_methods_that_do_not_go_together_are_refused(
+    arguments, message, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = cli.main(["search", "--preset", "digits-check", *arguments])
+    except SystemExit as stopped:
+        status = stopped.code
+    assert status == 2
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert not list(tmp_path.iterdir())

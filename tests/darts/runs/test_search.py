@@ -194,7 +194,7 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_keeps_the_last_good_stat
                 next(iter(omega.values())).fill_(float("nan"))
         return stepped(problem, omega, alpha, **how)
 
-    monkeypatch.setattr(sys.modules["darts.runs.search"], "alternating_step", poisoned)
+    monkeypatch.setattr(sys.modules["darts.runs.searching"], "alternating_step", poisoned)
     run = new_run(tmp_path / "run")
     with pytest.raises(NonFiniteLossError, match=r"epoch 1, step 1: .* is nan.* good state"):
         search(config, halves(config), run)

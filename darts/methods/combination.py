@@ -1,0 +1,60 @@
+"""Which methods go together: what means nothing is refused, with the reason, before any work."""
+
+from darts.methods.early_stopping import Stop
+from darts.methods.mixing import Mixing
+from darts.methods.partial_channels import PartialChannels
+from darts.methods.perturbation import Perturbation
+from darts.methods.progressive import Progressive
+from darts.spaces.space import Space
+
+
+def require_combination(
+    space: Space,
+    *,
+    cells: int,
+    channels: int,
+    weight_decay: float,
+    mixing: Mixing,
+    partial_channels: PartialChannels | None,
+    perturbation: Perturbation | None,
+    progressive: Progressive | None,
+    stop: Stop | None,
+) -> None:
+    """Raise ValueError unless a supernet of these sizes can be searched by these methods at once.
+
+    What is not named here goes with everything: estimators, auxiliary skips, drops.
+    """
+    for depth in (cells,) if progressive is None else progressive.cells:
+        space.arrangement.places(depth)
+    name = type(mixing).__name__
+    if mixing.samples and weight_decay == 0:
+        raise ValueError(
+            f"weight_decay=0 with mixing {name}: L_train would ignore the operations that are not "
+            "drawn. Give a weight decay above 0."
+        )
+    if mixing.samples and perturbation is not None:
+        raise ValueError(
+            f"{type(perturbation).__name__} with mixing {name}: a drawn path has weight one, and "
+            "its place in the simplex nothing to perturb. Use Softmax or GumbelSoftmax."
+        )
+    if partial_channels is not None:
+        partial_channels.require(channels)
+        if partial_channels.edge_normalisation and space.keep_edges is None:
+            raise ValueError(
+                f"edge normalisation in space {space.name!r}, whose edges are fixed: it learns "
+                "which edges to keep. Set edge_normalisation=false, or search edges."
+            )
+    if progressive is not None:
+        progressive.require(space)
+        if cells != progressive.cells[0]:
+            raise ValueError(
+                f"cells={cells} with stages of {progressive.cells} cells. Set cells to "
+                f"{progressive.cells[0]}, the first stage's."
+            )
+        if stop is not None:
+            raise ValueError(
+                f"{type(stop).__name__} with progressive stages: a rule on the epochs of one "
+                "network, where the network changes. Use one or the other."
+            )
+    if stop is not None:
+        stop.require(space)

@@ -1,0 +1,282 @@
+"""What a search changes as it goes: ω, α, their optimisers, and the stage it is in."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bilevel import Vector, alternating_step, angle
+from bilevel.solver import Step, inner_step
+from darts.data import Batches, LabelledImages, PairedBatches, SearchData
+from darts.data.batches import in_order
+from darts.data.seeds import derive_seed, seeded
+from darts.networks import Architecture, Supernet
+from darts.networks.adapter import Drops, SupernetAdapter
+from darts.runs.config import SearchConfig
+from darts.runs.evaluation import NonFiniteLossError, evaluate
+from darts.runs.records import Record
+from darts.runs.schedule import half_cosine
+from darts.runs.sharpness import largest_eigenvalue
+from darts.runs.state import State
+from darts.spaces import Genotype, Space
+
+
+class Searching:
+    """One search, step by step. A stage has its own supernet, α, optimisers and schedules.
+
+    There is one stage, unless the config is `progressive`. The data stream goes through all.
+    """
+
+    def __init__(self, config: SearchConfig, data: SearchData, device: str) -> None:
+        self.config = config
+        self.data = data
+        self.device = device
+        self.wall_seconds = 0.0
+        self.batches = paired_batches(config, data)
+        self.stages = 1 if config.progressive is None else config.progressive.stages
+        self._begin_stage(0, config.space)
+
+    def _begin_stage(self, stage: int, space: Space) -> None:
+        config = self.config
+        deeper = ("stage", stage) if stage else ()
+        with seeded(derive_seed(config.seed, "supernet", *deeper), self.device):
+            self.supernet = Supernet(
+                space,
+                channels=config.channels,
+                cells=config.progressive.cells[stage] if config.progressive else config.cells,
+                classes=self.data.train.classes,
+                in_channels=self.data.train.channels,
+                stem_multiplier=config.stem_multiplier,
+                partial=config.partial_channels,
+                auxiliary_skip=config.auxiliary_skip is not None,
+                auxiliary_head=config.auxiliary_weight > 0,
+            ).to(self.device)
+        partial = config.partial_channels
+        self.stage = stage
+        self.space = space
+        self.architecture = Architecture(
+            space, config.mixing, partial is not None and partial.edge_normalisation
+        )
+        initial = self.architecture.initial(derive_seed(config.seed, "α", *deeper))
+        self.alpha: dict[str, Tensor] = {
+            name: weights.to(self.device).requires_grad_() for name, weights in initial.items()
+        }
+        self.adapter = SupernetAdapter(
+            self.supernet,
+            self.architecture,
+            config.weight_decay,
+            config.perturbation,
+            config.auxiliary_weight,
+        )
+        self.omega = self.adapter.omega
+        self.outer = torch.optim.Adam(
+            self.alpha.values(),
+            lr=config.alpha_learning_rate,
+            betas=config.alpha_betas,
+            weight_decay=config.alpha_weight_decay,
+        )
+        # weight decay is in the inner loss, where the Hessian sees it
+        self.inner = torch.optim.SGD(
+            self.omega.values(), lr=config.learning_rate, momentum=config.momentum
+        )
+
+    @property
+    def stage_epochs(self) -> int:
+        return self.config.epochs // self.stages
+
+    def enter(self, epoch: int) -> str | None:
+        """Make ready for `epoch`: go to the next stage if it begins one, and say so."""
+        progressive, stage = self.config.progressive, epoch // self.stage_epochs
+        if progressive is None or stage == self.stage:
+            return None
+        assert stage == self.stage + 1  # epochs come in order
+        mixing = self.architecture.mixing(self.alpha)
+        self._begin_stage(stage, progressive.narrowed(self.space, mixing, stage))
+        return (
+            f"Stage {stage + 1} of {self.stages}: {progressive.cells[stage]} cells, "
+            f"{progressive.operations[stage]} operations an edge."
+        )
+
+    def progress(self, epoch: int, step: int = 0) -> float:
+        """How far the stage has come, in [0, 1)."""
+        within = epoch - self.stage * self.stage_epochs
+        return (within + step / self.batches.per_epoch) / self.stage_epochs
+
+    def drops(self, epoch: int) -> Drops:
+        """What an epoch drops out, and the weight of its auxiliary skips."""
+        config, progress = self.config, self.progress(epoch)
+        within = epoch - self.stage * self.stage_epochs
+        progressive, skip = config.progressive, config.auxiliary_skip
+        return Drops(
+            auxiliary_skip=skip.weight(progress) if skip else 0.0,
+            drop_path=config.drop_path * progress,
+            skip_dropout=(
+                progressive.dropout(self.stage, within, self.stage_epochs) if progressive else 0.0
+            ),
+            dropout=config.dropout,
+        )
+
+    def still(self, epoch: int) -> bool:
+        """Whether α stands still in an epoch."""
+        progressive = self.config.progressive
+        epochs = max(self.config.still_epochs, progressive.still_epochs if progressive else 0)
+        return epoch - self.stage * self.stage_epochs < epochs
+
+    def step(self, epoch: int, step: int) -> Record:
+        """One alternating update, or one of ω alone, and its record."""
+        config, progress = self.config, self.progress(epoch, step)
+        learning_rate = half_cosine(config.learning_rate, config.learning_rate_end, progress)
+        for group in self.inner.param_groups:
+            group["lr"] = learning_rate
+        train, val = self.batches.at(epoch, step)
+        problem = self.adapter.problem(
+            train,
+            val,
+            derive_seed(config.seed, "masks", epoch, step),
+            alpha=self.alpha,
+            progress=progress,
+            drops=self.drops(epoch),
+        )
+        position = {"epoch": epoch, "step": step, "learning_rate": learning_rate}
+        if self.still(epoch):
+            with torch.no_grad():
+                outer = float(problem.outer_value(Vector.of(self.omega), Vector.of(self.alpha)))
+            loss, length = inner_step(
+                problem, self.omega, self.alpha, inner=self.inner, clip=config.clip
+            )
+            return {**position, **_still_terms(loss, outer, length)}
+        taken = alternating_step(
+            problem,
+            self.omega,
+            self.alpha,
+            estimator=config.estimator,
+            outer=self.outer,
+            inner=self.inner,
+            clip=config.clip,
+        )
+        return {**position, **_terms(taken)}
+
+    def genotype(self) -> Genotype:
+        """What α stands for; in the last of several stages with no more skips than allowed."""
+        genotype = self.architecture.genotype(self.alpha)
+        progressive = self.config.progressive
+        if progressive is None or self.stage + 1 < self.stages:
+            return genotype
+        return progressive.limited(self.space, self.architecture.mixing(self.alpha), genotype)
+
+    def summary(self, epoch: int, steps: list[Record]) -> Record:
+        """The record of an epoch: means over its steps, the supernet on val, mixing weights."""
+        skip = self.drops(epoch).auxiliary_skip
+        self.adapter.update_statistics(
+            [
+                self.batches.train.at(epoch, step)
+                for step in range(min(self.config.statistics_batches, len(steps)))
+            ],
+            self.alpha,
+            skip,
+        )
+        val = evaluate(
+            lambda images: self.adapter.logits(images, self.alpha, skip),
+            in_order(self.data.val, self.data.normalisation, self.config.batch_size),
+        )
+        if not val.loss < float("inf"):
+            raise NonFiniteLossError(
+                f"After epoch {epoch} the supernet's validation loss is {val.loss}. Lower the "
+                "learning rate in a new run; the last checkpoint is kept."
+            )
+        mixing = self.architecture.mixing(self.alpha)
+        record = {
+            "epoch": epoch,
+            "train_loss": _mean(steps, "train_loss"),
+            "alpha_loss": _mean(steps, "val_loss"),
+            "val_loss": val.loss,
+            "val_accuracy_percent": val.accuracy_percent,
+            "direct_norm": _mean(steps, "direct_norm"),
+            "implicit_norm": _mean(steps, "implicit_norm"),
+            "learning_rate": steps[-1]["learning_rate"],
+            "operations": list(self.config.space.operations),
+            "mixing": {kind: weights.tolist() for kind, weights in mixing.items()},
+            "genotype": self.genotype().to_dict(),
+            "wall_seconds": self.wall_seconds,
+        }
+        if self.config.stop is not None and self.config.stop.needs_eigenvalue:
+            record["alpha_eigenvalue"] = self._alpha_eigenvalue(epoch)
+        return record
+
+    def _alpha_eigenvalue(self, epoch: int) -> float:
+        """The largest eigenvalue of ∇²_αα L_val, on the first pair of batches of the next epoch."""
+        train, val = self.batches.at(epoch + 1, 0)
+        seed = derive_seed(self.config.seed, "sharpness", epoch)
+        problem = self.adapter.problem(
+            train, val, seed, alpha=self.alpha, progress=self.progress(epoch)
+        )
+        return largest_eigenvalue(problem, self.omega, self.alpha, seed)
+
+    def state(self) -> State:
+        return {
+            "stage": self.stage,
+            "edge_operations": self.space.edge_operations,
+            "supernet": self.supernet.state_dict(),
+            "alpha": {name: weights.detach() for name, weights in self.alpha.items()},
+            "inner": self.inner.state_dict(),
+            "outer": self.outer.state_dict(),
+            "wall_seconds": self.wall_seconds,
+        }
+
+    def restore(self, state: State) -> None:
+        """Put a state in place."""
+        if state["stage"] != self.stage:
+            space = self.config.space
+            self._begin_stage(
+                state["stage"], replace(space, edge_operations=state["edge_operations"])
+            )
+        self.supernet.load_state_dict(state["supernet"])
+        with torch.no_grad():
+            for name, weights in state["alpha"].items():
+                self.alpha[name].copy_(weights)
+        self.inner.load_state_dict(state["inner"])
+        self.outer.load_state_dict(state["outer"])
+        self.wall_seconds = state["wall_seconds"]
+
+
+def paired_batches(config: SearchConfig, data: SearchData) -> PairedBatches:
+    """The stream of a search. ω's batches are augmented, and so are α's, as in DARTS."""
+    augmentation = config.augmentation(data.mirror)
+
+    def batches(part: str, images: LabelledImages) -> Batches:
+        return Batches(
+            images, data.normalisation, augmentation, config.batch_size, config.seed, part
+        )
+
+    return PairedBatches(batches("search train", data.train), batches("search val", data.val))
+
+
+def _terms(step: Step) -> Record:
+    """Losses, and the two terms of the hypergradient: their sizes and the angle between them."""
+    direct = Vector.of(step.hypergradient.direct)
+    implicit = Vector.of(step.hypergradient.implicit)
+    sizes = float(direct.norm()), float(implicit.norm())
+    return {
+        "train_loss": step.inner_loss,
+        "val_loss": step.outer_loss,
+        "inner_gradient_norm": step.inner_gradient_norm,
+        "direct_norm": sizes[0],
+        "implicit_norm": sizes[1],
+        "angle_degrees": angle(direct, implicit) if min(sizes) > 0 else None,
+    }
+
+
+def _still_terms(inner_loss: float, outer_loss: float, gradient_norm: float) -> Record:
+    """The same of a step that left α alone: both terms are zero."""
+    return {
+        "train_loss": inner_loss,
+        "val_loss": outer_loss,
+        "inner_gradient_norm": gradient_norm,
+        "direct_norm": 0.0,
+        "implicit_norm": 0.0,
+        "angle_degrees": None,
+    }
+
+
+def _mean(records: list[Record], name: str) -> float:
+    return float(sum(record[name] for record in records) / len(records))
