@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -11,28 +10,52 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, fx
+from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from bilevel.array_program import ArrayProgram, NotHeldError
 from bilevel.derivatives import Autograd, Curvature
-from bilevel.linear import LinearOperator
+from bilevel.linear import Action, FlatAction, LinearOperator
 from bilevel.problem import BilevelProblem, gradient_in_omega
+from bilevel.torch_program import TorchProgram, tidied
 from bilevel.vector import Vector
+
+aten = torch.ops.aten
+# fused derivatives, written out: the factor that does not depend on v is then computed once
+WRITTEN_OUT: Any = get_decompositions(
+    [
+        aten._log_softmax,
+        aten._softmax,
+        aten._log_softmax_backward_data,
+        aten._softmax_backward_data,
+        aten.tanh_backward,
+        aten.sigmoid_backward,
+        aten.silu_backward,
+        aten.gelu_backward,
+        aten.softplus_backward,
+        aten.elu_backward,
+        aten.rsub,
+    ]
+)
 
 
 @dataclass(frozen=True)
 class Traced:
     """Exact products, like `Autograd`, for many products on one problem.
 
-    The computation of v ↦ (Hv, Bv) is traced once for a problem and cut in two: what does not
-    depend on v (all of the loss and its gradient), run once a point, and what is linear in v,
-    compiled and replayed for every product without the work of the autograd engine.
+    The computation of v ↦ (Hv, Bv) is traced once for a problem. What does not depend on v (all of
+    the loss and its gradient) runs once a point; what is linear in v is replayed for every product
+    without the work of the autograd engine: on the CPU in float32 and float64 by NumPy, on buffers
+    laid out beforehand (`ArrayProgram`), elsewhere by torch (`TorchProgram`).
 
     Cost: the trace, 0.1 to 0.5 s for a loss of some 20 operations and more for larger ones. It is
     kept with this object and serves every later point of the same problem, and no other problem
-    with the same shapes: each minibatch is one. Then a product takes 0.2 (small batch) to 0.8
-    (dominated by matrix products) times that of `Autograd`, see `docs/WHICH_ESTIMATOR.md`. Below
-    some 1000 products a problem, use `Autograd`. `torch.compile` of the linear part took 5 to
-    11 s, and its products were slower than these.
+    with the same shapes: each minibatch is one. Then a product takes 0.2 (small matrices) to 0.5
+    (convolutions) times that of `Autograd`, see `docs/WHICH_ESTIMATOR.md`. Below some 500 products
+    a problem, use `Autograd`. By NumPy, operations other than matrix products take one thread.
+
+    By NumPy a trace holds the values of one point at a time: products at several points in turns
+    are right and evaluate the loss again at each turn. Not for several threads at once.
 
     The loss must do the same operations whatever the values: no branch on a number, no random
     draw, no operation in place. The transpose of B is taken by `Autograd`, where it is asked for.
@@ -41,7 +64,7 @@ class Traced:
         ValueError: the loss cannot be traced, with the reason.
     """
 
-    _traces: MutableMapping[BilevelProblem, dict[Any, Split]] = field(
+    _traces: MutableMapping[BilevelProblem, dict[Any, ArrayProgram | TorchProgram]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
 
@@ -50,52 +73,32 @@ class Traced:
         key = tuple((v.treespec, tuple(_kind(leaf) for leaf in v.leaves)) for v in (omega, alpha))
         traces = self._traces.setdefault(problem, {})
         if key not in traces:
-            traces[key] = _split(problem, omega, alpha)
-        split = traces[key]
-        with torch.no_grad():
-            constants = split.constants(*omega.leaves, *alpha.leaves)
-        gradient = Vector(tuple(constants[: len(omega.leaves)]), omega.treespec)
-        hessian = _replay(split.hessian, constants, omega)
-        mixed = _replay(split.mixed, constants, alpha)
+            traces[key] = _trace(problem, omega, alpha)
+        at = traces[key].at(omega.flat(), alpha.flat())
 
         @cache
         def transposed() -> LinearOperator:
             return Autograd()(problem, omega, alpha).mixed.T
 
+        along_omega, along_alpha = _on_leaves(at.hessian, omega), _on_leaves(at.mixed, alpha)
         return Curvature(
-            LinearOperator(omega, omega, hessian, hessian),
-            LinearOperator(omega, alpha, mixed, lambda u: transposed() @ u),
-            gradient,
+            LinearOperator(omega, omega, along_omega, along_omega, flat_action=at.hessian),
+            LinearOperator(
+                omega, alpha, along_alpha, lambda u: transposed() @ u, flat_action=at.mixed
+            ),
+            omega.like(at.gradient),
         )
 
 
-@dataclass(frozen=True)
-class Split:
-    """A traced product in two parts: (ω, α) ↦ constants, and (v, constants) ↦ Hv or Bv.
-
-    The first constants are ∇_ω L_train.
-    """
-
-    constants: Callable[..., tuple[Tensor, ...]]
-    hessian: Callable[..., tuple[Tensor, ...]]
-    mixed: Callable[..., tuple[Tensor, ...]]
-
-
-def _replay(
-    part: Callable[..., tuple[Tensor, ...]], constants: tuple[Tensor, ...], codomain: Vector
-) -> Callable[[Vector], Vector]:
-    def product(v: Vector) -> Vector:
-        with torch.no_grad():
-            return Vector(tuple(part(*v.leaves, *constants)), codomain.treespec)
-
-    return product
+def _on_leaves(product: FlatAction, codomain: Vector) -> Action:
+    return lambda v: codomain.like(product(v.flat()))
 
 
 def _kind(leaf: Tensor) -> tuple[Any, ...]:
     return leaf.shape, leaf.dtype, leaf.device
 
 
-def _split(problem: BilevelProblem, omega: Vector, alpha: Vector) -> Split:
+def _trace(problem: BilevelProblem, omega: Vector, alpha: Vector) -> ArrayProgram | TorchProgram:
     with torch.enable_grad():  # what is wrong with the loss is said as `Autograd` says it
         at = omega.tracked()
         gradient_in_omega(problem.inner_value(at, alpha), at)
@@ -122,7 +125,7 @@ def _split(problem: BilevelProblem, omega: Vector, alpha: Vector) -> Split:
 
     example = (*omega.leaves, *alpha.leaves, *(torch.ones_like(leaf) for leaf in omega.leaves))
     try:
-        traced = make_fx(products)(*example)
+        traced = make_fx(products, decomposition_table=WRITTEN_OUT)(*example)
         # autograd writes into fresh tensors of its own, which the second pass makes new ones
         graph = make_fx(torch.func.functionalize(traced))(*example).graph
     except Exception as error:
@@ -132,7 +135,11 @@ def _split(problem: BilevelProblem, omega: Vector, alpha: Vector) -> Split:
         ) from error
     graph.eliminate_dead_code()
     _refuse_effects(graph)
-    return _cut(graph, n)
+    graph = tidied(graph)
+    try:
+        return ArrayProgram(graph, n)
+    except NotHeldError:
+        return TorchProgram(graph, n)
 
 
 def _refuse_effects(graph: fx.Graph) -> None:
@@ -148,82 +155,3 @@ def _refuse_effects(graph: fx.Graph) -> None:
                 f"Traced() cannot replay {target}, which {what}. Use Autograd(), or take the "
                 "operation out of the inner loss."
             )
-
-
-def _cut(graph: fx.Graph, leaves: int) -> Split:
-    """Sort the nodes by whether they depend on v, the last `leaves` inputs."""
-    nodes, owner = list(graph.nodes), graph.owning_module
-    assert owner is not None
-    inputs = [node for node in nodes if node.op == "placeholder"]
-    directions = inputs[-leaves:]
-    dependent = set(directions)
-    for node in nodes:
-        if any(source in dependent for source in node.all_input_nodes):
-            dependent.add(node)
-    results = list(nodes[-1].args[0])
-    gradient, hessian, mixed = results[:leaves], results[leaves : 2 * leaves], results[2 * leaves :]
-    # what the linear part reads of the other one, each once and after the gradient
-    border = list(
-        dict.fromkeys(
-            source
-            for node in nodes
-            if node in dependent and node.op != "output"
-            for source in node.all_input_nodes
-            if source not in dependent
-        )
-    )
-    border += [n for n in (*hessian, *mixed) if n not in dependent and n not in border]  # zeros
-    outputs = [*gradient, *border]
-
-    constant_graph = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for node in nodes[:-1]:
-        if node not in dependent:
-            copies[node] = constant_graph.node_copy(node, copies.__getitem__)
-    constant_graph.output(tuple(copies[node] for node in outputs))
-
-    def linear_part(results: list[fx.Node]) -> Callable[..., tuple[Tensor, ...]]:
-        part = fx.Graph()
-        copies = {node: part.placeholder(node.name) for node in directions}
-        for position in range(len(gradient)):
-            part.placeholder(f"gradient_{position}")
-        for position, node in enumerate(border):
-            copies[node] = part.placeholder(f"constant_{position}")
-        for node in nodes[:-1]:
-            if node in dependent and node.op != "placeholder":
-                copies[node] = part.node_copy(node, copies.__getitem__)
-        part.output(tuple(copies[node] for node in results))
-        part.eliminate_dead_code()
-        return Compiling(fx.GraphModule(owner, part))
-
-    return Split(
-        fx.GraphModule(owner, constant_graph),
-        linear_part(hessian),
-        linear_part(mixed),
-    )
-
-
-class Compiling:
-    """A graph that is compiled to TorchScript on its first arguments, where TorchScript can.
-
-    Its interpreter takes about half the time of the graph's Python code.
-    """
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        self.module = module
-        self.compiled: Callable[..., tuple[Tensor, ...]] | None = None
-
-    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        if self.compiled is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch's notices on the future of TorchScript
-                try:
-                    trace: Any = torch.jit.trace
-                    self.compiled = trace(self._call, arguments, check_trace=False)
-                except (RuntimeError, AttributeError):  # an operation that it does not know
-                    self.compiled = self.module
-        return self.compiled(*arguments)
-
-    def _call(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        result: tuple[Tensor, ...] = self.module(*arguments)
-        return result
