@@ -1,5 +1,6 @@
 """The command line: arguments become jobs, and whatever cannot be met one clear message."""
 
+import os
 import re
 import shlex
 import sys
@@ -37,14 +38,14 @@ from darts.options import (
     SearchOptions,
     Sweep,
 )
-from darts.runs.config import FullConfig, from_json
+from darts.runs.config import FullConfig, SearchConfig, from_json
 from darts.runs.evaluation import NonFiniteLossError, ran_out_of_memory
 from darts.runs.export import export, from_run, untrained
 from darts.runs.plan import Plan, amending_coefficients
 from darts.runs.presets import CIFAR_ROOT, PRESETS
 from darts.runs.records import RunFolder
 from darts.runs.sweep import Cluster
-from darts.spaces import SPACES, Space, space_named
+from darts.spaces import NASBENCH201, SPACES, Space, space_named
 from darts.sweeps import Execution, run_sweep
 
 PRESET_OF: Mapping[str, str] = {"digits": "digits", "cifar10": "cifar10-s1-tiny"}
@@ -222,8 +223,23 @@ def _config(options: Options, preset: FullConfig) -> FullConfig:
             estimator=options.estimator or search.estimator,
             space=space_named(options.space) if options.space else search.space,
         )
-    config = FullConfig(preset.preset, _images_of(options, preset.data), search, retrain)
+    config = FullConfig(
+        preset.preset,
+        _images_of(options, preset.data),
+        search,
+        retrain,
+        _accuracy_table(options, search),
+    )
     return config if options.seed is None else config.with_seed(options.seed)
+
+
+def _accuracy_table(options: Options, search: SearchConfig | None) -> str | None:
+    """The file that a search in NAS-Bench-201 is scored by: the one named, or the usual one."""
+    named = getattr(options, "accuracy_table", None)
+    if named is not None or search is None or search.space != NASBENCH201:
+        return named
+    usual = Path(os.environ.get("DARTS_DATA_DIR", "data")) / "nas_tables/nasbench201.csv.gz"
+    return str(usual) if usual.is_file() else None
 
 
 def _images_of(options: Options, usual: Digits | Cifar10) -> Digits | Cifar10:

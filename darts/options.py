@@ -16,7 +16,12 @@ class Options:
 
     Args:
         preset: named config to begin with: digits, cifar10-s1 (the paper's), cifar10-s1-tiny
-            (15 minutes on two cores), digits-check, cifar10-s1-check (a minute).
+            (15 minutes on two cores), digits-check, cifar10-s1-check (a minute); the paper's
+            others, cifar10-s1-all-edges, cifar10-s1-consistent, cifar10-s2; cifar10-robust-s1 to
+            cifar10-robust-s4;
+            nasbench201, nasbench201-tiny; and cifar10- before darts-first-order,
+            darts-second-order, snas, gdas, proxylessnas, pc-darts, p-darts, darts-plus,
+            robust-darts, sdarts-rs, sdarts-adv, darts-minus.
         dataset: images; by default the preset's.
         data_root: folder that holds cifar-10-batches-py/.
         train_size: stratified subset of the training images; by default the preset's.
@@ -62,10 +67,14 @@ class SearchOptions(Options):
         space: s1, s1-fixed, s2 (s2:cells=N for N cells), robust-s1 to robust-s4, nasbench201, or
             one that a script has registered. It needs fitting --search.cells: 20 in s2, 15 in
             nasbench201.
+        accuracy_table: file of NAS-Bench-201's true accuracies (CSV, or .csv.gz), by which a search
+            in that space is scored after every epoch; by default
+            $DARTS_DATA_DIR/nas_tables/nasbench201.csv.gz, if it is there.
     """
 
     estimator: Estimator | None = None
     space: str | None = None
+    accuracy_table: str | None = None
 
 
 @dataclass(frozen=True)

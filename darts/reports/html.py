@@ -130,12 +130,17 @@ def _cells(run: RunFolder) -> str:
     for cell in genotype.cells:
         drawing = plots.svg(plots.cell_figure(cell), f"cell-{cell.kind}")
         write_atomically(run.path / "figures" / f"{cell.kind}.svg", drawing.encode())
-        name = "Reduction" if cell.kind == "reduce" else cell.kind.capitalize()
+        name = "Reduction" if cell.kind == "reduce" else cell.kind.replace("_", " ").capitalize()
         halves = ", which halves the resolution" if cell.kind == "reduce" else ""
-        pictures.append(f"<h3>{name} cell{halves}</h3><figure>{drawing}</figure>")
+        title = f"{name} cell" if cell.kind in ("normal", "reduce") else name
+        pictures.append(f"<h3>{title}{halves}</h3><figure>{drawing}</figure>")
+    cell = genotype.cells[0]
+    reads = "the two cells" if cell.first == 2 else "the cell"
+    whole = len(cell.concat) == cell.nodes
+    output = "concatenates the nodes" if whole else f"is node {cell.concat[-1] - cell.first + 1}"
     caption = (
-        '<p class="note">A cell reads the outputs of the two cells before it. Each of its nodes, '
-        "1 to 4, adds two operations on earlier states; the output concatenates the nodes.</p>"
+        f'<p class="note">A cell reads the output of {reads} before it. Each of its nodes, 1 to '
+        f"{cell.nodes}, adds operations on earlier states; the output {output}.</p>"
     )
     return "<h2>What was found</h2>" + "".join(pictures) + caption
 
@@ -165,6 +170,15 @@ def _search(config: Record, run: RunFolder) -> str:
             "The angle says whether the two terms pull α together (below 90°) or apart.",
         ),
     }
+    if all(name in last for name in _TABLE):
+        drawn["table"] = (
+            plots.table_figure(epochs, _TABLE),
+            "The accuracy of the cell that α stands for after each epoch, trained for 200 epochs: "
+            "looked up in the table of NAS-Bench-201, not trained here. Reported is the cell of "
+            f"epoch {run.read('result.json')['search']['epoch'] + 1}."
+            if run.has("result.json")
+            else "The accuracy of the current cell, looked up in the table of NAS-Bench-201.",
+        )
     for name, (drawing, caption) in drawn.items():
         text.append(figure(plots.svg(drawing, name), caption))
     text.append(_shares(last))
@@ -175,6 +189,14 @@ def _search(config: Record, run: RunFolder) -> str:
         text.append(mixing_table(last, cell.kind, edges, cell))
     text.append('<p class="note">Framed: the operation that was kept.</p>')
     return "".join(text)
+
+
+_TABLE = {
+    "table_cifar10_percent": "True accuracy, CIFAR-10, %",
+    "table_cifar100_percent": "CIFAR-100, %",
+    "table_imagenet16_percent": "ImageNet16-120, %",
+}
+"""Scores of a search in NAS-Bench-201, by their names in records."""
 
 
 def _shares(last: Record) -> str:

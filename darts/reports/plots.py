@@ -1,7 +1,7 @@
 """Figures of a run, drawn from its records."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -75,18 +75,18 @@ def operation_colour(name: str) -> str:
 def cell_figure(cell: CellGenotype) -> Figure:
     """A cell as an arc diagram: states from left to right, operations on the arcs.
 
-    The longer of a node's two inputs arrives from above, the other from below; nodes that make
-    up the cell's output drop to the line at the bottom.
+    A node's inputs, the longest first, arrive from above and below in turn; nodes that make up
+    the cell's output drop to the line at the bottom.
     """
-    states = cell.nodes + 2
+    states = cell.nodes + cell.first
     spans: tuple[list[int], list[int]] = ([], [])
     arcs = []
     for node in range(cell.nodes):
-        target = node + 2
+        target = node + cell.first
         for side, (operation, source) in enumerate(sorted(cell.inputs(node), key=lambda e: e[1])):
-            spans[side].append(target - source)
-            arcs.append((source, target, side == 0, operation))
-    top, floor = _RISE * max(spans[0]) + 0.15, -_RISE * max(spans[1]) - 0.25
+            spans[side % 2].append(target - source)
+            arcs.append((source, target, side % 2 == 0, operation))
+    top, floor = _RISE * max(spans[0]) + 0.15, -_RISE * max(spans[1], default=0) - 0.25
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 1.55 * (top - floor + 0.15)))
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -99,7 +99,9 @@ def cell_figure(cell: CellGenotype) -> Figure:
         for source, target, up, operation in arcs:
             _arc(axes, source, target, up, operation)
         for state in range(states):
-            _state(axes, state, ("cell k−2", "cell k−1")[state] if state < 2 else str(state - 1))
+            is_input = state < cell.first
+            name = f"cell k−{cell.first - state}" if is_input else str(state - cell.first + 1)
+            _state(axes, state, name, is_input)
         axes.set_xlim(-0.45, states + 0.35)
         axes.set_ylim(floor - 0.15, top)
     return figure
@@ -109,8 +111,7 @@ _RISE = 0.34
 """Height of an arc over the centre line for each state that it spans."""
 
 
-def _state(axes: Axes, x: int, label: str) -> None:
-    is_input = x < 2
+def _state(axes: Axes, x: int, label: str, is_input: bool) -> None:
     axes.text(
         x,
         0,
@@ -158,35 +159,48 @@ def _arc(axes: Axes, source: int, target: int, up: bool, operation: str) -> None
 def weights_figure(epochs: Sequence[Record]) -> Figure:
     """Mean mixing weight over the edges of skip-connect, none and the rest, by epoch."""
     kinds = list(epochs[0]["mixing"])
+    panels_of = [[kind] for kind in kinds] if len(kinds) <= 2 else [kinds]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 2.9), layout="constrained")
-        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
-        for axes, kind in zip(panels, kinds, strict=True):
-            _weights(axes, epochs, kind)
-            axes.set_title(f"{'Reduction' if kind == 'reduce' else kind.capitalize()} cells")
+        panels = figure.subplots(1, len(panels_of), sharey=True, squeeze=False)[0]
+        for axes, shown in zip(panels, panels_of, strict=True):
+            _weights(axes, epochs, shown)
+            axes.set_title(_cells_title(shown))
         bottom, top = panels[0].get_ylim()
         panels[0].set_ylim(bottom, top + 0.2 * (top - bottom))  # room for the legends
         figure.supylabel("mean mixing weight", fontsize=9.5)
     return figure
 
 
-def _weights(axes: Axes, epochs: Sequence[Record], kind: str) -> None:
+def _cells_title(kinds: Sequence[str]) -> str:
+    if len(kinds) > 1:
+        return f"All {len(kinds)} cells"
+    return {"reduce": "Reduction cells", "cell": "Cells"}.get(
+        kinds[0], f"{kinds[0].capitalize()} cells"
+    )
+
+
+def _weights(axes: Axes, epochs: Sequence[Record], kinds: Sequence[str]) -> None:
     operations = epochs[0]["operations"]
     passes = [record["epoch"] + 1 for record in epochs]
     means = {
-        name: [_column_mean(record["mixing"][kind], column) for record in epochs]
+        name: [
+            _column_mean([row for kind in kinds for row in record["mixing"][kind]], column)
+            for record in epochs
+        ]
         for column, name in enumerate(operations)
     }
     rest = [name for name in operations if name not in (SKIP, NONE)]
-    low = [min(means[name][at] for name in rest) for at in range(len(epochs))]
-    high = [max(means[name][at] for name in rest) for at in range(len(epochs))]
-    middle = [sum(means[name][at] for name in rest) / len(rest) for at in range(len(epochs))]
     axes.axhline(1 / len(operations), color=PALE, lw=0.9, ls=(0, (2, 3)))
-    axes.fill_between(passes, low, high, color=BLUE, alpha=0.13, lw=0)
-    axes.plot(passes, middle, color=BLUE, marker=_marker(passes), ms=3, label="the rest, mean")
-    axes.plot(passes, means[SKIP], color=RED, marker=_marker(passes), ms=3, label="skip")
-    if NONE in means:
-        axes.plot(passes, means[NONE], color=INK, marker=_marker(passes), ms=3, label="none")
+    if rest:
+        low = [min(means[name][at] for name in rest) for at in range(len(epochs))]
+        high = [max(means[name][at] for name in rest) for at in range(len(epochs))]
+        middle = [sum(means[name][at] for name in rest) / len(rest) for at in range(len(epochs))]
+        axes.fill_between(passes, low, high, color=BLUE, alpha=0.13, lw=0)
+        axes.plot(passes, middle, color=BLUE, marker=_marker(passes), ms=3, label="the rest, mean")
+    for name, colour, label in ((SKIP, RED, "skip"), (NONE, INK, "none")):
+        if name in means:
+            axes.plot(passes, means[name], color=colour, marker=_marker(passes), ms=3, label=label)
     axes.legend(loc="upper left", ncols=3, handlelength=1.4, borderaxespad=0.2)
     _whole_epochs(axes, passes)
 
@@ -207,6 +221,18 @@ def search_figure(epochs: Sequence[Record]) -> Figure:
         _line(accuracy, passes, [r["val_accuracy_percent"] for r in epochs], RED, "")
         accuracy.set_title("Accuracy of the supernet on α’s half, %")
         for axes in (losses, accuracy):
+            _whole_epochs(axes, passes)
+    return figure
+
+
+def table_figure(epochs: Sequence[Record], names: Mapping[str, str]) -> Figure:
+    """True accuracies of the current cell by epoch; `names` says which, and their titles."""
+    passes = [record["epoch"] + 1 for record in epochs]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 2.4), layout="constrained")
+        for axes, (name, title) in zip(figure.subplots(1, len(names)), names.items(), strict=True):
+            _line(axes, passes, [record[name] for record in epochs], RED, "")
+            axes.set_title(title)
             _whole_epochs(axes, passes)
     return figure
 

@@ -7,6 +7,7 @@ from darts.reports.page import bars, page
 from darts.reports.shares import SKIP
 from darts.reports.tables import mean_and_deviation, table
 from darts.runs.records import Record, RunFolder, write_atomically
+from darts.spaces import Genotype
 
 
 def write_summary(folder: Path) -> str:
@@ -75,8 +76,8 @@ _HEAD = (
 def _row(run: RunFolder) -> list[str]:
     result: Record = run.read("result.json")
     search, trained = result.get("search"), result.get("retrain")
-    genotype = run.read("genotype.json")
-    kept = [edge[0] for kind in ("normal", "reduce") for edge in genotype.get(kind, [])]
+    genotype = Genotype.from_dict(run.read("genotype.json"))
+    kept = [operation for cell in genotype.cells for operation, _ in cell.edges]
     return [
         f'<a href="{run.path.name}/report.html">{run.path.name}</a>',
         f"{search['val']['accuracy_percent']:.2f}" if search else "–",

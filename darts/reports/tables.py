@@ -53,7 +53,7 @@ def mixing_table(
     """Mixing weights of every edge in per cent, shaded; the operation that was kept is marked."""
     operations = epoch["operations"]
     kept = {
-        (source, node + 2): operation
+        (source, node + cell.first): operation
         for node in range(cell.nodes)
         for operation, source in cell.inputs(node)
     }
@@ -64,7 +64,7 @@ def mixing_table(
             mark = " class=kept" if kept.get(edge) == operation else ""
             shade = f"background:rgba(37,99,168,{min(weight, 1) * 0.75:.3f})"
             shades.append(f'<span{mark} style="{shade}">{100 * weight:.1f}</span>')
-        rows.append([f"{_state(edge[0])} → {_state(edge[1])}", *shades])
+        rows.append([f"{_state(edge[0], cell.first)} → {_state(edge[1], cell.first)}", *shades])
     return table(["edge", *(operation_label(name) for name in operations)], rows, "mixing")
 
 
@@ -107,5 +107,5 @@ def setting_text(value: Any) -> str:
     return "none" if value is None else escape(str(value))
 
 
-def _state(number: int) -> str:
-    return ("k−2", "k−1")[number] if number < 2 else str(number - 1)
+def _state(number: int, inputs: int) -> str:
+    return f"k−{inputs - number}" if number < inputs else str(number - inputs + 1)

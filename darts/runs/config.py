@@ -17,7 +17,7 @@ from darts.methods import (
     Stop,
 )
 from darts.methods.combination import require_combination
-from darts.spaces import S1_FIXED, Space
+from darts.spaces import NASBENCH201, S1_FIXED, Space
 
 
 @dataclass(frozen=True)
@@ -218,6 +218,13 @@ class FullConfig:
     def __post_init__(self) -> None:
         if self.search is None and self.retrain is None:
             raise ValueError("FullConfig has neither a search nor a retrain stage; give one.")
+        if self.accuracy_table is not None and (
+            self.search is None or self.search.space != NASBENCH201
+        ):
+            raise ValueError(
+                f"the accuracy table {self.accuracy_table!r} scores a search in NAS-Bench-201, and "
+                "this run has none. Leave it out, or search in the space nasbench201."
+            )
 
     @property
     def seed(self) -> int:

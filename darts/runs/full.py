@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from darts.data import ImageSet, RetrainData, SearchData
+from darts.runs.accuracy_table import AccuracyTable
 from darts.runs.baselines import Baselines, measure_baselines
 from darts.runs.config import FullConfig
 from darts.runs.records import RunFolder
@@ -34,7 +35,8 @@ def full_run(
     run.write("data.json", describe_images(images))
     if config.search is not None:
         halves = SearchData.of(images, config.search.train_share, config.search.seed)
-        found = search(config.search, halves, run, device=device)
+        score = None if config.accuracy_table is None else AccuracyTable.read(config.accuracy_table)
+        found = search(config.search, halves, run, device=device, score=score)
     if config.retrain is not None:
         genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
         trained = retrain(config.retrain, genotype, RetrainData.of(images), run, device=device)
@@ -48,10 +50,12 @@ def full_run(
 
 
 def require_feasible(config: FullConfig, images: ImageSet) -> None:
-    """Raise ValueError, before anything is written, if the images do not suffice for `config`."""
+    """Raise ValueError, before anything is written, if images or table do not suffice."""
     if config.search is not None:
         halves = SearchData.of(images, config.search.train_share, config.search.seed)
         paired_batches(config.search, halves)
+    if config.accuracy_table is not None:
+        AccuracyTable.read(config.accuracy_table)
     if config.retrain is not None:
         training_batches(config.retrain, RetrainData.of(images))
 

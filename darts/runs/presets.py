@@ -4,9 +4,8 @@ from dataclasses import replace
 
 from darts.data import Cifar10, Digits
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
-
-CIFAR_ROOT = "data"
-"""Where CIFAR-10 is looked for unless --data-root says otherwise."""
+from darts.runs.method_presets import CIFAR_ROOT as CIFAR_ROOT
+from darts.runs.method_presets import METHOD_PRESETS
 
 _PAPER = FullConfig(
     preset="cifar10-s1",
@@ -91,5 +90,5 @@ _CIFAR_CHECK = FullConfig(
 
 PRESETS: dict[str, FullConfig] = {
     config.preset: config for config in (_DIGITS, _PAPER, _TINY, _DIGITS_CHECK, _CIFAR_CHECK)
-}
+} | METHOD_PRESETS
 """`digits` is what a run without arguments does; `cifar10-s1` is the paper's."""
