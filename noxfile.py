@@ -60,8 +60,9 @@ def proofs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Estimators: accuracy against products, time and memory; public libraries where installed."""
+    """Estimators beside public libraries, then the steps of a supernet: some 20 minutes."""
     session.run(environment(session), "-m", "benchmarks.estimators", *session.posargs)
+    session.run(environment(session), "-m", "benchmarks.supernet")
 
 
 @nox.session
