@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from darts.kernels import Unit, pointwise_norm, usable
+from darts.spaces.depthwise import depthwise, quicker
 from darts.spaces.normalization import BatchNorm, by_batch
 from darts.spaces.space import NONE
 
@@ -209,6 +210,8 @@ class DepthwiseConvolution(nn.Conv2d):
         # A tap t pixels off the centre meets no pixel of a side of n ≤ |t|.
         row, column = (max(0, (reach - side) // dilation + 1) for side in x.shape[-2:])
         if row == column == 0:
+            if self.stride == (1, 1) and quicker(x, self.weight, dilation):
+                return depthwise(x, self.weight, dilation)
             return super().forward(x)
         return F.conv2d(
             x,
