@@ -103,7 +103,7 @@ class AdversarialPerturbation(Perturbation):
             point = {kind: row.requires_grad_() for kind, row in delta.items()}
             with torch.enable_grad():
                 value = loss(perturbed(around, point))
-                slopes = torch.autograd.grad(value, list(point.values()))
+                slopes = torch.autograd.grad(value, list(point.values()), materialize_grads=True)
             length = 2 * radius / self.steps
             delta = {
                 kind: (row.detach() + length * slope.sign()).clamp(-radius, radius)

@@ -99,10 +99,9 @@ class Progressive:
         table = []
         for kind in space.cell_kinds:
             rows = []
-            for names, weights in zip(space.choices(kind), mixing[kind], strict=True):
-                by_weight = sorted(
-                    names, key=lambda name: -float(weights[space.operations.index(name)])
-                )
+            for names, weights in zip(space.choices(kind), mixing[kind].tolist(), strict=True):
+                weight = dict(zip(space.operations, weights, strict=True))
+                by_weight = sorted(names, key=lambda name: -weight[name])
                 kept = by_weight[:count]
                 if kept == [NONE]:  # an edge has an operation to choose
                     kept = by_weight[1:2]

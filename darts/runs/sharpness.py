@@ -24,11 +24,17 @@ def largest_eigenvalue(problem: BilevelProblem, omega: Tree, alpha: Tree, seed: 
     at, point = Vector.of(omega).detach(), Vector.of(alpha).tracked()
     with torch.enable_grad():
         value = problem.outer_value(at, point)
-        slope = torch.autograd.grad(value, point.leaves, create_graph=True)
+        # a network of few cells may have none of a kind: its α is then without influence
+        slope = torch.autograd.grad(value, point.leaves, create_graph=True, materialize_grads=True)
+    used = [index for index, part in enumerate(slope) if part.requires_grad]
 
     def product(v: Vector) -> Vector:
         leaves = torch.autograd.grad(
-            slope, point.leaves, v.leaves, retain_graph=True, allow_unused=True
+            [slope[index] for index in used],
+            point.leaves,
+            [v.leaves[index] for index in used],
+            retain_graph=True,
+            allow_unused=True,
         )
         return Vector(
             tuple(
