@@ -17,6 +17,12 @@ ALLOWED = {
     "bilevel.linear": ("bilevel.vector",),
     "bilevel.problem": ("bilevel.vector",),
     "bilevel.derivatives": ("bilevel.problem", "bilevel.linear", "bilevel.vector"),
+    "bilevel.differences": (
+        "bilevel.derivatives",
+        "bilevel.problem",
+        "bilevel.linear",
+        "bilevel.vector",
+    ),
     "bilevel.reverse_over_forward": (
         "bilevel.derivatives",
         "bilevel.problem",
