@@ -6,6 +6,7 @@ import torch
 from darts.methods import Progressive
 from darts.networks import Architecture
 from darts.spaces import ROBUST_S1, ROBUST_S4, S1, S1_FIXED, Genotype
+from darts.spaces.discretisation import strongest_cell
 
 STAGES = Progressive()
 
@@ -56,6 +57,21 @@ def test_at_most_two_skips_remain_in_a_normal_cell_and_reductions_are_left_alone
 
 def skips(genotype: Genotype) -> int:
     return sum(operation == "skip_connect" for operation, _ in genotype["normal"].edges)
+
+
+def test_the_weakest_skip_goes_first():
+    """Three skips, of weights 0.5, 0.3 and 0.4: the edge of 0.3 takes its next operation."""
+    skip, other = S1.operations.index("skip_connect"), S1.operations.index("sep_conv_5x5")
+    mixing = {kind: torch.full((14, 8), 0.01) for kind in S1.cell_kinds}
+    for rows in mixing.values():
+        rows[:, other] = 0.2
+    kept = [S1.edges.index(edge) for edge in ((0, 2), (1, 2), (0, 3))]
+    for row, weight in zip(kept, (0.5, 0.3, 0.4), strict=True):
+        mixing["normal"][row, skip] = weight
+    genotype = Genotype(tuple(strongest_cell(S1, kind, mixing[kind]) for kind in S1.cell_kinds))
+    cell = STAGES.limited(S1, mixing, genotype)["normal"]
+    assert cell.inputs(0) == (("skip_connect", 0), ("sep_conv_5x5", 1))
+    assert ("skip_connect", 0) in cell.inputs(1)
 
 
 def test_few_skips_are_left_as_they_are():
