@@ -16,6 +16,7 @@ import tyro
 
 from darts.data import Cifar10, Digits
 from darts.jobs import Job, report_on, run_jobs
+from darts.methods import RandomSearch
 from darts.names import (
     ESTIMATORS,
     NAMES,
@@ -32,17 +33,20 @@ from darts.options import (
     Export,
     FullSearch,
     Options,
+    RandomSearchOptions,
     Report,
     Retrain,
     Search,
     SearchOptions,
     Sweep,
 )
-from darts.runs.config import FullConfig, SearchConfig, from_json
+from darts.random_runs import RandomRun, run_random_search
+from darts.runs.config import FullConfig, RetrainConfig, SearchConfig, from_json
 from darts.runs.evaluation import NonFiniteLossError, ran_out_of_memory
 from darts.runs.export import export, from_run, untrained
 from darts.runs.plan import Plan, amending_coefficients
 from darts.runs.presets import CIFAR_ROOT, PRESETS
+from darts.runs.random_search import RandomSearchConfig
 from darts.runs.records import RunFolder
 from darts.runs.sweep import Cluster
 from darts.spaces import NASBENCH201, SPACES, Space, space_named
@@ -89,7 +93,9 @@ def _dispatch(arguments: list[str]) -> int:
             config=(tyro.conf.PositionalRequiredArgs,),
             registry=_registry(),
         )
-        if isinstance(command, Sweep):
+        if isinstance(command, RandomSearchOptions):
+            random_run = _random_run(command, preset)
+        elif isinstance(command, Sweep):
             sweep = _sweep(command, preset, "darts " + shlex.join(arguments))
         elif isinstance(command, Options):
             jobs = _jobs(command, preset, "darts " + shlex.join(arguments))
@@ -101,6 +107,11 @@ def _dispatch(arguments: list[str]) -> int:
         device = _device(command.device)
         if command.threads:
             torch.set_num_threads(command.threads)
+        if isinstance(command, RandomSearchOptions):
+            path = command.run_dir or _usual_path(f"random-{command.space}", command.seed or 0)
+            line = "darts " + shlex.join(arguments)
+            print(run_random_search(random_run, path, line, device))
+            return 0
         run_jobs(jobs, device)
         return 0
     if isinstance(command, Report):
@@ -117,8 +128,7 @@ def _jobs(options: Options, preset: FullConfig, command: str) -> list[Job]:
     if options.seeds < 1:
         raise UsageError(f"--seeds {options.seeds}: ask for 1 seed or more.")
     config = _config(options, preset)
-    time = datetime.now().strftime("%Y%m%d-%H%M%S")
-    path = options.run_dir or Path("runs") / f"{config.preset}-{config.seed}-{time}"
+    path = options.run_dir or _usual_path(config.preset, config.seed)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(
             f"The run folder {path} exists and is not empty. Give --run-dir a new name, or use "
@@ -233,6 +243,25 @@ def _config(options: Options, preset: FullConfig) -> FullConfig:
     return config if options.seed is None else config.with_seed(options.seed)
 
 
+def _usual_path(name: str, seed: int) -> Path:
+    return Path("runs") / f"{name}-{seed}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+
+
+def _random_run(options: RandomSearchOptions, preset: FullConfig) -> RandomRun:
+    if options.resume is not None or options.seeds != 1:
+        raise UsageError(
+            "random-search has neither --resume nor --seeds: give the same command with its "
+            "--run-dir to go on, and another --seed for other samples."
+        )
+    search = RandomSearchConfig(
+        space=space_named(options.space),
+        random=RandomSearch(options.samples, options.keep),
+        evaluation=options.evaluation,
+        seed=options.seed or 0,
+    )
+    return RandomRun(_images_of(options, preset.data), search)
+
+
 def _accuracy_table(options: Options, search: SearchConfig | None) -> str | None:
     """The file that a search in NAS-Bench-201 is scored by: the one named, or the usual one."""
     named = getattr(options, "accuracy_table", None)
@@ -339,12 +368,24 @@ def _commands(preset: FullConfig) -> Any:
             FullSearch, command("full-search", default=FullSearch(search=search, retrain=retrain))
         ]
         | Annotated[Sweep, command("sweep", default=Sweep(search=search, retrain=retrain))]
+        | Annotated[
+            RandomSearchOptions,
+            command(
+                "random-search",
+                default=RandomSearchOptions(evaluation=replace(retrain, epochs=_short(retrain))),
+            ),
+        ]
         | Annotated[Search, command("search", default=Search(search=search))]
         | Annotated[Retrain, command("retrain", default=Retrain(retrain=retrain))]
         | Annotated[Report, command("report")]
         | Annotated[Count, command("count")]
         | Annotated[Export, command("export")]
     )
+
+
+def _short(retrain: RetrainConfig) -> int:
+    """Epochs of a short training: 100 of the paper's 600 (§4.1.3), in this proportion."""
+    return max(1, round(retrain.epochs / 6))
 
 
 def _complain(message: str, status: int) -> int:

@@ -117,6 +117,25 @@ class Sweep(SearchOptions):
 
 
 @dataclass(frozen=True)
+class RandomSearchOptions(Options):
+    """Draw genotypes, train each shortly, and keep the best (§4.1.3). No supernet.
+
+    The same command with the same --run-dir goes on with a search that was cut off.
+
+    Args:
+        space: what is drawn from; names as in search.
+        samples: genotypes drawn.
+        keep: the best of them that are kept.
+        evaluation: the short training of each sample, on half of the training images.
+    """
+
+    space: str = "s1-fixed"
+    samples: int = 20
+    keep: int = 2
+    evaluation: RetrainConfig = field(default_factory=lambda: RetrainConfig(epochs=100))
+
+
+@dataclass(frozen=True)
 class Search(SearchOptions):
     """Search an architecture only.
 

@@ -313,3 +313,20 @@ def test_methods_that_do_not_go_together_are_refused(
     assert status == 2
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_random_search_keeps_its_best_and_goes_on_with_the_same_command(
+    capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    command = [
+        *("random-search", "--preset", "digits-check", "--train-size", "60", "--run-dir", "run"),
+        *("--samples", "2", "--keep", "1", "--evaluation.epochs", "1"),
+        *("--evaluation.cells", "1", "--evaluation.channels", "2", "--evaluation.batch-size", "15"),
+    ]
+    assert cli.main(command) == 0
+    assert "kept sample" in capsys.readouterr().out
+    assert json.loads(Path("run/genotype-1.json").read_text())["normal"]
+    assert cli.main(command) == 0
+    assert cli.main([*command, "--keep", "2"]) == 1
+    assert "other settings (random_search.random.keep: 1 ≠ 2)" in capsys.readouterr().err

@@ -1,0 +1,63 @@
+"""Random search trains samples on one half, ranks them on the other, and keeps the best."""
+
+import pytest
+
+from darts.data.seeds import derive_seed
+from darts.methods import RandomSearch
+from darts.methods.random_search import random_genotype
+from darts.runs import RunFolder
+from darts.runs.random_search import STREAM, RandomSearchConfig, random_search
+from darts.spaces import Genotype
+from tests.darts.runs.tiny import (
+    TWO_EDGES,
+    Follower,
+    KilledError,
+    images,
+    new_run,
+    retrain_config,
+)
+
+CONFIG = RandomSearchConfig(
+    space=TWO_EDGES,
+    random=RandomSearch(samples=4, keep=2),
+    evaluation=retrain_config(epochs=2, batch_size=10),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    run = new_run(tmp_path_factory.mktemp("random") / "run")
+    return run, random_search(CONFIG, images(), run)
+
+
+def test_the_best_two_of_the_samples_are_kept_best_first(finished):
+    run, best = finished
+    records = run.records(STREAM)
+    assert len(records) == 4
+    for number, record in enumerate(records):
+        expected = random_genotype(TWO_EDGES, derive_seed(0, "sample", number))
+        assert Genotype.from_dict(record["genotype"], TWO_EDGES) == expected
+    accuracies = sorted((r["val_accuracy_percent"] for r in records), reverse=True)
+    assert [sample.val_accuracy_percent for sample in best] == accuracies[:2]
+    for place, sample in enumerate(best, start=1):
+        assert Genotype.from_dict(run.read(f"genotype-{place}.json")) == sample.genotype
+    assert run.read("genotype.json") == run.read("genotype-1.json")
+
+
+def test_a_random_search_killed_in_its_third_sample_ends_the_same(finished, tmp_path):
+    whole, best = finished
+    count = 0
+
+    class Third(Follower):
+        def tick(self, stage, epoch, step):
+            nonlocal count
+            count += 1
+            if count == 14:  # of 6 steps a sample
+                raise KilledError
+
+    killed = new_run(tmp_path / "run", Third())
+    with pytest.raises(KilledError):
+        random_search(CONFIG, images(), killed)
+    assert len(killed.records(STREAM)) == 2
+    assert random_search(CONFIG, images(), RunFolder.open(killed.path)) == best
+    assert killed.records(STREAM) == whole.records(STREAM)
