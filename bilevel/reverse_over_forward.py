@@ -26,10 +26,10 @@ class ReverseOverForward:
     product computes no gradients of weights.
 
     Cost: a loss evaluation with tangents and one backward pass through both: two to three
-    gradients a product, nothing once a point. Memory: that of one gradient and its tangents,
-    by construction about twice one gradient, whatever the number of products; `Autograd` keeps a graph of 2.3
-    gradients and adds to it in every product. For a few products of a large network take this,
-    for many products of a small one `Autograd` or `Traced`.
+    gradients a product, nothing once a point. Memory: that of one gradient and its tangents, by
+    construction about twice one gradient, whatever the number of products; `Autograd` keeps a
+    graph of 2.3 gradients and adds to it in every product. For a few products of a large network
+    take this, for many products of a small one `Autograd` or `Traced`.
 
     Jumps of the gradient (ReLU) are left out, as in `Autograd`. Leaves of ω without influence
     are not refused; their rows of H are zero.
