@@ -63,6 +63,24 @@ def jaxopt_cg(ready: ReadyProblem, steps: int) -> Call:
     return lambda: torch.from_numpy(np.array(implicit(omega, alpha)))
 
 
+def jax_products(ready: ReadyProblem, count: int) -> Call:
+    """`count` Hessian products in one jitted loop on one linearisation, and that as well."""
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    inner, _ = _jax_losses(ready, jnp, jax)
+    omega = jax.tree.map(lambda leaf: jnp.asarray(leaf.numpy()), ready.params)
+    alpha = jnp.asarray(ready.hyperparams.numpy())
+
+    @jax.jit
+    def repeated(w: Any, a: Any) -> Any:
+        _, product = jax.linearize(lambda x: jax.grad(inner)(x, a), w)
+        return jax.lax.fori_loop(0, count, lambda _, v: product(v), w)
+
+    return lambda: jax.block_until_ready(repeated(omega, alpha))
+
+
 def _jax_losses(ready: ReadyProblem, jnp: Any, jax: Any) -> tuple[Any, Any]:
     def cross_entropy(logits: Any, labels: Any) -> Any:
         return -jax.nn.log_softmax(logits)[jnp.arange(len(labels)), labels]
