@@ -41,7 +41,7 @@ from darts.options import (
     Sweep,
 )
 from darts.random_runs import RandomRun, run_random_search
-from darts.runs.config import FullConfig, RetrainConfig, SearchConfig, from_json
+from darts.runs.config import FullConfig, RetrainConfig, SearchConfig, full_config
 from darts.runs.evaluation import NonFiniteLossError, ran_out_of_memory
 from darts.runs.export import export, from_run, untrained
 from darts.runs.plan import Plan, amending_coefficients
@@ -165,7 +165,7 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
     paths = sorted(options.resume.glob("seed-*")) or [options.resume]
     jobs = []
     for path in paths:
-        config = from_json(RunFolder.open(path).read("config.json"), TYPES)
+        config = full_config(RunFolder.open(path).read("config.json"), TYPES)
         if options.data_root or options.download:
             config = replace(config, data=_images_of(options, config.data))
         loggers = tuple(map(logger_named, options.loggers))
@@ -389,7 +389,8 @@ def _short(retrain: RetrainConfig) -> int:
 
 
 def _complain(message: str, status: int) -> int:
-    print(f"darts: {message}", file=sys.stderr)
+    line = " ".join(message.split())
+    print(f"darts: {line if len(line) <= 2000 else line[:2000] + '…'}", file=sys.stderr)
     return status
 
 

@@ -42,6 +42,7 @@ from darts.methods import (
 from darts.reports.loggers import LoggerMaker, csv_logger
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
 from darts.runs.extras import require_extra
+from darts.runs.untrusted import read_text
 from darts.spaces import Genotype, Space
 from darts.spaces.arrangement import OnePerCell, Stages, TwoKinds
 from darts.spaces.nasbench201 import from_string
@@ -132,7 +133,7 @@ def genotype_named(name: str | None) -> Genotype:
             f"No genotype {name!r}: there is no file {path}, and it is none of the published "
             f"ones, {', '.join(PUBLISHED)}."
         )
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     return genotype_from_text(text) if "Genotype(" in text else Genotype.from_json(text)
 
 

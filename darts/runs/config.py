@@ -17,6 +17,7 @@ from darts.methods import (
     Stop,
 )
 from darts.methods.combination import require_combination
+from darts.runs.typed import require_types
 from darts.spaces import NASBENCH201, S1_FIXED, Space
 
 
@@ -264,7 +265,8 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
     """The inverse of `to_json`, with `types` naming every dataclass that may occur.
 
     Raises:
-        ValueError: a type is not in the table, or a field is unknown or missing.
+        ValueError: a type is not in the table, a field is unknown or missing, or a value is not
+            what its field declares.
     """
     if isinstance(content, list):
         return tuple(from_json(item, types) for item in content)
@@ -281,7 +283,23 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
             f"The config's {name} does not fit this version: unknown fields {unknown or 'none'}, "
             f"missing fields {absent or 'none'}. Use the version that wrote it."
         )
+    require_types(types[name], values)
     return types[name](**values)
+
+
+def full_config(content: Any, types: Mapping[str, type]) -> FullConfig:
+    """The config of a run that `content`, the JSON of its config.json, holds.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    config = from_json(content, types)
+    if not isinstance(config, FullConfig):
+        raise ValueError(
+            f"config.json holds a {type(config).__name__} and not the FullConfig of a run. Restore "
+            "the file."
+        )
+    return config
 
 
 def differences(first: Any, second: Any) -> list[str]:
@@ -305,8 +323,16 @@ def _leaves(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
         yield prefix, content
 
 
+LARGEST = {"channels": 10_000, "cells": 1000, "padding": 1000, "cutout": 1000}
+"""Sizes beyond which a network or an image is not built: no machine could hold it."""
+
+
 def _check(config: Any, at_least_one: str, positive: str, not_negative: str) -> None:
     name = type(config).__name__
+    for entry, most in LARGEST.items():
+        value = getattr(config, entry)
+        if value > most:
+            raise ValueError(f"{name}({entry}={value}): it must be {most:,} or less.")
     for entry in at_least_one.split():
         value = getattr(config, entry)
         if value < 1:

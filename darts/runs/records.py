@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from darts.runs.untrusted import read_json
+
 Record = dict[str, Any]
 
 
@@ -101,10 +103,7 @@ class RunFolder:
                 f"The run folder {self.path} has no {name}: the run has not come that far. "
                 f"Go on with --resume {self.path}."
             )
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON ({error}). Restore the file.") from error
+        return read_json(path)
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()

@@ -11,6 +11,9 @@ from darts.spaces.space import NONE, Space
 Edge = tuple[str, int]
 """(operation, source state)"""
 
+MOST_EDGES = 500
+"""Of a cell; a file that asks for more was not made by a search."""
+
 
 @dataclass(frozen=True)
 class CellGenotype:
@@ -31,6 +34,11 @@ class CellGenotype:
     first: int = 2
 
     def __post_init__(self) -> None:
+        if len(self.edges) > MOST_EDGES or self.first > MOST_EDGES:
+            raise ValueError(
+                f"cell {self.kind!r} of the genotype has {len(self.edges)} edges and {self.first} "
+                f"inputs; a cell has at most {MOST_EDGES} of each."
+            )
         if self.counts is None and (not self.edges or len(self.edges) % 2):
             raise ValueError(
                 f"cell {self.kind!r} of the genotype has {len(self.edges)} edges; every node "
@@ -171,6 +179,8 @@ class Genotype:
                 f"a genotype file must hold JSON; this one fails at line {error.lineno}, column "
                 f"{error.colno}: {error.msg}. It begins {text[:40]!r}."
             ) from error
+        except RecursionError as error:
+            raise ValueError("a genotype file must not nest as deeply as this one.") from error
         return Genotype.from_dict(content, space)
 
     def require(self, space: Space) -> None:
