@@ -31,6 +31,8 @@ def averaged(
 
     Raises:
         ValueError: ω or α differ between ranks, when a loss is evaluated.
+        RuntimeError: from torch, where several products are taken at once (`Autograd(chunk=20)`):
+            it has no batching rule for collectives. Leave chunk at 1.
     """
     share = 1 / dist.get_world_size(group) if weight is None else weight
 

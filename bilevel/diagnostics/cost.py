@@ -76,7 +76,8 @@ def _watched(operator: LinearOperator, count: Count, what: str) -> LinearOperato
 
     def counting(action: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def act(argument: Any) -> Any:
-            rows = len(argument) if isinstance(argument, Tensor) else 1
+            several = isinstance(argument, Tensor) and argument.dim() == 2
+            rows = len(argument) if several else 1
             setattr(count, what, getattr(count, what) + rows)
             return action(argument)
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bilevel import Autograd, CentralDifference, Vector, angle, compare
-from bilevel.diagnostics.cost import Ratio, interleaved_seconds, peak_bytes
+from bilevel.diagnostics.cost import Ratio, counted, interleaved_seconds, peak_bytes
 from bilevel.estimators import (
     Amended,
     ConjugateGradient,
@@ -27,6 +27,7 @@ from bilevel.estimators import (
 from bilevel.estimators.base import Estimator
 from bilevel.problem import BilevelProblem
 from bilevel.problems import logistic_regression, quadratic
+from bilevel.traced import Traced
 
 f64 = torch.float64
 # R1 of the theory: g₂ = +1, amended −η, and DARTS's term exactly 0
@@ -92,6 +93,19 @@ def test_counts_what_each_estimator_asks_for() -> None:
         (6, 1, 1, 1),
         (4, 1, 1, 1),
     ]
+
+
+def test_a_product_counts_once_however_it_is_taken() -> None:
+    """Leaf by leaf, on flat vectors (traced), or many at once."""
+    ready = quadratic(20, 3, condition=100.0)
+    for derivatives in (Autograd(), Traced(), Autograd(chunk=4)):
+        for estimator, products in (
+            (ConjugateGradient(5, tolerance=None, derivatives=derivatives), 5),
+            (Exact(derivatives=derivatives), 20),
+        ):
+            watched, problem, count = counted(estimator, ready.problem)
+            watched(problem, ready.params, ready.hyperparams)
+            assert (count.hessian_products, count.mixed_products) == (products, 1)
 
 
 def test_an_estimator_that_raises_is_a_row_with_its_message() -> None:
