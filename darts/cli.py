@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"Out of memory: {str(error).splitlines()[0] if str(error) else 'no more to be had'}. "
             "Begin a new run with fewer images a batch (--search.batch-size, "
             "--retrain.batch-size) or fewer channels or cells, or free memory and go on with "
-            "--resume and the run folder. --dry-run says what a step needs.",
+            "--resume and the run folder.",
             1,
         )
     except KeyboardInterrupt:

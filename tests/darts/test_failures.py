@@ -139,7 +139,7 @@ def test_memory_that_runs_out_is_one_line_that_says_what_to_make_smaller(
 
     monkeypatch.setattr(Supernet, "forward", exhausted)
     assert cli.main([*SEARCH, "--run-dir", str(tmp_path / "run")]) == 1
-    assert_one_line(capsys.readouterr().err, "Out of memory: ", "--search.batch-size", "--dry-run")
+    assert_one_line(capsys.readouterr().err, "Out of memory: ", "--search.batch-size", "--resume")
     assert list((tmp_path / "run" / "search" / "checkpoints").iterdir())
 
 
