@@ -64,3 +64,10 @@ def test_estimated_error_is_large_where_kinks_dominate():
 def test_steps_that_are_no_steps_are_refused(step):
     with pytest.raises(ValueError, match="positive and finite"):
         OneSidedDifference(step)
+
+
+def test_a_product_with_nothing_is_nothing():
+    problem, omega, alpha, v, _ = smooth()
+    curvature = OneSidedDifference(1e-4)(problem, omega, alpha)
+    assert float((curvature.hessian @ (0 * v)).norm()) == 0
+    assert float((curvature.mixed @ (0 * v)).norm()) == 0
