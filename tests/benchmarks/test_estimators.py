@@ -52,6 +52,8 @@ def record(error: float, products: int, time: float, memory: int, warned: int) -
 
     rows = [row(n) for n in ("CG to 1e-5", "CG to 5e-6, Nyström 40", "CG, 20", "CG, 20, traced")]
     rows.append(row("hand-written CG, 20") | {"peak_bytes": 100})
+    spread = {"median": 1.0, "low": 1.0, "high": 1.0}
+    rows.append(row("jaxopt CG, 20, jitted") | {"time": spread})
     rows.append({"name": "absent", "source": "x", "skipped": "x is not installed"})
     part = {"sizes": [1, 1], "rows": rows}
     return {
@@ -79,3 +81,12 @@ def test_the_chart_is_drawn_from_the_record(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = draw_benchmark(record(1e-5, 37, 1.0, 100, 10), tmp_path / "chart.png")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_bar_is_set_by_a_library_that_is_absent() -> None:
+    without = record(1e-5, 37, 1.0, 105, 10)
+    for part in without["problems"].values():
+        jax = next(row for row in part["rows"] if row["name"].startswith("jaxopt"))
+        del jax["time"]
+    assert sum("JAX" in bar["bar"] for bar in bars(record(1e-5, 37, 1.0, 105, 10))) == len(BARS)
+    assert not any("JAX" in bar["bar"] for bar in bars(without))
