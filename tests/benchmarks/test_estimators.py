@@ -87,6 +87,6 @@ def test_no_bar_is_set_by_a_library_that_is_absent() -> None:
     without = record(1e-5, 37, 1.0, 105, 10)
     for part in without["problems"].values():
         jax = next(row for row in part["rows"] if row["name"].startswith("jaxopt"))
-        del jax["time"]
+        jax.pop("time", None)  # the problems of this record share their rows
     assert sum("JAX" in bar["bar"] for bar in bars(record(1e-5, 37, 1.0, 105, 10))) == len(BARS)
     assert not any("JAX" in bar["bar"] for bar in bars(without))
