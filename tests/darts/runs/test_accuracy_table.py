@@ -64,6 +64,7 @@ def test_a_table_for_another_space_is_refused(path):
         ),
         (gzip.compress(f"ops,{','.join(COLUMNS)}\n000000,1,2,3\n".encode()), "has 1 cells"),
     ],
+    ids=["not gzip", "no column", "no number", "few cells"],  # a gzip header holds the time
 )
 def test_a_file_that_is_no_table_is_refused_before_any_work(content, message, tmp_path):
     path = tmp_path / "table.csv.gz"
