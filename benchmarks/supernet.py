@@ -171,9 +171,8 @@ def growth(repetitions: int) -> dict[str, dict[str, float]]:
             if name in (UNIT, "amended, exact")
         }
         seconds = {k: statistics.median(v) for k, v in timed(cases, repetitions).items()}
-        ratio = {"batch": 4, "channels": 4, "cells": 4}[what]
-        found[what] = {
-            name: math.log(seconds[f"{name} 2"] / seconds[f"{name} 0"]) / math.log(ratio)
+        found[what] = {  # the last size is four times the first
+            name: math.log(seconds[f"{name} 2"] / seconds[f"{name} 0"]) / math.log(4)
             for name in (UNIT, "amended, exact")
         }
     return found
@@ -200,19 +199,24 @@ def main() -> None:
         "network": "S1, 16 channels, 8 cells, 32×32",
         "batches": {},
     }
+
+    def save() -> None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
     for size in sizes:
         cases = ours(size) | reference(size)
         if size > 16:  # minutes each
             cases = {name: case for name, case in cases.items() if name not in SLOW}
         part: dict[str, Any] = {"steps": rows(timed(cases, options.repetitions))}
         del cases
+        record["batches"][str(size)] = part
+        save()
         names = (UNIT, "amended, exact", "amended, differences", REFERENCE)
         part["peak MiB"] = {name: peak_mib(name, size) for name in names}
-        record["batches"][str(size)] = part
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        save()
     record["slopes"] = growth(options.repetitions)
-    options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    save()
     print(options.out)
 
 
