@@ -14,20 +14,12 @@ from darts.networks.adapter import SupernetAdapter
 from darts.networks.architecture import Alpha, Architecture
 from darts.networks.supernet import Supernet
 from darts.spaces.normalization import BatchNorm
-from darts.spaces.space import NONE, Space
 from proofs_checks.images import digits
+from proofs_checks.on_supernet import SMALL
 
 IMAGES = 200
 FLOOR = 0.1
 """Added to the variance in every norm: without it gains reach hundreds and training stalls."""
-SPACE = Space(
-    name="small",
-    operations=(NONE, "avg_pool_3x3", "skip_connect", "dil_conv_3x3"),
-    nodes=1,
-    edges=((0, 2), (1, 2)),
-    keep_edges=2,
-)
-"""S1's smooth operations without the large convolutions, one node: H can be formed."""
 
 
 class Fixed(nn.Module):
@@ -92,11 +84,11 @@ class FixedNormCase:
 def fixed_norm_case(seed: int) -> FixedNormCase:
     """Weights, α and image order from `seed`; the norms hold the training images' statistics."""
     data = digits().to(torch.float64)
-    architecture = Architecture(SPACE)
+    architecture = Architecture(SMALL)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = Supernet(
-            SPACE, channels=2, cells=2, in_channels=1, stem_multiplier=1, activation=torch.tanh
+            SMALL, channels=2, cells=2, in_channels=1, stem_multiplier=1, activation=torch.tanh
         ).double()
         order = torch.randperm(len(data.labels))
     images, labels = F.avg_pool2d(data.images, 2)[order], data.labels[order]

@@ -100,6 +100,7 @@ ALLOWED = {
         "darts.runs",
         "darts.data",
         "darts.networks",
+        "darts.kernels",
         "darts.methods",
         "darts.spaces",
         "bilevel",

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from darts.kernels import kernels
+
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "optree", "amended-darts")
 
 
@@ -26,6 +28,7 @@ def describe_environment(device: str, command: str) -> dict[str, Any]:
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "kernels": kernels().reason,  # with and without them sums round differently
         "device": device,
         "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU",
         "executable": sys.executable,

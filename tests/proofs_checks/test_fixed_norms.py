@@ -6,8 +6,9 @@ from torch import nn
 from bilevel.vector import Vector
 from darts.networks.adapter import SupernetAdapter
 from darts.networks.supernet import Supernet
-from proofs_checks.fixed_norms import IMAGES, SPACE, Fixed, FixedNormCase, fixed_norm_case
+from proofs_checks.fixed_norms import IMAGES, Fixed, FixedNormCase, fixed_norm_case
 from proofs_checks.on_fixed_norms import KEPT, kept_point
+from proofs_checks.on_supernet import SMALL
 
 
 def gradient_norm(omega: Vector) -> float:
@@ -33,7 +34,7 @@ def test_weights_before_a_fixed_norm_feel_their_length_and_before_a_batch_norm_d
     assert radial_share(case.net.train(), case) > 0.05
     torch.manual_seed(0)
     by_batch = Supernet(
-        SPACE, channels=2, cells=2, in_channels=1, stem_multiplier=1, activation=torch.tanh
+        SMALL, channels=2, cells=2, in_channels=1, stem_multiplier=1, activation=torch.tanh
     ).double()
     assert radial_share(by_batch, case) < 1e-3
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from darts.data import LabelledImages, Normalisation
+from darts.kernels import kernels
 from darts.runs import RunFolder, full_run
 from darts.runs.baselines import measure_baselines
 from tests.darts.runs.tiny import (
@@ -29,6 +30,7 @@ def test_a_full_run_leaves_every_file_that_a_report_needs(finished):
     run, result = finished
     for name in ("config", "environment", "data", "genotype", "result"):
         assert run.has(f"{name}.json")
+    assert run.read("environment.json")["kernels"] == kernels().reason
     summary = run.read("result.json")
     assert summary["retrain"]["test"]["accuracy_percent"] == result.retrain.test.accuracy_percent
     assert summary["search"]["genotype"] == run.read("genotype.json")
