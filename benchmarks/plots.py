@@ -21,6 +21,7 @@ def draw_benchmark(record: dict[str, Any], path: Path) -> Path:
     for axes, (name, part) in zip(panels, record["problems"].items(), strict=True):
         timed = sorted((r for r in part["rows"] if "time" in r), key=lambda r: r["time"]["median"])
         below = 0  # the same 20 steps by several programs: their names go one below the other
+        above, last = 0, (0.0, 1.0)  # other names near the last one go one above the other
         for row in timed:
             color = COLORS.get(row["source"], "C3")
             error = max(row["error"], 1e-16)
@@ -30,10 +31,14 @@ def draw_benchmark(record: dict[str, Any], path: Path) -> Path:
             same = row["hessian_products"] == loop_products(part) and row["error"] < 1
             same = same and abs(row["error"] / loop_error(part) - 1) < 0.02
             below += same
+            if not same:
+                crowded = time["median"] < 4 * last[0] and 1 / 1.4 < error / last[1] < 1.4
+                above = above + 1 if crowded else 0
+                last = time["median"], error
             axes.annotate(
                 f"{row['name']} ({row['hessian_products']})",
                 (time["median"], error),
-                xytext=(4, 3 - 9 * below if same else 3),
+                xytext=(4, 3 - 9 * below if same else 3 + 9 * above),
                 textcoords="offset points",
                 fontsize=7,
                 color=color,
