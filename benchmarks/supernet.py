@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -150,9 +149,19 @@ def peak_mib(name: str, size: int) -> float:
 
 def own_peak_mib(name: str, size: int) -> float:
     case = (reference(size) if name.startswith("reference") else ours(size))[name]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_resident_mib()
     case()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return peak_resident_mib() - before
+
+
+def peak_resident_mib() -> float:
+    """The largest resident size of this process, MiB, on Linux.
+
+    Not `ru_maxrss`, which a process inherits from the one that started it.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    line = next(line for line in lines if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def growth(repetitions: int) -> dict[str, dict[str, float]]:
