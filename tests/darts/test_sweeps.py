@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from darts import cli
+from darts import cli, requests
 from darts.runs import extras
 from darts.runs.sweep import Cluster
 from darts.sweeps import Execution, run_trial
@@ -119,7 +119,7 @@ def wait_for(path: Path, seconds: float = 200) -> None:
 
 def test_the_plan_and_its_execution_are_what_the_command_asks_for(monkeypatch, tmp_path):
     seen = []
-    monkeypatch.setattr(cli, "run_sweep", lambda *arguments: seen.append(arguments) or True)
+    monkeypatch.setattr(requests, "run_sweep", lambda *arguments: seen.append(arguments) or True)
     options = ["--cpus-per-trial", "2", "--gpus-per-trial", "0.5", "--address", "auto"]
     command = ["sweep", "--eta", "0,0.001", "--seeds", "2", "--seed", "7", *options]
     assert cli.main([*command, "--estimator", "exact"]) == 0
