@@ -8,9 +8,10 @@ from darts.runs.accuracy_table import AccuracyTable
 from darts.runs.baselines import Baselines, measure_baselines
 from darts.runs.config import FullConfig
 from darts.runs.records import RunFolder
-from darts.runs.retrain import RetrainResult, retrain, training_batches
+from darts.runs.retrain import RetrainResult, retrain
 from darts.runs.search import SearchResult, search
 from darts.runs.searching import paired_batches
+from darts.runs.training import training_batches
 from darts.spaces import Genotype
 
 

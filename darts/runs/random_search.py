@@ -8,7 +8,8 @@ from darts.methods import RandomSearch
 from darts.methods.random_search import random_genotype
 from darts.runs.config import RetrainConfig, to_json
 from darts.runs.records import RunFolder
-from darts.runs.retrain import retrain, training_batches
+from darts.runs.retrain import retrain
+from darts.runs.training import training_batches
 from darts.spaces import S1_FIXED, Genotype, Space
 
 STREAM = "random/samples"

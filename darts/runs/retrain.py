@@ -1,24 +1,17 @@
 """Training of a genotype's network from scratch, and one look at the test images."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import torch
 from safetensors.torch import save
-from torch import Tensor
-from torch.nn import functional as F
 
-from darts.data import Batches, RetrainData
-from darts.data.batches import in_order
-from darts.data.seeds import derive_seed, seeded
-from darts.networks import DerivedNetwork
-from darts.networks.counting import count_multiply_adds, count_parameters
+from bilevel import NonFiniteError
+from darts.data import RetrainData
 from darts.runs.checkpoint import Checkpoints
 from darts.runs.config import RetrainConfig, to_json
-from darts.runs.evaluation import Evaluation, NonFiniteLossError, evaluate
+from darts.runs.evaluation import Evaluation, NonFiniteLossError
 from darts.runs.records import Record, RunFolder, write_atomically
-from darts.runs.schedule import half_cosine
-from darts.runs.state import State
+from darts.runs.training import Totals, Training
 from darts.spaces import Genotype
 
 STAGE = "retrain"
@@ -51,7 +44,7 @@ def retrain(
         NonFiniteLossError: a loss is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config or genotype.
     """
-    training = _Training(config, genotype, data.to(device), device)
+    training = Training(config, genotype, data.to(device), device)
     origin = {**to_json(config), "genotype": genotype.to_json()}
     checkpoints = Checkpoints(run, STAGE, origin, share=config.checkpoint_share)
     saved = checkpoints.resume()
@@ -63,13 +56,14 @@ def retrain(
     began = time.perf_counter() - training.wall_seconds
     for epoch in range(done, config.epochs):
         for step in range(step_done, steps):
-            loss, right, images = training.step(epoch, step)
-            if not loss < float("inf"):
+            try:
+                loss, right, images = training.step(epoch, step)
+            except NonFiniteError as error:
                 raise NonFiniteLossError(
-                    f"Retraining stopped in epoch {epoch}, step {step}: the loss is {loss}. "
+                    f"Retraining stopped in epoch {epoch}, step {step}: {error} "
                     f"{checkpoints.whereabouts} Lower the learning rate ({config.learning_rate}) "
                     f"or clip below {config.clip} in a new run."
-                )
+                ) from error
             training.totals.add(loss, right, images)
             training.wall_seconds = time.perf_counter() - began
             if checkpoints.due:
@@ -102,116 +96,3 @@ def retrain(
         training.multiply_adds_millions,
         training.wall_seconds,
     )
-
-
-def training_batches(config: RetrainConfig, data: RetrainData) -> Batches:
-    """The stream of a training."""
-    return Batches(
-        data.train,
-        data.normalisation,
-        config.augmentation(data.mirror),
-        config.batch_size,
-        config.seed,
-        "retrain",
-    )
-
-
-@dataclass
-class Totals:
-    """Sums over the steps of an epoch so far."""
-
-    loss: float = 0.0
-    right: int = 0
-    images: int = 0
-
-    def add(self, loss: float, right: int, images: int) -> None:
-        self.loss += loss * images
-        self.right += right
-        self.images += images
-
-
-class _Training:
-    """The network, its optimiser and the data stream: all that a step changes or reads."""
-
-    def __init__(
-        self, config: RetrainConfig, genotype: Genotype, data: RetrainData, device: str
-    ) -> None:
-        self.config = config
-        self.data = data
-        self.device = device
-        self.wall_seconds = 0.0
-        self.totals = Totals()
-        self.batches = training_batches(config, data)
-        with seeded(derive_seed(config.seed, "derived network"), device):
-            self.network = DerivedNetwork(
-                genotype,
-                channels=config.channels,
-                cells=config.cells,
-                classes=data.train.classes,
-                in_channels=data.train.channels,
-                auxiliary=config.auxiliary_weight > 0,
-            ).to(device)
-        self.params_millions = count_parameters(self.network) / 1e6
-        self.multiply_adds_millions = count_multiply_adds(self.network, data.train.shape) / 1e6
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
-
-    def learning_rate(self, epoch: int, step: int) -> float:
-        config = self.config
-        progress = (epoch + step / self.batches.per_epoch) / config.epochs
-        return half_cosine(config.learning_rate, config.learning_rate_end, progress)
-
-    def drop_path(self, epoch: int) -> float:
-        """Grows linearly by epochs, from 0 (DARTS)."""
-        return self.config.drop_path * epoch / self.config.epochs
-
-    def step(self, epoch: int, step: int) -> tuple[float, int, int]:
-        """One SGD step; the loss without the auxiliary head's, right answers, images."""
-        config = self.config
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(epoch, step)
-        images, labels = self.batches.at(epoch, step)
-        self.network.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        with seeded(derive_seed(config.seed, "drop-path", epoch, step), self.device):
-            output = self.network(images, self.drop_path(epoch))
-        logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-        loss = F.cross_entropy(logits, labels)
-        total = loss
-        if auxiliary is not None:
-            total = loss + config.auxiliary_weight * F.cross_entropy(auxiliary, labels)
-        if torch.isfinite(total):
-            torch.autograd.backward(total)
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
-            self.optimizer.step()
-        right = int((logits.argmax(dim=1) == labels).sum())
-        judged = loss if torch.isfinite(total) else total
-        return float(judged.detach()), right, len(labels)
-
-    def test(self) -> Evaluation:
-        self.network.eval()
-        return evaluate(
-            self.network, in_order(self.data.test, self.data.normalisation, self.config.batch_size)
-        )
-
-    def weights(self) -> dict[str, Tensor]:
-        return {name: value.contiguous().cpu() for name, value in self.network.state_dict().items()}
-
-    def state(self) -> State:
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "totals": asdict(self.totals),
-            "wall_seconds": self.wall_seconds,
-        }
-
-    def restore(self, state: State) -> None:
-        """Put a state in place."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.totals = Totals(**state["totals"])
-        self.wall_seconds = state["wall_seconds"]

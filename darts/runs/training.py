@@ -1,0 +1,140 @@
+"""What a retraining changes as it goes: the network, its optimiser, and sums over an epoch."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bilevel import NonFiniteError
+from darts.data import Batches, RetrainData
+from darts.data.batches import in_order
+from darts.data.seeds import derive_seed, seeded
+from darts.networks import DerivedNetwork
+from darts.networks.counting import count_multiply_adds, count_parameters
+from darts.runs.config import RetrainConfig
+from darts.runs.evaluation import Evaluation, evaluate
+from darts.runs.schedule import half_cosine
+from darts.runs.state import State
+from darts.spaces import Genotype
+
+
+def training_batches(config: RetrainConfig, data: RetrainData) -> Batches:
+    """The stream of a training."""
+    return Batches(
+        data.train,
+        data.normalisation,
+        config.augmentation(data.mirror),
+        config.batch_size,
+        config.seed,
+        "retrain",
+    )
+
+
+@dataclass
+class Totals:
+    """Sums over the steps of an epoch so far."""
+
+    loss: float = 0.0
+    right: int = 0
+    images: int = 0
+
+    def add(self, loss: float, right: int, images: int) -> None:
+        self.loss += loss * images
+        self.right += right
+        self.images += images
+
+
+class Training:
+    """The network, its optimiser and the data stream: all that a step changes or reads."""
+
+    def __init__(
+        self, config: RetrainConfig, genotype: Genotype, data: RetrainData, device: str
+    ) -> None:
+        self.config = config
+        self.data = data
+        self.device = device
+        self.wall_seconds = 0.0
+        self.totals = Totals()
+        self.batches = training_batches(config, data)
+        with seeded(derive_seed(config.seed, "derived network"), device):
+            self.network = DerivedNetwork(
+                genotype,
+                channels=config.channels,
+                cells=config.cells,
+                classes=data.train.classes,
+                in_channels=data.train.channels,
+                auxiliary=config.auxiliary_weight > 0,
+            ).to(device)
+        self.params_millions = count_parameters(self.network) / 1e6
+        self.multiply_adds_millions = count_multiply_adds(self.network, data.train.shape) / 1e6
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
+
+    def learning_rate(self, epoch: int, step: int) -> float:
+        config = self.config
+        progress = (epoch + step / self.batches.per_epoch) / config.epochs
+        return half_cosine(config.learning_rate, config.learning_rate_end, progress)
+
+    def drop_path(self, epoch: int) -> float:
+        """Grows linearly by epochs, from 0 (DARTS)."""
+        return self.config.drop_path * epoch / self.config.epochs
+
+    def step(self, epoch: int, step: int) -> tuple[float, int, int]:
+        """One SGD step; the loss without the auxiliary head's, right answers, images.
+
+        Raises:
+            NonFiniteError: the loss or its gradient is not finite; the weights are as they were.
+        """
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(epoch, step)
+        images, labels = self.batches.at(epoch, step)
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        with seeded(derive_seed(config.seed, "drop-path", epoch, step), self.device):
+            output = self.network(images, self.drop_path(epoch))
+        logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+        loss = F.cross_entropy(logits, labels)
+        total = loss
+        if auxiliary is not None:
+            total = loss + config.auxiliary_weight * F.cross_entropy(auxiliary, labels)
+        if not torch.isfinite(total):
+            raise NonFiniteError(f"the loss is {float(total.detach())}.")
+        torch.autograd.backward(total)
+        length = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        if not torch.isfinite(length):
+            raise NonFiniteError(
+                f"the gradient has norm {float(length)} although the loss is {float(total):.4g}."
+            )
+        self.optimizer.step()
+        right = int((logits.argmax(dim=1) == labels).sum())
+        return float(loss.detach()), right, len(labels)
+
+    def test(self) -> Evaluation:
+        self.network.eval()
+        return evaluate(
+            self.network, in_order(self.data.test, self.data.normalisation, self.config.batch_size)
+        )
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: value.contiguous().cpu() for name, value in self.network.state_dict().items()}
+
+    def state(self) -> State:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "totals": asdict(self.totals),
+            "wall_seconds": self.wall_seconds,
+        }
+
+    def restore(self, state: State) -> None:
+        """Put a state in place."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.totals = Totals(**state["totals"])
+        self.wall_seconds = state["wall_seconds"]
