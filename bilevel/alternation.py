@@ -60,25 +60,48 @@ def alternating_step(
         NonFiniteError: a loss or gradient is not finite. ω is as it was before the step.
         ValueError: `outer` asks for a closure; or `inner` does, and `clip` is given.
     """
+    if clip is not None and _asks_for_closure(inner):
+        raise ValueError(
+            f"clip={clip} with inner={type(inner).__name__}: its line search needs true "
+            "gradients. Leave clip out."
+        )
+    hypergradient = outer_step(problem, omega, alpha, estimator=estimator, outer=outer, inner=inner)
+    first = inner_step(problem, omega, alpha, inner=inner, clip=clip)
+    for _ in range(inner_steps - 1):
+        inner_step(problem, omega, alpha, inner=inner, clip=clip)
+    return Step(hypergradient, *first)
+
+
+def outer_step(
+    problem: BilevelProblem,
+    omega: Tree,
+    alpha: Tree,
+    *,
+    estimator: Estimator,
+    outer: Optimizer,
+    inner: Optimizer,
+) -> Hypergradient:
+    """Move α alone by the estimated hypergradient, in place, and return that.
+
+    Args:
+        problem, omega, alpha, estimator, outer: as in `alternating_step`.
+        inner: the optimiser of ω, which estimators that look ahead follow; it does not step.
+
+    Raises:
+        NonFiniteError: a loss or gradient is not finite; α is as it was.
+        ValueError: `outer` asks for a closure.
+    """
     if _asks_for_closure(outer):
         raise ValueError(
             f"outer={type(outer).__name__} evaluates its objective several times a step, and at "
             "a fixed ω there is no function of α whose gradient the hypergradient is. Use SGD or "
             "Adam for α."
         )
-    if clip is not None and _asks_for_closure(inner):
-        raise ValueError(
-            f"clip={clip} with inner={type(inner).__name__}: its line search needs true "
-            "gradients. Leave clip out."
-        )
     hypergradient = estimator.following(inner, omega)(problem, omega, alpha)
     _assign(Vector.of(alpha), Vector.of(hypergradient.total))
     outer.step()
     outer.zero_grad(set_to_none=True)
-    first = inner_step(problem, omega, alpha, inner=inner, clip=clip)
-    for _ in range(inner_steps - 1):
-        inner_step(problem, omega, alpha, inner=inner, clip=clip)
-    return Step(hypergradient, *first)
+    return hypergradient
 
 
 def inner_step(

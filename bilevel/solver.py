@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from bilevel.alternation import Step as Step
 from bilevel.alternation import alternating_step as alternating_step
 from bilevel.alternation import inner_step as inner_step
+from bilevel.alternation import outer_step as outer_step
 from bilevel.checkpoints import Checkpoints, State
 from bilevel.estimators.base import Estimator
 from bilevel.problem import BilevelProblem
