@@ -8,6 +8,9 @@ from darts.data.batches import RetrainData as RetrainData
 from darts.data.batches import SearchData as SearchData
 from darts.data.cifar import Cifar10 as Cifar10
 from darts.data.digits import Digits as Digits
+from darts.data.folders import FolderImages as FolderImages
+from darts.data.folders import ImageFolders as ImageFolders
+from darts.data.images import Images as Images
 from darts.data.images import ImageSet as ImageSet
 from darts.data.images import LabelledImages as LabelledImages
 from darts.data.images import Normalisation as Normalisation

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from darts.data.augmentation import Augmentation
-from darts.data.images import ImageSet, LabelledImages, Normalisation
+from darts.data.images import Images, ImageSet, Normalisation
+from darts.data.photographs import UnreadableImageError
 from darts.data.seeds import derive_seed
 from darts.data.splits import split
 
@@ -26,13 +28,14 @@ class Batches:
 
     An epoch is a fresh permutation cut into whole batches; the remainder, fewer than
     `batch_size` images and others in each epoch, is left out, so that batch norm never sees
-    a batch of one.
+    a batch of one. The images of the next two steps are said to be expected, so that a set
+    whose images are in files can read them meanwhile.
 
     Raises:
         ValueError: the batch size is not positive or exceeds the number of images.
     """
 
-    data: LabelledImages
+    data: Images
     normalisation: Normalisation
     augmentation: Augmentation
     batch_size: int
@@ -53,14 +56,35 @@ class Batches:
     def at(self, epoch: int, step: int) -> Batch:
         """The batch of one step; a step past the end goes on into the following epochs."""
         epoch, step = epoch + step // self.per_epoch, step % self.per_epoch
-        order = torch.Generator().manual_seed(derive_seed(self.seed, self.purpose, epoch))
-        indices = torch.randperm(len(self.data), generator=order)
-        chosen = indices[step * self.batch_size : (step + 1) * self.batch_size]
-        chosen = chosen.to(self.data.images.device)
-        draw = torch.Generator().manual_seed(derive_seed(self.seed, self.purpose, epoch, step))
-        moved = self.augmentation.move(self.data.images[chosen], draw)
-        images = self.augmentation.erase(self.normalisation(moved), draw)
-        return Batch(images, self.data.labels[chosen])
+        chosen, seed = self._drawn(epoch, step)
+        for soon in range(step, step + 3):
+            self.data.expect(*self._drawn(epoch, soon))
+        try:
+            raw = self.data.pixels(chosen, seed)
+        except UnreadableImageError as error:
+            raise UnreadableImageError(
+                f"Epoch {epoch}, step {step} of the {self.purpose} images: {error} The last "
+                "checkpoint is kept: go on with --resume and the run folder."
+            ) from error
+        draw = torch.Generator().manual_seed(seed)
+        images = self.normalisation(self.augmentation.move(raw, draw))
+        return Batch(
+            self.augmentation.erase(images, draw),
+            self.data.labels[chosen.to(self.data.labels.device)],
+        )
+
+    def _drawn(self, epoch: int, step: int) -> tuple[Tensor, int]:
+        """The indices of a step's images, int64 [b], and the seed of their augmentation."""
+        epoch, step = epoch + step // self.per_epoch, step % self.per_epoch
+        order = _order(len(self.data), derive_seed(self.seed, self.purpose, epoch))
+        chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+        return chosen, derive_seed(self.seed, self.purpose, epoch, step)
+
+
+@lru_cache(maxsize=4)
+def _order(n: int, seed: int) -> Tensor:
+    """A permutation of 0 … n−1: of an epoch of each of a search's two streams, and the next."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
 
 
 @dataclass(frozen=True)
@@ -82,21 +106,22 @@ class PairedBatches:
         return self.train.at(epoch, step), self.val.at(0, epoch * self.per_epoch + step)
 
 
-def in_order(
-    data: LabelledImages, normalisation: Normalisation, batch_size: int
-) -> Iterator[Batch]:
+def in_order(data: Images, normalisation: Normalisation, batch_size: int) -> Iterator[Batch]:
     """Every image once, in order, not augmented: for evaluation."""
-    for start in range(0, len(data), batch_size):
-        stop = start + batch_size
-        yield Batch(normalisation(data.images[start:stop]), data.labels[start:stop])
+    parts = torch.split(torch.arange(len(data)), batch_size)
+    for number, part in enumerate(parts):
+        for soon in parts[number : number + 3]:
+            data.expect(soon, None)
+        labels = data.labels[part.to(data.labels.device)]
+        yield Batch(normalisation(data.pixels(part, None)), labels)
 
 
 @dataclass(frozen=True)
 class SearchData:
     """The two halves of the training part. A search never holds a test image."""
 
-    train: LabelledImages
-    val: LabelledImages
+    train: Images
+    val: Images
     normalisation: Normalisation
     mirror: bool
 
@@ -115,8 +140,8 @@ class SearchData:
 class RetrainData:
     """The whole training part, and the images that the retrained network is judged on."""
 
-    train: LabelledImages
-    test: LabelledImages
+    train: Images
+    test: Images
     normalisation: Normalisation
     mirror: bool
 

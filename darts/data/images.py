@@ -1,14 +1,63 @@
-"""Labelled images in memory, and what is known about a data set beside its pixels."""
+"""Labelled images, and what is known about a data set beside its pixels."""
 
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 
+class Images(Protocol):
+    """What splits, batches and runs ask of labelled images, wherever their pixels are."""
+
+    @property
+    def labels(self) -> Tensor:
+        """One label in [0, classes) an image, int64 [n]."""
+
+    @property
+    def classes(self) -> int: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of every image."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Images of each class."""
+
+    def __len__(self) -> int: ...
+
+    def take(self: "AnyImages", indices: Tensor) -> "AnyImages":
+        """The images of some indices, int64 [b]."""
+
+    def to(self: "AnyImages", device: torch.device | str) -> "AnyImages":
+        """The same images, whose pixels and labels come on a device."""
+
+    def pixels(self, indices: Tensor, seed: int | None) -> Tensor:
+        """Raw images, uint8 [b c h w], of indices int64 [b] on the CPU.
+
+        A function of indices and seed alone. The seed draws what the set itself varies between
+        looks at an image in training; None is the one look of evaluation.
+        """
+
+    def expect(self, indices: Tensor, seed: int | None) -> None:
+        """Say that `pixels` will soon be asked for these; nothing needs to be done about it."""
+
+
+AnyImages = TypeVar("AnyImages", bound=Images)
+
+
+def class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:
+    """Images of each class."""
+    return tuple(torch.bincount(labels, minlength=classes).tolist())
+
+
 @dataclass(frozen=True)
 class LabelledImages:
-    """Raw images, uint8 [n c h w], with one label in [0, classes) each, int64 [n].
+    """Raw images in memory, uint8 [n c h w], with one label in [0, classes) each, int64 [n].
 
     Raises:
         ValueError: wrong shape or type, no image, or a label out of range.
@@ -54,13 +103,19 @@ class LabelledImages:
     @property
     def counts(self) -> tuple[int, ...]:
         """Images of each class."""
-        return tuple(torch.bincount(self.labels, minlength=self.classes).tolist())
+        return class_counts(self.labels, self.classes)
 
     def take(self, indices: Tensor) -> "LabelledImages":
         return LabelledImages(self.images[indices], self.labels[indices], self.classes)
 
     def to(self, device: torch.device | str) -> "LabelledImages":
         return LabelledImages(self.images.to(device), self.labels.to(device), self.classes)
+
+    def pixels(self, indices: Tensor, seed: int | None) -> Tensor:
+        return self.images[indices.to(self.images.device)]
+
+    def expect(self, indices: Tensor, seed: int | None) -> None:
+        """They are here already."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +162,8 @@ class ImageSet:
     """
 
     name: str
-    train: LabelledImages
-    test: LabelledImages
+    train: Images
+    test: Images
     class_names: tuple[str, ...]
     normalisation: Normalisation
     mirror: bool

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from darts.data.images import LabelledImages
+from darts.data.images import AnyImages
 
 
 def stratified_indices(labels: Tensor, classes: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -44,7 +44,7 @@ def stratified_indices(labels: Tensor, classes: int, size: int, seed: int) -> tu
     return torch.nonzero(first).flatten(), torch.nonzero(~first).flatten()
 
 
-def subset(data: LabelledImages, size: int | None, seed: int) -> LabelledImages:
+def subset(data: AnyImages, size: int | None, seed: int) -> AnyImages:
     """A stratified subset; all of the data, in its own order, if size is None."""
     if size is None:
         return data
@@ -52,9 +52,7 @@ def subset(data: LabelledImages, size: int | None, seed: int) -> LabelledImages:
     return data.take(chosen)
 
 
-def split(
-    data: LabelledImages, first_share: float, seed: int
-) -> tuple[LabelledImages, LabelledImages]:
+def split(data: AnyImages, first_share: float, seed: int) -> tuple[AnyImages, AnyImages]:
     """Two disjoint stratified parts that together are the data; the first has `first_share` of it.
 
     Raises:

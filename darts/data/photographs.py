@@ -1,0 +1,103 @@
+"""One photograph from a file: decoded, cropped and scaled to a square of RGB bytes."""
+
+import math
+import random
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from darts.data.seeds import derive_seed
+
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
+"""What a file may hold, whatever its name says (one of ImageNet's JPEGs is a PNG)."""
+LEAST_AREA = 0.08
+"""Of a random crop, as a share of the photograph (Szegedy et al. 2015, §6)."""
+WIDEST = 4 / 3
+"""Width to height of a random crop at most, and height to width (the same)."""
+TRIES = 10
+
+
+class UnreadableImageError(ValueError):
+    """A file is not the image that it should be."""
+
+
+class View(NamedTuple):
+    """A square view of a photograph.
+
+    Args:
+        folder: that the name is relative to.
+        name: of the file; it and the seed decide on the crop, the folder does not.
+        size: side of the square in pixels.
+        seed: of a random crop (training); None is the middle (evaluation).
+    """
+
+    folder: str
+    name: str
+    size: int
+    seed: int | None
+
+
+def read_view(view: View) -> Tensor:
+    """The view as uint8 [3 size size]; grey, palette and CMYK images become RGB.
+
+    Training: a random crop of 8 to 100 % of the area and of aspect 3/4 to 4/3, scaled to the
+    square. Evaluation: the shorter side is scaled to 8/7 of `size` (256 for 224), and the middle
+    is cut out. Both bilinear with antialiasing, by Pillow. EXIF orientation is not looked at.
+
+    Raises:
+        UnreadableImageError: the file is absent, empty, torn or no image; the message names it.
+    """
+    from PIL import Image
+    from torchvision.transforms import functional
+
+    path = Path(view.folder, view.name)
+    try:
+        with Image.open(path, formats=FORMATS) as file:
+            image = file.convert("RGB")
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise UnreadableImageError(
+            f"{path} cannot be read as an image: {_reason(path, error)} Put the right file there."
+        ) from error
+    if view.seed is None:
+        image = functional.resize(image, resized(view.size))
+        image = functional.center_crop(image, view.size)
+    else:
+        box = random_box(image.height, image.width, derive_seed(view.seed, view.name))
+        image = functional.resized_crop(image, *box, [view.size, view.size])
+    pixels: Tensor = functional.pil_to_tensor(image)
+    return pixels
+
+
+def resized(size: int) -> int:
+    """The shorter side in pixels before the middle `size` of it are cut out."""
+    return round(size * 8 / 7)
+
+
+def random_box(height: int, width: int, seed: int) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of a crop: area uniform, aspect uniform on a logarithmic scale.
+
+    A crop that does not fit is drawn again, ten times at most; then it is the largest one in the
+    middle whose aspect is allowed.
+    """
+    draw = random.Random(seed)
+    for _ in range(TRIES):
+        area = height * width * (LEAST_AREA + (1 - LEAST_AREA) * draw.random())
+        aspect = math.exp(math.log(WIDEST) * (2 * draw.random() - 1))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            top = int(draw.random() * (height - h + 1))
+            return top, int(draw.random() * (width - w + 1)), h, w
+    h, w = min(height, round(width * WIDEST)), min(width, round(height * WIDEST))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def _reason(path: Path, error: BaseException) -> str:
+    if not path.is_file():
+        return "it is not there."
+    if path.stat().st_size == 0:
+        return "it is empty (0 bytes)."
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "cannot identify" in text:
+        text = f"it is none of {', '.join(FORMATS)}"
+    return f"{text} ({path.stat().st_size:,} bytes)."
