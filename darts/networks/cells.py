@@ -13,6 +13,7 @@ from darts.methods.partial_channels import PartialChannels, passed_by, shuffled
 from darts.networks.weighted_sum import weighted_sum
 from darts.spaces.arrangement import Arrangement, Place
 from darts.spaces.genotype import CellGenotype
+from darts.spaces.joint_draws import WHOLE, Drawing, Part
 from darts.spaces.operations import (
     Activation,
     ConvNorm,
@@ -136,7 +137,7 @@ class CellMix:
         return CellMix(rows, edges, mix.auxiliary_skip, mix.drop_path, mix.skip_dropout)
 
 
-class SearchCell(nn.Module):
+class SearchCell(Drawing):
     """Every node is Σ over its edges and operations of weight · operation(source).
 
     Built for speed where the arithmetic allows it. none is left out: it adds zero, and acts only
@@ -257,8 +258,8 @@ class SearchCell(nn.Module):
 
     def _dropped(self, output: Tensor, operation: nn.Module, mix: CellMix) -> Tensor:
         if isinstance(operation, Identity):
-            return F.dropout(output, mix.skip_dropout)
-        return dropped(output, mix.drop_path)
+            return self.part.dropout(output, mix.skip_dropout)
+        return dropped(output, mix.drop_path, self.part)
 
     def _skipped(self, state: FeatureMap, source: int) -> Tensor:
         """The pixels of a state that its edges keep."""
@@ -269,7 +270,7 @@ class SearchCell(nn.Module):
         return FeatureMap(x, self.recipe.activation)
 
 
-class DerivedCell(nn.Module):
+class DerivedCell(Drawing):
     """A cell of a genotype: every node adds its edges.
 
     Args:
@@ -308,7 +309,7 @@ class DerivedCell(nn.Module):
                 operation = next(operations)
                 output = operation(states[source])
                 if self.training and drop_path > 0 and not isinstance(operation, Identity):
-                    output = dropped(output, drop_path)
+                    output = dropped(output, drop_path, self.part)
                 total = output if total is None else total + output
             assert total is not None  # every node has an edge
             states.append(self._state(total))
@@ -318,8 +319,12 @@ class DerivedCell(nn.Module):
         return FeatureMap(x, self.recipe.activation)
 
 
-def dropped(x: Tensor, probability: float) -> Tensor:
+def dropped(x: Tensor, probability: float, part: Part = WHOLE) -> Tensor:
     """Drop-path: each sample zero with `probability`, or scaled so that the mean stays."""
     keep = 1 - probability
-    mask = torch.full((x.shape[0], 1, 1, 1), keep, dtype=x.dtype, device=x.device).bernoulli()
-    return x * (mask / keep)
+
+    def mask(shape: tuple[int, ...]) -> Tensor:
+        chances = torch.full((shape[0], 1, 1, 1), keep, dtype=x.dtype, device=x.device)
+        return chances.bernoulli()
+
+    return x * (part.drawn(mask, x.shape) / keep)

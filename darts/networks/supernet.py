@@ -5,19 +5,19 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from darts.methods.mix import Mix
 from darts.methods.partial_channels import PartialChannels
 from darts.networks.cells import CellMix, ResidualBlock, SearchCell, Stack
 from darts.networks.frames import SMALL_IMAGES
 from darts.networks.recomputation import recomputed
+from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm
 from darts.spaces.operations import Activation, FeatureMap, search_recipe
 from darts.spaces.space import Space
 
 
-class Supernet(nn.Module):
+class Supernet(Drawing):
     """A stack of search cells between a stem and a linear classifier (Liu et al. 2019).
 
     α is no part of it: `forward` takes the mixing weights, one (edges, operations) tensor for
@@ -148,7 +148,7 @@ class Supernet(nn.Module):
         last = recent[-1].raw
         if self.norm_last is not None:
             last = self.recipe.activation(self.norm_last(last))
-        features = F.dropout(last.mean(dim=(2, 3)), mix.dropout, self.training)
+        features = self.part.dropout(last.mean(dim=(2, 3)), mix.dropout, self.training)
         logits: Tensor = self.classifier(features)
         return logits if auxiliary is None else (logits, auxiliary)
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from darts.kernels import Unit, pointwise_norm, usable
 from darts.spaces.depthwise import depthwise, quicker
+from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm, by_batch
 from darts.spaces.space import NONE
 
@@ -304,7 +305,7 @@ class PlainConvolution(Operation):
         return output
 
 
-class Noise(Operation):
+class Noise(Operation, Drawing):
     """noise: N(0, 1) in place of every value (Zela et al. 2020, §4, space S4)."""
 
     shared = False
@@ -316,7 +317,10 @@ class Noise(Operation):
     def forward(self, x: FeatureMap) -> Tensor:
         pixels = x.raw[:, :, :: self.stride, :: self.stride]
         # not randn_like, whose values would depend on the memory layout
-        return torch.randn(pixels.shape, dtype=pixels.dtype, device=pixels.device)
+        return self.part.drawn(
+            lambda shape: torch.randn(shape, dtype=pixels.dtype, device=pixels.device),
+            pixels.shape,
+        )
 
 
 def _max_pool(channels: int, stride: int, recipe: Recipe) -> Operation:
