@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from bilevel import Autograd, CentralDifference
 from bilevel.estimators import (
@@ -22,7 +22,7 @@ from bilevel.estimators import (
     Penalty,
     Unrolled,
 )
-from darts.data import Cifar10, Digits
+from darts.data import DataSet
 from darts.methods import (
     AdversarialPerturbation,
     AuxiliarySkip,
@@ -39,9 +39,12 @@ from darts.methods import (
     Stop,
     TwoPaths,
 )
+from darts.networks.frames import Frame, ImageNetFrame, SmallImageFrame
+from darts.networks.width import MultiplyAddLimit, Width
 from darts.reports.loggers import LoggerMaker, csv_logger
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
 from darts.runs.extras import require_extra
+from darts.runs.schedule import HalfCosine, Linear, Schedule
 from darts.runs.untrusted import read_text
 from darts.spaces import Genotype, Space
 from darts.spaces.arrangement import OnePerCell, Stages, TwoKinds
@@ -94,6 +97,9 @@ PROGRESSIVE = Names("progressive stages", {"p-darts": Progressive}, optional=Tru
 STOPS = Names(
     "stop", {"skip-limit": SkipLimit, "eigenvalue-growth": EigenvalueGrowth}, optional=True
 )
+FRAMES = Names("frame", {"small-images": SmallImageFrame, "imagenet": ImageNetFrame})
+WIDTHS = Names("number of channels", {"within": MultiplyAddLimit}, number=True)
+SCHEDULES = Names("schedule", {"half-cosine": HalfCosine, "linear": Linear})
 NAMES: Mapping[Any, Names] = {
     Estimator: ESTIMATORS,
     Mixing: MIXINGS,
@@ -102,12 +108,18 @@ NAMES: Mapping[Any, Names] = {
     Perturbation | None: PERTURBATIONS,
     Progressive | None: PROGRESSIVE,
     Stop | None: STOPS,
+    Frame: FRAMES,
+    Width: WIDTHS,
+    Schedule: SCHEDULES,
 }
 """By the type that a setting declares."""
+DATA_SETS: Mapping[str, type[DataSet]] = {kind.name: kind for kind in get_args(DataSet)}
+"""By the name on the command line."""
 TYPES: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
-        *(FullConfig, SearchConfig, RetrainConfig, Digits, Cifar10, Space),
+        *(FullConfig, SearchConfig, RetrainConfig, Space),
+        *DATA_SETS.values(),
         *(kind for names in NAMES.values() for kind in names.kinds.values()),
         *(Autograd, CentralDifference),
         *(TwoKinds, OnePerCell, Stages),

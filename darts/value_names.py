@@ -23,12 +23,14 @@ class Names:
         kinds: the class of each name.
         usual: parameters that a name alone stands for, where the class asks for them.
         optional: "none" names the absence of a value.
+        number: a whole number stands for itself.
     """
 
     what: str
     kinds: Mapping[str, type]
     usual: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     optional: bool = False
+    number: bool = False
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -43,6 +45,8 @@ class Names:
         name, _, rest = text.partition(":")
         if self.optional and text == NOTHING:
             return None
+        if self.number and text.isdecimal():
+            return int(text)
         if name not in self.kinds:
             raise ValueError(f"No {self.what} {name!r}; there are {', '.join(self.known)}.")
         kind = self.kinds[name]
@@ -72,6 +76,8 @@ class Names:
         """The inverse of `read`."""
         if value is None:
             return NOTHING
+        if self.number and type(value) is int:
+            return str(value)
         name = next(name for name, kind in self.kinds.items() if type(value) is kind)
         parts = []
         for key, entry in _parameters(type(value)).items():

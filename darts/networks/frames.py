@@ -1,8 +1,9 @@
 """What surrounds the cells of a derived network: stem and auxiliary head, by image size."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -111,12 +112,20 @@ class AuxiliaryHead(nn.Module):
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A stem and an auxiliary head for images of one size."""
+class Frame(ABC):
+    """A stem and an auxiliary head for images of one size.
 
-    stem: type[Stem]
-    pool_stride: int
-    norm_last: bool
+    Attributes:
+        stem: from the images to the first cell.
+        pool_stride: of the pool that the auxiliary head begins with.
+        norm_last: whether a norm follows that head's last convolution.
+        even: C must be even.
+    """
+
+    stem: ClassVar[type[Stem]]
+    pool_stride: ClassVar[int]
+    norm_last: ClassVar[bool]
+    even: ClassVar[bool]
 
     def auxiliary_head(
         self,
@@ -127,8 +136,27 @@ class Frame:
         return AuxiliaryHead(channels, classes, self.pool_stride, norm, self.norm_last)
 
 
-SMALL_IMAGES = Frame(SmallImageStem, pool_stride=3, norm_last=True)
-"""CIFAR and smaller (DARTS's `NetworkCIFAR`)."""
+@dataclass(frozen=True)
+class SmallImageFrame(Frame):
+    """CIFAR and smaller (DARTS's `NetworkCIFAR`)."""
 
-IMAGENET = Frame(ImageNetStem, pool_stride=2, norm_last=False)
-"""224×224 images (DARTS's `NetworkImageNet`)."""
+    stem = SmallImageStem
+    pool_stride = 3
+    norm_last = True
+    even = False
+
+
+@dataclass(frozen=True)
+class ImageNetFrame(Frame):
+    """224×224 images, cells from 56×56 and 28×28 on (DARTS's `NetworkImageNet`).
+
+    C is even: the first cell halves one of its inputs by two convolutions of C/2 channels each.
+    """
+
+    stem = ImageNetStem
+    pool_stride = 2
+    norm_last = False
+    even = True
+
+
+SMALL_IMAGES, IMAGENET = SmallImageFrame(), ImageNetFrame()

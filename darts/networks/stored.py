@@ -17,6 +17,7 @@ from darts.spaces.genotype import Genotype
 
 FORMAT = "darts network 1"
 WEIGHTS, DESCRIPTION = "network.safetensors", "network.json"
+SIZES = ("channels", "cells", "classes", "in_channels")
 FRAMES: Mapping[str, Frame] = MappingProxyType({"small images": SMALL_IMAGES, "imagenet": IMAGENET})
 
 
@@ -25,7 +26,7 @@ class Blueprint:
     """What a derived network is built from, beside its weights; see `DerivedNetwork`.
 
     Raises:
-        ValueError: a size is no positive whole number, or there is no such frame.
+        ValueError: a size is no positive whole number.
     """
 
     genotype: Genotype
@@ -33,34 +34,33 @@ class Blueprint:
     cells: int
     classes: int
     in_channels: int
-    frame: str = "small images"
+    frame: Frame = SMALL_IMAGES
 
     def __post_init__(self) -> None:
-        for name in ("channels", "cells", "classes", "in_channels"):
+        for name in SIZES:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError(
                     f"a network with {name}={value!r}: give a whole number, 1 or more."
                 )
-        if self.frame not in FRAMES:
-            raise ValueError(f"a network with frame={self.frame!r}: there are {', '.join(FRAMES)}.")
 
-    def build(self) -> DerivedNetwork:
-        """The network with initial weights and without auxiliary head."""
+    def build(self, auxiliary: bool = False) -> DerivedNetwork:
+        """The network with initial weights, and without auxiliary head unless it is asked for."""
         return DerivedNetwork(
             self.genotype,
             channels=self.channels,
             cells=self.cells,
             classes=self.classes,
             in_channels=self.in_channels,
-            frame=FRAMES[self.frame],
+            auxiliary=auxiliary,
+            frame=self.frame,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        sizes = ("channels", "cells", "classes", "in_channels", "frame")
         return {
             "genotype": self.genotype.to_dict(),
-            **{name: getattr(self, name) for name in sizes},
+            **{name: getattr(self, name) for name in SIZES},
+            "frame": next(name for name, frame in FRAMES.items() if frame == self.frame),
         }
 
     @staticmethod
@@ -70,12 +70,14 @@ class Blueprint:
         Raises:
             ValueError: an entry is missing or wrong.
         """
-        names = ("genotype", "channels", "cells", "classes", "in_channels", "frame")
-        absent = [name for name in names if name not in content]
+        absent = [name for name in ("genotype", *SIZES, "frame") if name not in content]
         if absent:
             raise ValueError(f"the description of a network has no {', no '.join(absent)}.")
+        frame = content["frame"]
+        if not isinstance(frame, str) or frame not in FRAMES:
+            raise ValueError(f"a network with frame={frame!r}: there are {', '.join(FRAMES)}.")
         genotype = Genotype.from_dict(content["genotype"])
-        return Blueprint(genotype, **{name: content[name] for name in names[1:]})
+        return Blueprint(genotype, **{name: content[name] for name in SIZES}, frame=FRAMES[frame])
 
 
 def load_network(folder: Path | str) -> DerivedNetwork:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from math import inf
 from typing import Any
 
 from bilevel.estimators import Amended, Estimator
-from darts.data import Augmentation, Cifar10, Digits
+from darts.data import Augmentation, DataSet
 from darts.methods import (
     AuxiliarySkip,
     Mixing,
@@ -17,6 +16,13 @@ from darts.methods import (
     Stop,
 )
 from darts.methods.combination import require_combination
+from darts.runs.ranges import (
+    require_checkpoint_share,
+    require_decay,
+    require_ranges,
+    require_share,
+)
+from darts.runs.retrain_config import RetrainConfig as RetrainConfig
 from darts.runs.typed import require_types
 from darts.spaces import NASBENCH201, S1_FIXED, Space
 
@@ -95,7 +101,7 @@ class SearchConfig:
     auxiliary_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(
+        require_ranges(
             self,
             at_least_one="epochs batch_size channels cells statistics_batches",
             positive="alpha_learning_rate learning_rate clip",
@@ -105,9 +111,9 @@ class SearchConfig:
             ),
         )
         if self.stem_multiplier is not None:
-            _check(self, at_least_one="stem_multiplier", positive="", not_negative="")
-        _check_decay(self, "drop_path", self.drop_path)
-        _check_decay(self, "dropout", self.dropout)
+            require_ranges(self, at_least_one="stem_multiplier", positive="", not_negative="")
+        require_decay(self, "drop_path", self.drop_path)
+        require_decay(self, "dropout", self.dropout)
         stages = 1 if self.progressive is None else self.progressive.stages
         if self.epochs % stages:
             raise ValueError(
@@ -125,74 +131,11 @@ class SearchConfig:
             progressive=self.progressive,
             stop=self.stop,
         )
-        _check_share(self, "train_share", self.train_share)
-        _check_decay(self, "momentum", self.momentum)
-        _check_checkpoint_share(self)
+        require_share(self, "train_share", self.train_share)
+        require_decay(self, "momentum", self.momentum)
+        require_checkpoint_share(self)
         for beta in self.alpha_betas:
-            _check_decay(self, "alpha_betas", beta)
-
-    def augmentation(self, mirror: bool) -> Augmentation:
-        return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
-
-
-@dataclass(frozen=True)
-class RetrainConfig:
-    """Training of a genotype's network from scratch on the whole training part (§4.1.1).
-
-    Args:
-        seed: of the initial weights, the order of images, augmentation and drop-path.
-        epochs: passes over the training part (§4.1.1).
-        batch_size: images in a step (§4.1.1).
-        channels: initial channels C (§4.1.1).
-        cells: cells in the network; those at 1/3 and 2/3 reduce (§4.1.1).
-        learning_rate: of SGD at the first step (§4.1.1).
-        learning_rate_end: the same after the last step, along half a cosine (§4.1.1).
-        momentum: of SGD (§4.1.1).
-        weight_decay: of SGD (§4.1.1).
-        clip: largest gradient norm (§4.1.1).
-        padding: border in pixels before the random crop (§4.1.1).
-        cutout: side in pixels of the erased square (§4.1.1); 0 is none.
-        drop_path: probability of dropping a path after the last epoch, growing linearly from 0
-            (§4.1.1).
-        auxiliary_weight: of the auxiliary head's loss (§4.1.1); 0 builds no head.
-        test_every: epochs between looks at the test images; None looks once, after the last
-            epoch. The last epoch is the one reported in any case.
-        checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
-            every step.
-    """
-
-    seed: int = 0
-    epochs: int = 600
-    batch_size: int = 96
-    channels: int = 36
-    cells: int = 20
-    learning_rate: float = 0.025
-    learning_rate_end: float = 0.0
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    clip: float = 5.0
-    padding: int = 4
-    cutout: int = 16
-    drop_path: float = 0.2
-    auxiliary_weight: float = 0.4
-    test_every: int | None = None
-    checkpoint_share: float = 0.02
-
-    def __post_init__(self) -> None:
-        _check(
-            self,
-            at_least_one="epochs batch_size channels cells",
-            positive="learning_rate clip",
-            not_negative="learning_rate_end weight_decay padding cutout auxiliary_weight seed",
-        )
-        _check_decay(self, "momentum", self.momentum)
-        _check_checkpoint_share(self)
-        _check_decay(self, "drop_path", self.drop_path)
-        if self.test_every is not None and self.test_every < 1:
-            raise ValueError(
-                f"RetrainConfig(test_every={self.test_every}): give a number of epochs, 1 or more, "
-                "or None to look at the test images once, at the end."
-            )
+            require_decay(self, "alpha_betas", beta)
 
     def augmentation(self, mirror: bool) -> Augmentation:
         return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
@@ -211,7 +154,7 @@ class FullConfig:
     """
 
     preset: str
-    data: Digits | Cifar10
+    data: DataSet
     search: SearchConfig | None
     retrain: RetrainConfig | None
     accuracy_table: str | None = None
@@ -242,8 +185,9 @@ class FullConfig:
         )
 
 
-LOCATIONS = frozenset({"data.root", "data.download", "accuracy_table"})
-"""Settings that say where the data are and not what they are: a resumed run may change them."""
+LOCATIONS = frozenset({"data.root", "data.download", "data.workers", "accuracy_table"})
+"""Settings that say where the data are and who reads them, not what they are: a resumed run may
+change them."""
 
 
 def to_json(value: Any) -> Any:
@@ -321,49 +265,3 @@ def _leaves(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{prefix}.{key}" if prefix else key, item)
     else:
         yield prefix, content
-
-
-LARGEST = {"channels": 10_000, "cells": 1000, "padding": 1000, "cutout": 1000}
-"""Sizes beyond which a network or an image is not built: no machine could hold it."""
-
-
-def _check(config: Any, at_least_one: str, positive: str, not_negative: str) -> None:
-    name = type(config).__name__
-    for entry, most in LARGEST.items():
-        value = getattr(config, entry)
-        if value > most:
-            raise ValueError(f"{name}({entry}={value}): it must be {most:,} or less.")
-    for entry in at_least_one.split():
-        value = getattr(config, entry)
-        if value < 1:
-            raise ValueError(f"{name}({entry}={value}): it must be 1 or more.")
-    for entry in positive.split():
-        value = getattr(config, entry)
-        if not 0 < value < inf:
-            raise ValueError(f"{name}({entry}={value}): it must be positive and finite.")
-    for entry in not_negative.split():
-        value = getattr(config, entry)
-        if not 0 <= value < inf:
-            raise ValueError(f"{name}({entry}={value}): it must be finite and not negative.")
-
-
-def _check_share(config: Any, entry: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ValueError(
-            f"{type(config).__name__}({entry}={value}): it must lie strictly between 0 and 1."
-        )
-
-
-def _check_checkpoint_share(config: SearchConfig | RetrainConfig) -> None:
-    if not 0 < config.checkpoint_share <= 1:
-        raise ValueError(
-            f"{type(config).__name__}(checkpoint_share={config.checkpoint_share}): it must lie "
-            "above 0 and be at most 1, which is a checkpoint after every step."
-        )
-
-
-def _check_decay(config: Any, entry: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ValueError(
-            f"{type(config).__name__}({entry}={value}): it must be at least 0 and below 1."
-        )

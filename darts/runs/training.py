@@ -1,5 +1,6 @@
 """What a retraining changes as it goes: the network, its optimiser, and sums over an epoch."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -7,14 +8,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bilevel import NonFiniteError
-from darts.data import Batches, RetrainData
+from darts.data import Batch, Batches, RetrainData
 from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
-from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds, count_parameters
-from darts.runs.config import RetrainConfig
 from darts.runs.evaluation import Evaluation, evaluate
-from darts.runs.schedule import half_cosine
+from darts.runs.retrain_config import RetrainConfig
+from darts.runs.schedule import warm_up
 from darts.runs.state import State
 from darts.spaces import Genotype
 
@@ -57,15 +57,9 @@ class Training:
         self.wall_seconds = 0.0
         self.totals = Totals()
         self.batches = training_batches(config, data)
+        self.blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
         with seeded(derive_seed(config.seed, "derived network"), device):
-            self.network = DerivedNetwork(
-                genotype,
-                channels=config.channels,
-                cells=config.cells,
-                classes=data.train.classes,
-                in_channels=data.train.channels,
-                auxiliary=config.auxiliary_weight > 0,
-            ).to(device)
+            self.network = self.blueprint.build(auxiliary=config.auxiliary_weight > 0).to(device)
         self.params_millions = count_parameters(self.network) / 1e6
         self.multiply_adds_millions = count_multiply_adds(self.network, data.train.shape) / 1e6
         self.optimizer = torch.optim.SGD(
@@ -77,12 +71,19 @@ class Training:
 
     def learning_rate(self, epoch: int, step: int) -> float:
         config = self.config
-        progress = (epoch + step / self.batches.per_epoch) / config.epochs
-        return half_cosine(config.learning_rate, config.learning_rate_end, progress)
+        passed = epoch + step / self.batches.per_epoch
+        rate = config.schedule(
+            config.learning_rate, config.learning_rate_end, passed / config.epochs
+        )
+        return rate * warm_up(passed, config.warmup_epochs)
 
     def drop_path(self, epoch: int) -> float:
         """Grows linearly by epochs, from 0 (DARTS)."""
         return self.config.drop_path * epoch / self.config.epochs
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy with ε of each target spread over all classes, its own among them."""
+        return F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
 
     def step(self, epoch: int, step: int) -> tuple[float, int, int]:
         """One SGD step; the loss without the auxiliary head's, right answers, images.
@@ -99,10 +100,10 @@ class Training:
         with seeded(derive_seed(config.seed, "drop-path", epoch, step), self.device):
             output = self.network(images, self.drop_path(epoch))
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-        loss = F.cross_entropy(logits, labels)
+        loss = self.loss(logits, labels)
         total = loss
         if auxiliary is not None:
-            total = loss + config.auxiliary_weight * F.cross_entropy(auxiliary, labels)
+            total = loss + config.auxiliary_weight * self.loss(auxiliary, labels)
         if not torch.isfinite(total):
             raise NonFiniteError(f"the loss is {float(total.detach())}.")
         torch.autograd.backward(total)
@@ -115,10 +116,14 @@ class Training:
         right = int((logits.argmax(dim=1) == labels).sum())
         return float(loss.detach()), right, len(labels)
 
-    def test(self) -> Evaluation:
+    def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
+        """The network on images, by its running statistics."""
         self.network.eval()
-        return evaluate(
-            self.network, in_order(self.data.test, self.data.normalisation, self.config.batch_size)
+        return evaluate(self.network, batches)
+
+    def test(self) -> Evaluation:
+        return self.evaluate(
+            in_order(self.data.test, self.data.normalisation, self.config.batch_size)
         )
 
     def weights(self) -> dict[str, Tensor]:
