@@ -7,8 +7,6 @@ from typing import Literal
 from bilevel.estimators import Estimator
 from darts.runs.config import RetrainConfig, SearchConfig
 
-DatasetName = Literal["digits", "cifar10"]
-
 
 @dataclass(frozen=True)
 class Options:
@@ -22,15 +20,20 @@ class Options:
             nasbench201, nasbench201-tiny; and cifar10- before darts-first-order,
             darts-second-order, snas, gdas, proxylessnas, pc-darts, p-darts, darts-plus,
             robust-darts, sdarts-rs, sdarts-adv, darts-minus.
-        dataset: images; by default the preset's.
-        data_root: folder that holds cifar-10-batches-py/.
+        dataset: images: digits, cifar10, cifar100, mnist, fashion-mnist, imagenet (photographs in
+            a folder a class); by default the preset's.
+        data_root: folder that holds cifar-10-batches-py/, cifar-100-python/, MNIST/raw/,
+            FashionMNIST/raw/, or ImageNet's train/ and val/.
         train_size: stratified subset of the training images; by default the preset's.
-        test_size: the same of CIFAR-10's test images.
-        download: fetch CIFAR-10 if it is not in the data root.
+        test_size: the same of the test images; digits have no such option.
+        download: fetch the images if they are not in the data root; not ImageNet.
+        image_size: side in pixels of what networks see of ImageNet's photographs.
+        workers: threads that read photographs ahead; by default one for each CPU.
         seed: of the run, 0 in every preset; the training and test images do not depend on it.
         seeds: runs with the seeds seed, seed + 1, ...; a summary then has mean and deviation.
         run_dir: folder to write; by default runs/<preset>-<seed>-<time>.
-        resume: run folder to go on with. Its config holds; only data root and device may be given.
+        resume: run folder to go on with. Its config holds; only where images are, and on what to
+            compute, may be given.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
         threads: of PyTorch on the CPU. One by default: small networks gain nothing from more, lose
             much where other work holds a core, and their bits depend on the number. 0 leaves
@@ -40,11 +43,13 @@ class Options:
     """
 
     preset: str | None = None
-    dataset: DatasetName | None = None
+    dataset: str | None = None
     data_root: str | None = None
     train_size: int | None = None
     test_size: int | None = None
     download: bool = False
+    image_size: int | None = None
+    workers: int | None = None
     seed: int | None = None
     seeds: int = 1
     run_dir: Path | None = None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts.data import Cifar10, Digits
+from darts.data import DataSet
 from darts.reports.progress import LiveProgress
 from darts.runs.config import differences, to_json
 from darts.runs.environment import describe_environment
@@ -15,7 +15,7 @@ from darts.runs.records import RunFolder
 class RandomRun:
     """A random search on a data set."""
 
-    data: Digits | Cifar10
+    data: DataSet
     random_search: RandomSearchConfig
 
 

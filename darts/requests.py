@@ -7,11 +7,13 @@ from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from darts.data import Cifar10, Digits
+from darts.data import DataSet
 from darts.jobs import Job
 from darts.methods import RandomSearch
 from darts.names import (
+    DATA_SETS,
     ESTIMATORS,
     TYPES,
     UsageError,
@@ -28,7 +30,6 @@ from darts.options import (
 from darts.random_runs import RandomRun
 from darts.runs.config import FullConfig, SearchConfig, full_config
 from darts.runs.plan import Plan, amending_coefficients
-from darts.runs.presets import CIFAR_ROOT
 from darts.runs.random_search import RandomSearchConfig
 from darts.runs.records import RunFolder
 from darts.runs.sweep import Cluster
@@ -62,7 +63,7 @@ def jobs_of(options: Options, preset: FullConfig, command: str) -> list[Job]:
 def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[Job]:
     assert options.resume is not None
     silent = type(options)()
-    ignored = {"device", "threads", "loggers", "resume", "data_root", "download"}
+    ignored = {"device", "threads", "loggers", "resume", "data_root", "download", "workers"}
     ignored |= {"search", "retrain"}  # compared below, with the preset's
     given = [
         entry.name
@@ -75,13 +76,14 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
     if given:
         raise UsageError(
             f"--resume {options.resume} goes on with the config in that folder, so {given[0]} "
-            "cannot be given; --data-root, --download, --device, --threads and --loggers can."
+            "cannot be given; --data-root, --download, --workers, --device, --threads and "
+            "--loggers can."
         )
     paths = sorted(options.resume.glob("seed-*")) or [options.resume]
     jobs = []
     for path in paths:
         config = full_config(RunFolder.open(path).read("config.json"), TYPES)
-        if options.data_root or options.download:
+        if options.data_root or options.download or options.workers:
             config = replace(config, data=_images_of(options, config.data))
         loggers = tuple(map(logger_named, options.loggers))
         jobs.append(Job(config, path, command, loggers=loggers))
@@ -156,28 +158,26 @@ def _accuracy_table(options: Options, search: SearchConfig | None) -> str | None
     return str(usual) if usual.is_file() else None
 
 
-def _images_of(options: Options, usual: Digits | Cifar10) -> Digits | Cifar10:
+def _images_of(options: Options, usual: DataSet) -> DataSet:
     """The data set that the options name, the preset's where they are silent."""
-    name = options.dataset or ("digits" if isinstance(usual, Digits) else "cifar10")
-    given = {
-        "--data-root": options.data_root,
-        "--test-size": options.test_size,
-        "--download": options.download or None,
+    name = options.dataset or usual.name
+    if name not in DATA_SETS:
+        raise UsageError(f"--dataset {name}: there are {', '.join(DATA_SETS)}.")
+    chosen: DataSet = usual if name == usual.name else DATA_SETS[name]()
+    asked: dict[str, Any] = {
+        "root": options.data_root,
+        "train_size": options.train_size,
+        "test_size": options.test_size,
+        "download": options.download or None,
+        "image_size": options.image_size,
+        "workers": options.workers,
     }
-    if name == "digits":
-        foreign = [option for option, value in given.items() if value is not None]
-        if foreign:
-            raise UsageError(
-                f"{' and '.join(foreign)} given, but digits come with scikit-learn and have no "
-                "such option. Add --dataset cifar10, or a cifar10 preset."
-            )
-        digits = usual if isinstance(usual, Digits) else Digits()
-        return replace(digits, train_size=options.train_size or digits.train_size)
-    cifar = usual if isinstance(usual, Cifar10) else Cifar10(root=CIFAR_ROOT)
-    return replace(
-        cifar,
-        root=options.data_root or cifar.root,
-        train_size=options.train_size or cifar.train_size,
-        test_size=options.test_size or cifar.test_size,
-        download=options.download or cifar.download,
-    )
+    given = {entry: value for entry, value in asked.items() if value is not None}
+    foreign = sorted(given.keys() - {entry.name for entry in fields(chosen)})
+    if foreign:
+        option = "data-root" if foreign[0] == "root" else foreign[0].replace("_", "-")
+        raise UsageError(
+            f"--{option} given, but the data set {name} has no such option. Leave it out, or add "
+            f"--dataset with another one ({', '.join(DATA_SETS)}) or a preset of another."
+        )
+    return replace(chosen, **given)

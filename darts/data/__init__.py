@@ -6,7 +6,6 @@ from darts.data.batches import Batches as Batches
 from darts.data.batches import PairedBatches as PairedBatches
 from darts.data.batches import RetrainData as RetrainData
 from darts.data.batches import SearchData as SearchData
-from darts.data.cifar import Cifar10 as Cifar10
 from darts.data.digits import Digits as Digits
 from darts.data.folders import FolderImages as FolderImages
 from darts.data.folders import ImageFolders as ImageFolders
@@ -14,5 +13,10 @@ from darts.data.images import Images as Images
 from darts.data.images import ImageSet as ImageSet
 from darts.data.images import LabelledImages as LabelledImages
 from darts.data.images import Normalisation as Normalisation
+from darts.data.published import Cifar10 as Cifar10
+from darts.data.published import Cifar100 as Cifar100
+from darts.data.published import FashionMnist as FashionMnist
+from darts.data.published import Mnist as Mnist
+from darts.data.sets import DataSet as DataSet
 from darts.data.splits import split as split
 from darts.data.splits import subset as subset

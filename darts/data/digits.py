@@ -1,6 +1,7 @@
 """The embedded default: scikit-learn's 1,797 real 8×8 images of handwritten digits."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -21,6 +22,7 @@ class Digits:
         split_seed: seed of both draws.
     """
 
+    name: ClassVar[str] = "digits"
     train_share: float = 0.75
     train_size: int | None = None
     split_seed: int = 0
@@ -36,7 +38,7 @@ class Digits:
         )
         train = subset(train, self.train_size, self.split_seed)
         return ImageSet(
-            name="digits",
+            name=self.name,
             train=train,
             test=test,
             class_names=tuple("0123456789"),

@@ -110,7 +110,7 @@ class ImageFolders:
     """
 
     name: ClassVar[str] = "imagenet"
-    root: str
+    root: str = "data"
     train_size: int | None = None
     test_size: int | None = None
     split_seed: int = 0

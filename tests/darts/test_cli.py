@@ -126,7 +126,7 @@ def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
     ("arguments", "status", "message"),
     [
         (["full-search", "--preset", "nope"], 2, "No preset 'nope'; there are digits, cifar10-s1"),
-        (["full-search", "--data-root", "x"], 2, "digits come with scikit-learn"),
+        (["full-search", "--data-root", "x"], 2, "the data set digits has no such"),
         (["full-search", "--seeds", "0"], 2, "--seeds 0: ask for 1 seed or more"),
         (["full-search", "--device", "cuda:99"], 2, "--device cuda:99 cannot be used"),
         (["full-search", "--resume", "no/run"], 1, "no/run is not a run folder"),
