@@ -1,5 +1,6 @@
 """What a search changes as it goes: ω, α, their optimisers, and the stage it is in."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -7,13 +8,13 @@ from torch import Tensor
 
 from bilevel import Vector, alternating_step, angle
 from bilevel.solver import Step, inner_step
-from darts.data import Batches, LabelledImages, PairedBatches, SearchData
+from darts.data import Batch, Batches, Images, PairedBatches, SearchData
 from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import Drops, SupernetAdapter
 from darts.runs.config import SearchConfig
-from darts.runs.evaluation import NonFiniteLossError, evaluate
+from darts.runs.evaluation import Evaluation, NonFiniteLossError, evaluate
 from darts.runs.records import Record
 from darts.runs.schedule import half_cosine
 from darts.runs.sharpness import largest_eigenvalue
@@ -164,20 +165,24 @@ class Searching:
             return genotype
         return progressive.limited(self.space, self.architecture.mixing(self.alpha), genotype)
 
+    def update_statistics(self, epoch: int, batches: int) -> None:
+        """Take batch norm's averages from the first training batches of an epoch."""
+        self.adapter.update_statistics(
+            [self.batches.train.at(epoch, step) for step in range(batches)],
+            self.alpha,
+            self.drops(epoch).auxiliary_skip,
+        )
+
+    def evaluate(self, epoch: int, batches: Iterable[Batch]) -> Evaluation:
+        """The supernet on images, by the averages last taken."""
+        skip = self.drops(epoch).auxiliary_skip
+        return evaluate(lambda images: self.adapter.logits(images, self.alpha, skip), batches)
+
     def summary(self, epoch: int, steps: list[Record]) -> Record:
         """The record of an epoch: means over its steps, the supernet on val, mixing weights."""
-        skip = self.drops(epoch).auxiliary_skip
-        self.adapter.update_statistics(
-            [
-                self.batches.train.at(epoch, step)
-                for step in range(min(self.config.statistics_batches, len(steps)))
-            ],
-            self.alpha,
-            skip,
-        )
-        val = evaluate(
-            lambda images: self.adapter.logits(images, self.alpha, skip),
-            in_order(self.data.val, self.data.normalisation, self.config.batch_size),
+        self.update_statistics(epoch, min(self.config.statistics_batches, len(steps)))
+        val = self.evaluate(
+            epoch, in_order(self.data.val, self.data.normalisation, self.config.batch_size)
         )
         if not val.loss < float("inf"):
             raise NonFiniteLossError(
@@ -189,8 +194,7 @@ class Searching:
             "epoch": epoch,
             "train_loss": _mean(steps, "train_loss"),
             "alpha_loss": _mean(steps, "val_loss"),
-            "val_loss": val.loss,
-            "val_accuracy_percent": val.accuracy_percent,
+            **val.to_record("val"),
             "direct_norm": _mean(steps, "direct_norm"),
             "implicit_norm": _mean(steps, "implicit_norm"),
             "learning_rate": steps[-1]["learning_rate"],
@@ -200,10 +204,10 @@ class Searching:
             "wall_seconds": self.wall_seconds,
         }
         if self.config.stop is not None and self.config.stop.needs_eigenvalue:
-            record["alpha_eigenvalue"] = self._alpha_eigenvalue(epoch)
+            record["alpha_eigenvalue"] = self.alpha_eigenvalue(epoch)
         return record
 
-    def _alpha_eigenvalue(self, epoch: int) -> float:
+    def alpha_eigenvalue(self, epoch: int) -> float:
         """The largest eigenvalue of ∇²_αα L_val, on the first pair of batches of the next epoch."""
         train, val = self.batches.at(epoch + 1, 0)
         seed = derive_seed(self.config.seed, "sharpness", epoch)
@@ -243,7 +247,7 @@ def paired_batches(config: SearchConfig, data: SearchData) -> PairedBatches:
     """The stream of a search. ω's batches are augmented, and so are α's, as in DARTS."""
     augmentation = config.augmentation(data.mirror)
 
-    def batches(part: str, images: LabelledImages) -> Batches:
+    def batches(part: str, images: Images) -> Batches:
         return Batches(
             images, data.normalisation, augmentation, config.batch_size, config.seed, part
         )
