@@ -10,6 +10,7 @@ from typing import Any
 
 from darts.runs.config import differences
 from darts.runs.evaluation import NonFiniteLossError
+from darts.runs.ranks import ALONE, Ranks
 from darts.runs.records import RunFolder, write_atomically
 from darts.runs.state import State, find_non_finite, pack, unpack
 
@@ -47,6 +48,7 @@ class Checkpoints:
         config: the stage's config as JSON; a state from another one is refused.
         share: largest share of the time for writing, in (0, 1]; 1 is a state after every step.
         keep: states kept, the latest ones.
+        ranks: of several processes the first one writes, and tells all what it reads.
     """
 
     run: RunFolder
@@ -54,6 +56,7 @@ class Checkpoints:
     config: Any
     share: float = 0.02
     keep: int = 2
+    ranks: Ranks = ALONE
     _began: float = field(default=-inf, init=False)
     _took: float = field(default=0.0, init=False)
 
@@ -64,6 +67,8 @@ class Checkpoints:
     @property
     def due(self) -> bool:
         """Whether writing now keeps to the share, by what the last write took."""
+        if not self.ranks.first:
+            return False
         return time.perf_counter() - self._began >= self._took / self.share
 
     def save(self, position: Position, state: State) -> None:
@@ -80,6 +85,8 @@ class Checkpoints:
                 f"After epoch {position[0]}, step {position[1]} of the {self.stage}, {bad} is not "
                 f"finite. {self.whereabouts} Lower the learning rates or η in a new run."
             )
+        if not self.ranks.first:
+            return
         label = {
             "position": position,
             "records": self.run.lengths(self.stage),
@@ -129,9 +136,20 @@ class Checkpoints:
 
         So no step has two records, and none is without one.
         """
-        saved = self.latest()
-        self.run.rewind(self.stage, saved.records if saved else {})
-        return saved
+        found: Saved | None = None
+
+        def resumed() -> tuple[Position, dict[str, int]] | None:
+            nonlocal found
+            found = self.latest()
+            self.run.rewind(self.stage, found.records if found else {})
+            return found and (found.position, found.records)
+
+        told = self.ranks.from_first(resumed)
+        if told is None or self.ranks.count == 1:
+            return found
+        (epoch, step), records = told
+        content = self.ranks.bytes_from_first(pack(found.state) if found else b"")
+        return Saved((epoch, step), records, unpack(content))
 
     def _load(self, path: Path) -> Saved:
         try:
