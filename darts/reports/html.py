@@ -4,8 +4,10 @@ from html import escape
 from typing import Any
 
 from darts.reports import plots
-from darts.reports.page import bars, facts, figure, page
+from darts.reports.images import images_section, spread
+from darts.reports.page import facts, figure, page
 from darts.reports.shares import NONE, SKIP, share
+from darts.reports.simple_models import accuracy_bars, regression_note, regression_words
 from darts.reports.tables import mixing_table, settings_table, table, wilson_interval
 from darts.runs.config import RetrainConfig, SearchConfig, to_json
 from darts.runs.records import Record, RunFolder, write_atomically
@@ -25,6 +27,7 @@ def write_report(run: RunFolder) -> str:
         _cells(run),
         _search(config, run),
         _retrain(run),
+        images_section(run.read("data.json")),
         _beside_the_paper(config),
         _not_shown(config),
         _again(config, run),
@@ -41,8 +44,8 @@ def _verdict(result: Record) -> str:
         return "finished the search" if "search" in result else "not finished"
     test, base = result["retrain"]["test"], result["baselines"]
     return (
-        f"test accuracy {test['accuracy_percent']:.2f} % of {test['images']} images "
-        f"(logistic regression {base['logistic_percent']:.2f} %)"
+        f"test accuracy {test['accuracy_percent']:.2f} % of {test['images']} images"
+        f"{regression_words(base)}"
     )
 
 
@@ -68,22 +71,11 @@ def _result(config: Record, run: RunFolder, result: Record) -> str:
         test = trained["test"]
         interval = wilson_interval(test["accuracy_percent"], test["images"])
         wrong = round(test["images"] * (1 - test["accuracy_percent"] / 100))
-        text.append(
-            bars(
-                [
-                    ("Commonest class", base["majority_percent"], False),
-                    ("Logistic regression", base["logistic_percent"], False),
-                    ("Network found", test["accuracy_percent"], True),
-                ]
-            )
-        )
-        fit = "" if base["converged"] else f", stopped after {base['iterations']} iterations"
+        text.append(accuracy_bars(base, "Network found", test["accuracy_percent"]))
         text.append(
             f'<p class="note">Accuracy on {test["images"]:,} test images that neither search nor '
             f"training saw; the network got {wrong} wrong. 95 % interval for the choice of test "
-            f"images: {interval.low:.1f} to {interval.high:.1f} %. The logistic regression has "
-            f"the same training and test images, and its penalty (C = {base['penalty']:g}) was "
-            f"chosen on a fifth of the training images{fit}.</p>"
+            f"images: {interval.low:.1f} to {interval.high:.1f} %. {regression_note(base)}</p>"
         )
         numbers = [
             (f"{trained['params_millions']:.3f} M", "parameters"),
@@ -311,8 +303,8 @@ def _again(config: Record, run: RunFolder) -> str:
         ["packages", packages],
         [
             "images",
-            f"{data['train_images']:,} for training ({_spread(data['train_counts'])} a class), "
-            f"{data['test_images']:,} for testing ({_spread(data['test_counts'])})",
+            f"{data['train_images']:,} for training ({spread(data['train_counts'])} a class), "
+            f"{data['test_images']:,} for testing ({spread(data['test_counts'])})",
         ],
     ]
     return (
@@ -326,10 +318,6 @@ def _again(config: Record, run: RunFolder) -> str:
 
 def _times(epochs: int) -> str:
     return "one epoch" if epochs == 1 else f"{epochs} epochs"
-
-
-def _spread(counts: list[int]) -> str:
-    return str(counts[0]) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
 
 
 def _words(name: str) -> str:

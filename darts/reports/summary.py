@@ -3,8 +3,9 @@
 from html import escape
 from pathlib import Path
 
-from darts.reports.page import bars, page
+from darts.reports.page import page
 from darts.reports.shares import SKIP
+from darts.reports.simple_models import accuracy_bars
 from darts.reports.tables import mean_and_deviation, table
 from darts.runs.records import Record, RunFolder, write_atomically
 from darts.spaces import Genotype
@@ -38,15 +39,7 @@ def write_summary(folder: Path) -> str:
         base = results[0]["baselines"]
         images = results[0]["retrain"]["test"]["images"]
         mean = sum(accuracies) / len(accuracies)
-        body.append(
-            bars(
-                [
-                    ("Commonest class", base["majority_percent"], False),
-                    ("Logistic regression", base["logistic_percent"], False),
-                    ("Networks found, mean", mean, True),
-                ]
-            )
-        )
+        body.append(accuracy_bars(base, "Networks found, mean", mean))
         line = f"test accuracy {mean_and_deviation(accuracies)} %, n = {len(accuracies)}"
         body.append(
             f"<p>Test accuracy <b>{mean_and_deviation(accuracies)} %</b> "

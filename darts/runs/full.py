@@ -7,6 +7,7 @@ from darts.data import ImageSet, RetrainData, SearchData
 from darts.runs.accuracy_table import AccuracyTable
 from darts.runs.baselines import Baselines, measure_baselines
 from darts.runs.config import FullConfig
+from darts.runs.data_record import describe_images
 from darts.runs.records import RunFolder
 from darts.runs.retrain import RetrainResult, retrain
 from darts.runs.search import SearchResult, search
@@ -33,15 +34,15 @@ def full_run(
     that `genotype.json` in the folder holds.
     """
     found, trained, baselines = None, None, None
-    run.write("data.json", describe_images(images))
-    if config.search is not None:
-        halves = SearchData.of(images, config.search.train_share, config.search.seed)
+    halves = _halves(config, images)
+    run.write("data.json", describe_images(images, halves))
+    if config.search is not None and halves is not None:
         score = None if config.accuracy_table is None else AccuracyTable.read(config.accuracy_table)
         found = search(config.search, halves, run, device=device, score=score)
     if config.retrain is not None:
         genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
         trained = retrain(config.retrain, genotype, RetrainData.of(images), run, device=device)
-        run.note("Fitting a logistic regression on the same images, to compare with.")
+        run.note("Judging simple models on the same images, to compare with.")
         baselines = measure_baselines(
             images.train, images.test, images.normalisation, config.retrain.seed
         )
@@ -52,8 +53,8 @@ def full_run(
 
 def require_feasible(config: FullConfig, images: ImageSet) -> None:
     """Raise ValueError, before anything is written, if images or table do not suffice."""
-    if config.search is not None:
-        halves = SearchData.of(images, config.search.train_share, config.search.seed)
+    halves = _halves(config, images)
+    if config.search is not None and halves is not None:
         paired_batches(config.search, halves)
     if config.accuracy_table is not None:
         AccuracyTable.read(config.accuracy_table)
@@ -61,19 +62,11 @@ def require_feasible(config: FullConfig, images: ImageSet) -> None:
         training_batches(config.retrain, RetrainData.of(images))
 
 
-def describe_images(images: ImageSet) -> dict[str, Any]:
-    """The data set as records hold it: sizes and the images of each class."""
-    return {
-        "name": images.name,
-        "class_names": list(images.class_names),
-        "shape": list(images.train.images.shape[1:]),
-        "train_images": len(images.train),
-        "test_images": len(images.test),
-        "train_counts": list(images.train.counts),
-        "test_counts": list(images.test.counts),
-        "mirror": images.mirror,
-        "normalisation": asdict(images.normalisation),
-    }
+def _halves(config: FullConfig, images: ImageSet) -> SearchData | None:
+    """What a search splits the training part into; None if there is no search."""
+    if config.search is None:
+        return None
+    return SearchData.of(images, config.search.train_share, config.search.seed)
 
 
 def _summary(result: FullResult) -> dict[str, Any]:

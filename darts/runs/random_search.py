@@ -7,6 +7,7 @@ from darts.data.seeds import derive_seed
 from darts.methods import RandomSearch
 from darts.methods.random_search import random_genotype
 from darts.runs.config import RetrainConfig, to_json
+from darts.runs.data_record import describe_images
 from darts.runs.records import RunFolder
 from darts.runs.retrain import retrain
 from darts.runs.training import training_batches
@@ -53,7 +54,9 @@ def random_search(
     Raises:
         ValueError: the images do not suffice, or the folder holds another random search.
     """
-    data = _halves(config, images)
+    halves = SearchData.of(images, config.train_share, config.seed)
+    run.write("data.json", describe_images(images, halves))
+    data = _for_training(halves)
     done = {record["epoch"] for record in run.records(STREAM)}
     for number in range(config.random.samples):
         if number in done:
@@ -96,9 +99,10 @@ def random_search(
 
 def require_feasible(config: RandomSearchConfig, images: ImageSet) -> None:
     """Raise ValueError, before anything is written, if the images do not suffice."""
-    training_batches(config.evaluation, _halves(config, images))
-
-
-def _halves(config: RandomSearchConfig, images: ImageSet) -> RetrainData:
     halves = SearchData.of(images, config.train_share, config.seed)
+    training_batches(config.evaluation, _for_training(halves))
+
+
+def _for_training(halves: SearchData) -> RetrainData:
+    """Samples are trained on the first half and judged on the second."""
     return RetrainData(halves.train, halves.val, halves.normalisation, halves.mirror)

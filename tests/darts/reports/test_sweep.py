@@ -7,7 +7,7 @@ import pytest
 
 from darts.jobs import report_on
 from darts.reports.sweep import summarise_sweep, sweep_table, write_sweep
-from darts.runs.full import describe_images
+from darts.runs.data_record import describe_images
 from darts.runs.plan import Plan, amending_coefficients
 from darts.spaces.published import DARTS_V1, DARTS_V2
 from tests.darts.runs.tiny import full_config, images, new_run

@@ -16,8 +16,8 @@ from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.networks.stored import Blueprint, describe, load_network
 from darts.runs import extras
+from darts.runs.data_record import describe_images
 from darts.runs.export import export, from_run, untrained
-from darts.runs.full import describe_images
 from darts.runs.records import RunFolder, write_atomically
 from darts.spaces.notation import genotype_from_text
 from darts.spaces.published import DARTS_V2
