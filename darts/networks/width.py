@@ -56,7 +56,8 @@ def channels_within(blueprint: Blueprint, image: tuple[int, int], limit: Multipl
     if cost(step) > most:
         raise ValueError(
             f"No network of these {blueprint.cells} cells keeps to {limit.millions:g} M "
-            f"multiply-adds at {image[0]}×{image[1]}: with {step} channels it has {cost(step) / 1e6:.3f} M."
+            f"multiply-adds at {image[0]}×{image[1]}: with C = {step}, the least, it has "
+            f"{cost(step) / 1e6:.3f} M. Raise the limit, or take fewer cells."
         )
     beyond = 2 * step
     while cost(beyond) <= most:

@@ -80,9 +80,7 @@ def retrain(
         if epoch + 1 == config.epochs or (
             config.test_every and (epoch + 1) % config.test_every == 0
         ):
-            test = training.test()
-            record["test_loss"] = test.loss
-            record["test_accuracy_percent"] = test.accuracy_percent
+            record |= training.test().to_record("test")
         run.append(f"{STAGE}/epochs", record)
         training.totals, step_done = Totals(), 0
         training.wall_seconds = time.perf_counter() - began
@@ -91,7 +89,7 @@ def retrain(
     write_atomically(run.path / STAGE / "network.safetensors", save(training.weights()))
     last = run.records(f"{STAGE}/epochs")[-1]
     return RetrainResult(
-        Evaluation(last["test_loss"], last["test_accuracy_percent"], len(data.test)),
+        Evaluation.from_record(last, "test", len(data.test)),
         training.params_millions,
         training.multiply_adds_millions,
         training.wall_seconds,

@@ -149,7 +149,7 @@ def _result(
     genotype = Genotype.from_dict(record["genotype"])
     return SearchResult(
         genotype,
-        Evaluation(record["val_loss"], record["val_accuracy_percent"], len(data.val)),
+        Evaluation.from_record(record, "val", len(data.val)),
         wall_seconds,
         record["epoch"],
         stopped,
