@@ -43,7 +43,7 @@ def measure_baselines(
     seed: int,
     iterations: int = 200,
 ) -> Baselines:
-    """Both from the training part, the linear one if it can be fitted; look once at the test part."""
+    """Both from the training part, the linear one if it can be; look at the test part once."""
     majority = int(torch.tensor(train.counts).argmax())
     majority_percent = 100 * test.counts[majority] / len(test)
     if len(train) * math.prod(train.shape) * train.classes > MOST_WORK:
