@@ -39,7 +39,13 @@ from darts.runs.presets import PRESETS
 from darts.runs.records import RunFolder
 from darts.spaces import SPACES, Space, space_named
 
-PRESET_OF: Mapping[str, str] = {"digits": "digits", "cifar10": "cifar10-s1-tiny"}
+PRESET_OF: Mapping[str, str] = {
+    "digits": "digits",
+    "cifar10": "cifar10-s1-tiny",
+    "cifar100": "cifar100-s1-tiny",
+    "mnist": "mnist-s1-tiny",
+    "fashion-mnist": "fashion-mnist-s1-tiny",
+}
 """The preset that a data set stands for when none is named."""
 
 

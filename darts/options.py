@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from bilevel.estimators import Estimator
+from darts.runs.computing import Precision
 from darts.runs.config import RetrainConfig, SearchConfig
 
 
@@ -14,7 +15,8 @@ class Options:
 
     Args:
         preset: named config to begin with: digits, cifar10-s1 (the paper's), cifar10-s1-tiny
-            (15 minutes on two cores), digits-check, cifar10-s1-check (a minute); the paper's
+            (15 minutes on two cores; cifar100-, mnist- and fashion-mnist-s1-tiny likewise),
+            digits-check, cifar10-s1-check (a minute); the paper's
             others, cifar10-s1-all-edges, cifar10-s1-consistent, cifar10-s2; cifar10-robust-s1 to
             cifar10-robust-s4;
             nasbench201, nasbench201-tiny; and cifar10- before darts-first-order,
@@ -35,6 +37,15 @@ class Options:
         resume: run folder to go on with. Its config holds; only where images are, and on what to
             compute, may be given.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
+        devices: processes on this machine that share every batch, one a GPU where there are GPUs;
+            auto is as many as there are GPUs. See docs/DEVICES.md, also on torchrun and SLURM.
+        nodes: machines, each with so many processes.
+        group_timeout: seconds after which a process that does not answer is taken for dead.
+        precision: of the weights' steps in search and retraining. 32 is float32; bf16 and fp16
+            are autocast. Curvature products and evaluations are float32 in any case.
+        compile: retraining's network by torch.compile.
+        checkpoint_activations: compute the supernet's cells again for gradients instead of
+            keeping them: less memory, more time.
         threads: of PyTorch on the CPU. One by default: small networks gain nothing from more, lose
             much where other work holds a core, and their bits depend on the number. 0 leaves
             PyTorch's own choice.
@@ -55,6 +66,12 @@ class Options:
     run_dir: Path | None = None
     resume: Path | None = None
     device: str = "auto"
+    devices: int | Literal["auto"] = 1
+    nodes: int = 1
+    group_timeout: float = 600
+    precision: Precision = "32"
+    compile: bool = False
+    checkpoint_activations: bool = False
     threads: int = 1
     loggers: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from darts.data import Cifar10, Digits
+from darts.data import Cifar10, Cifar100, DataSet, Digits, FashionMnist, Mnist
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
 from darts.runs.method_presets import CIFAR_ROOT as CIFAR_ROOT
 from darts.runs.method_presets import METHOD_PRESETS
@@ -65,6 +65,18 @@ _TINY = FullConfig(
 )
 
 
+def _tiny(data: DataSet) -> FullConfig:
+    """The same on another set."""
+    return replace(_TINY, preset=f"{data.name}-s1-tiny", data=data)
+
+
+_OTHERS = (
+    _tiny(Cifar100(train_size=2500, test_size=2000)),
+    _tiny(Mnist(train_size=2500, test_size=2000)),
+    _tiny(FashionMnist(train_size=2500, test_size=2000)),
+)
+
+
 def _check_search(config: SearchConfig) -> SearchConfig:
     """A search of a few steps: it shows that everything runs, and finds nothing."""
     return replace(config, epochs=1, channels=2, cells=3)
@@ -89,6 +101,7 @@ _CIFAR_CHECK = FullConfig(
 )
 
 PRESETS: dict[str, FullConfig] = {
-    config.preset: config for config in (_DIGITS, _PAPER, _TINY, _DIGITS_CHECK, _CIFAR_CHECK)
+    config.preset: config
+    for config in (_DIGITS, _PAPER, _TINY, *_OTHERS, _DIGITS_CHECK, _CIFAR_CHECK)
 } | METHOD_PRESETS
 """`digits` is what a run without arguments does; `cifar10-s1` is the paper's."""
