@@ -93,6 +93,11 @@ class RetrainConfig:
                 "or None to look at the test images once, at the end."
             )
 
+    def tests_after(self, epoch: int) -> bool:
+        """Whether the test images are looked at after an epoch, the first being 0."""
+        asked = self.test_every is not None and (epoch + 1) % self.test_every == 0
+        return asked or epoch + 1 == self.epochs
+
     def augmentation(self, mirror: bool) -> Augmentation:
         return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
 
