@@ -1,0 +1,91 @@
+"""A view of a photograph: its crop is torchvision's, its mode RGB, and damage is an error."""
+
+import io
+import random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import transforms
+
+from darts.data.photographs import UnreadableImageError, View, random_box, read_view
+from tests.darts.data.photographs import photograph
+
+
+def test_random_crops_are_distributed_as_torchvisions():
+    """Means of area, logarithm of aspect and place over 4,000 draws, within four deviations."""
+    n = 4000
+    torch.manual_seed(0)
+    blank = Image.new("RGB", (500, 375))
+    theirs = [
+        transforms.RandomResizedCrop.get_params(blank, (0.08, 1.0), (3 / 4, 4 / 3))
+        for _ in range(n)
+    ]
+    ours = [random_box(375, 500, seed) for seed in range(n)]
+    found, expected = (np.array([features(*box) for box in boxes]) for boxes in (ours, theirs))
+    error = np.sqrt((found.var(0) + expected.var(0)) / n)
+    assert (abs(found.mean(0) - expected.mean(0)) < 4 * error).all()
+    assert (abs(found.std(0) - expected.std(0)) < 4 * error).all()
+
+
+def features(top: int, left: int, height: int, width: int) -> tuple[float, ...]:
+    return height * width / (375 * 500), float(np.log(width / height)), top / 375, left / 500
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 50), (50, 1), (2, 3), (375, 500)])
+def test_a_random_crop_lies_in_its_photograph(height, width):
+    for seed in range(200):
+        top, left, h, w = random_box(height, width, seed)
+        assert 0 <= top < top + h <= height
+        assert 0 <= left < left + w <= width
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [("L", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG"), ("RGBA", "PNG"), ("1", "PNG"), ("LA", "PNG")],
+)
+def test_photographs_of_any_mode_and_name_become_rgb(mode, form, tmp_path):
+    photograph(0, mode).save(tmp_path / "x.JPEG", form)
+    for seed in (None, 3):
+        view = read_view(View(str(tmp_path), "x.JPEG", 16, seed))
+        assert view.shape == (3, 16, 16)
+        assert view.dtype == torch.uint8
+        if mode in ("L", "LA", "1"):
+            assert torch.equal(view[0], view[1])
+            assert torch.equal(view[0], view[2])
+        else:
+            assert not torch.equal(view[0], view[1])
+
+
+def test_a_cmyk_photograph_looks_as_its_rgb_version_does(tmp_path):
+    photograph(0).save(tmp_path / "rgb.JPEG", quality=100)
+    photograph(0, "CMYK").save(tmp_path / "cmyk.JPEG", "JPEG", quality=100)
+    rgb, cmyk = (read_view(View(str(tmp_path), f"{n}.JPEG", 16, None)) for n in ("rgb", "cmyk"))
+    assert (rgb.float() - cmyk.float()).abs().mean() < 3
+
+
+def test_mutated_photographs_are_refused_or_read_and_nothing_else(tmp_path):
+    draw, outcomes = random.Random(0), set()
+    sources = []
+    for mode, form in (("RGB", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("RGB", "WEBP")):
+        buffer = io.BytesIO()
+        photograph(1, mode).save(buffer, form)
+        sources.append(buffer.getvalue())
+    for seed in range(200):
+        torn = bytearray(draw.choice(sources))
+        if draw.random() < 0.3:
+            torn = torn[: draw.randrange(len(torn))]
+        for _ in range(draw.choice((1, 3, 20))):
+            if torn:
+                torn[draw.randrange(len(torn))] = draw.randrange(256)
+        (tmp_path / "x.JPEG").write_bytes(torn)
+        try:
+            view = read_view(View(str(tmp_path), "x.JPEG", 16, seed))
+        except UnreadableImageError as error:
+            assert "x.JPEG cannot be read" in str(error)  # noqa: PT017
+            outcomes.add("refused")
+        else:
+            assert view.shape == (3, 16, 16)
+            outcomes.add("read")
+    assert outcomes == {"refused", "read"}
