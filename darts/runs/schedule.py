@@ -35,9 +35,9 @@ class HalfCosine(Schedule):
 class Linear(Schedule):
     """Along a straight line.
 
-    The code of PC-DARTS and P-DARTS, for which ImageNet's recipe is known, goes down once an epoch,
-    and by a fifth of the slope in the last five of 250 epochs: from 0.002 at the beginning of the
-    first of them to 0.0004, where this goes from 0.01 to 0.
+    PC-DARTS's code for ImageNet goes down once an epoch, to 0.002 at epoch 244 of 250, and in the
+    five left from 0.002 to 0.0004; this has 0.012 there, and goes from 0.01 to 0. A stored version
+    of P-DARTS's code rises in those five epochs, from 0.0004 to 0.002.
     """
 
     def __call__(self, start: float, end: float, progress: float) -> float:

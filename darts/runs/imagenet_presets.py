@@ -1,0 +1,55 @@
+"""ImageNet's mobile setting: a genotype is retrained at 600 M multiply-adds or fewer (§4.2).
+
+250 epochs from 0.5 linearly to 0, momentum 0.9, weight decay 3e-5, smoothing 0.1 and a warm-up are
+the paper's. Batches of 1024, five epochs of warm-up, the auxiliary head's 0.4, the clip at 5 and no
+drop-path are those of PC-DARTS and P-DARTS. Their code (train_imagenet.py) has batches of 256 at
+0.1, without warm-up, as its default.
+"""
+
+from dataclasses import replace
+
+from darts.data import ImageFolders
+from darts.networks.frames import IMAGENET
+from darts.networks.width import MultiplyAddLimit
+from darts.runs.config import FullConfig, RetrainConfig
+from darts.runs.schedule import Linear
+
+MOBILE = RetrainConfig(
+    epochs=250,
+    batch_size=1024,
+    frame=IMAGENET,
+    channels=MultiplyAddLimit(600.0),
+    cells=14,
+    learning_rate=0.5,
+    learning_rate_end=0.0,
+    schedule=Linear(),
+    warmup_epochs=5,
+    weight_decay=3e-5,
+    label_smoothing=0.1,
+    padding=0,
+    cutout=0,
+    drop_path=0.0,
+    auxiliary_weight=0.4,
+)
+"""What S1's genotypes take; those of S2 have cells of their own, and need cells=20."""
+
+_CONFIGS = (
+    FullConfig("imagenet-mobile", ImageFolders(), search=None, retrain=MOBILE),
+    # a minute on one core: the whole way, its images of full size, in a network of toy size
+    FullConfig(
+        "imagenet-check",
+        ImageFolders(train_size=100, test_size=50),
+        search=None,
+        retrain=replace(
+            MOBILE,
+            epochs=2,
+            batch_size=20,
+            channels=MultiplyAddLimit(10.0),
+            cells=4,
+            learning_rate=0.05,
+            warmup_epochs=1,
+        ),
+    ),
+)
+IMAGENET_PRESETS: dict[str, FullConfig] = {config.preset: config for config in _CONFIGS}
+"""They have no search: `darts retrain --preset imagenet-mobile --genotype ...`."""
