@@ -42,7 +42,7 @@ def node(
         parameters: of the units, in the order of the terms.
     """
     given = [*map(_dense, sources), weights, *(x.contiguous() for x in parameters)]
-    pairs = [_unpacked(x) for x in given]
+    pairs = [unpacked(x) for x in given]
     primals = [primal for primal, _ in pairs]
     if all(tangent is None for _, tangent in pairs):
         result: Tensor = _Node.apply(spec, len(sources), *primals)
@@ -53,7 +53,7 @@ def node(
     return dual
 
 
-def _unpacked(x: Tensor) -> tuple[Tensor, Tensor | None]:
+def unpacked(x: Tensor) -> tuple[Tensor, Tensor | None]:
     """x and its tangent in forward mode, if there is one."""
     if forward_ad._current_level < 0:
         return x, None
@@ -156,9 +156,10 @@ class _Tangent(Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor, p: Tensor) -> Any:
         count, half = ctx.count, ctx.inputs // 2
-        primals, tangents = ctx.saved_tensors[:half], ctx.saved_tensors[half : ctx.inputs]
+        kept = ctx.saved_tensors  # once: activations that are computed again are given once
+        primals, tangents = kept[:half], kept[half : ctx.inputs]
         tape = ctx.tape.refilled(
-            ctx.saved_tensors[ctx.inputs :],
+            kept[ctx.inputs :],
             primals[:count],
             primals[count + 1 :],
             (tangents[:count], tangents[count + 1 :]),

@@ -25,9 +25,10 @@ class Supernet(Drawing):
     see `darts.spaces.normalization.BatchNorm` on how running statistics change.
 
     `recompute` says how, not what, is computed: with it cells keep no activations, and compute
-    them again for a gradient. The memory of a gradient falls to that of the largest cell and the
-    cells' outputs. A graph of the gradient (`Autograd`) keeps the activations again, so that
-    second derivatives in little memory are those of `CentralDifference`.
+    them again for a gradient: all cells, or those of `recomputed`, of which the first hold most.
+    The memory of a gradient falls to that of the largest cell and the cells' outputs. A graph of
+    the gradient (`Autograd`) keeps the activations again, so that second derivatives in little
+    memory are those of `ReverseOverForward`, which has none, and of `CentralDifference`.
 
     Args:
         space: what the cells can be.
@@ -90,6 +91,7 @@ class Supernet(Drawing):
         self.blocks = nn.ModuleDict()
         self.kinds: list[str] = []
         self.recompute = False
+        self.recomputed = range(cells)
         self.auxiliary_skip = auxiliary_skip
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head: nn.Module | None = None
@@ -138,7 +140,7 @@ class Supernet(Drawing):
         for index, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):
             if str(index) in self.blocks:
                 recent = [self.blocks[str(index)](recent[-1])]
-            if self.recompute and torch.is_grad_enabled():
+            if self.recompute and index in self.recomputed and torch.is_grad_enabled():
                 output = recomputed(cell, recent, weights[kind], self.recipe.activation)
             else:
                 output = cell(recent, weights[kind])
