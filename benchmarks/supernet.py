@@ -1,156 +1,105 @@
-"""Steps of the S1 supernet beside the plain reference: CPU seconds, memory, how cost grows.
+"""Steps of supernets beside the plain reference: CPU seconds, memory, how cost grows.
 
-`python -m benchmarks.supernet [--batch 16,64] [--repetitions 3] [--out docs/records/supernet.json]`
-measures in one process, one thread, cases in turns, process CPU time. Memory is the growth of a
-fresh process's peak resident size over one call, a process a case.
+`python -m benchmarks.supernet [--parts steps,spaces,trade,slopes,diagnostics] [--repetitions 3]`
+measures in one process, one thread, cases in turns, process CPU time, and adds each part to the
+record as it is done. Memory is the growth of a fresh process's peak resident size over one call.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
-from bilevel import Autograd, BilevelProblem, CentralDifference, Vector
-from bilevel.estimators import Amended, Certified, ConjugateGradient, DartsSecondOrder, Estimator
-from bilevel.reverse_over_forward import ReverseOverForward
-from darts.kernels import kernels
-from darts.networks import Architecture, Supernet
-from darts.networks.adapter import SupernetAdapter
-from darts.spaces import S1
-from tests.reference_supernet import ReferenceSupernet
+from benchmarks.records import merge, spread
+from benchmarks.steps import (
+    CERTIFIED,
+    DIFFERENCES,
+    EXACT,
+    FIRST,
+    PLAIN,
+    REFERENCE,
+    REFERENCE_FIRST,
+    REFERENCE_SECOND,
+    UNIT,
+    Case,
+    Setting,
+    ours,
+    reference,
+    timed,
+    with_operations,
+)
+from darts.spaces import NASBENCH201, S2
 
 RECORD = Path("docs/records/supernet.json")
-UNIT = "weight step"
-REFERENCE = "reference: weight step"
-SLOW = ("amended, Autograd", "CG-5", "certified", "reference: DARTS second order")
-Case = Callable[[], Any]
-
-
-def batch(size: int, seed: int, side: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randn(size, 3, side, side, generator=generator)
-    return images, torch.randint(0, 10, (size,), generator=generator)
-
-
-def ours(size: int, channels: int = 16, cells: int = 8) -> dict[str, Case]:
-    """Every kind of step of the project's supernet."""
-    torch.manual_seed(0)
-    architecture = Architecture(S1)
-    alpha = architecture.initial(0)
-    supernet = Supernet(S1, channels=channels, cells=cells)
-    adapter = SupernetAdapter(supernet, architecture, weight_decay=3e-4)
-    problem = adapter.problem(batch(size, 1), batch(size, 2), seed=0)
-    omega = adapter.omega
-    at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
-    mixing = architecture.mixing(alpha)
-    exact, difference = ReverseOverForward(), CentralDifference(0.1)
-
-    def estimate(estimator: Estimator) -> Case:
-        return lambda: estimator(problem, omega, alpha)
-
-    def forward() -> Any:
-        with torch.no_grad():
-            return supernet(batch(size, 1)[0], mixing)
-
-    return {
-        "forward": forward,
-        UNIT: lambda: problem.inner_gradient(at, hyper),
-        "first-order α step": lambda: problem.outer_gradient_alpha(at, hyper),
-        "DARTS second order, differences": estimate(
-            DartsSecondOrder(xi=0.025, derivatives=CentralDifference(0.01))
-        ),
-        "amended, exact": estimate(Amended(0.1, derivatives=exact)),
-        "amended, Autograd": estimate(Amended(0.1, derivatives=Autograd())),
-        "amended, differences": estimate(Amended(0.1, derivatives=difference)),
-        "CG-5": estimate(ConjugateGradient(5, tolerance=None, damping=1.0, derivatives=exact)),
-        "certified": estimate(Certified(cosine=0.5, products=6, derivatives=exact)),
-    }
-
-
-def reference(size: int) -> dict[str, Case]:
-    """The steps of the original design: contiguous NCHW, everything stacked, differences."""
-    torch.manual_seed(0)
-    architecture = Architecture(S1)
-    alpha = architecture.initial(0)
-    module = ReferenceSupernet(S1.edges, S1.operations)
-    train, val = batch(size, 1), batch(size, 2)
-
-    def loss(data: tuple[torch.Tensor, torch.Tensor]) -> Any:
-        return lambda net, a: F.cross_entropy(net(data[0], architecture.mixing(a)), data[1])
-
-    problem, omega, _ = BilevelProblem.from_module(
-        module, loss(train), loss(val), hyperparams=alpha
-    )
-    at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
-    second = DartsSecondOrder(xi=0.025, derivatives=CentralDifference(0.01))
-    return {
-        REFERENCE: lambda: problem.inner_gradient(at, hyper),
-        "reference: first-order α step": lambda: problem.outer_gradient_alpha(at, hyper),
-        "reference: DARTS second order": lambda: second(problem, omega, alpha),
-    }
-
-
-def timed(cases: dict[str, Case], repetitions: int) -> dict[str, list[float]]:
-    """CPU seconds of every case, in turns, after one call of each that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for turn in range(repetitions + 1):
-        for name, case in cases.items():
-            began = time.process_time()
-            result = case()
-            spent = time.process_time() - began
-            del result
-            if turn:
-                seconds[name].append(spent)
-    return seconds
+SLOW = ("amended, Autograd", "CG-5")
+"""Minutes each at batch 64."""
+COMMON = (UNIT, FIRST, EXACT, DIFFERENCES, REFERENCE, REFERENCE_FIRST, REFERENCE_SECOND)
+SETTINGS = {
+    "S1, batch 16": Setting(16),
+    "S1, batch 64": Setting(64),
+    "S2, 20 cells, 36 channels, batch 16": Setting(16, S2, 36, 20),
+    "NAS-Bench-201, batch 64": Setting(64, NASBENCH201, 16, 15),
+}
+MEASURED_MEMORY = (UNIT, EXACT, DIFFERENCES, PLAIN, REFERENCE)
 
 
 def rows(seconds: dict[str, list[float]]) -> dict[str, Any]:
     """Median, lowest and highest of the seconds, and of the ratios to the own weight step."""
     found = {}
     for name, values in seconds.items():
-        row = {"seconds": spread(values), "n": len(values)}
+        row: dict[str, Any] = {"seconds": spread(values), "n": len(values)}
         for unit in (UNIT, REFERENCE):
             if unit in seconds:
-                pairs = zip(values, seconds[unit], strict=True)
+                pairs = zip(values, seconds[unit], strict=False)
                 row[f"in units of {unit}"] = spread([a / b for a, b in pairs])
         found[name] = row
     return found
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+def steps(name: str, repetitions: int, memory: bool) -> dict[str, Any]:
+    """All steps of a setting; `CERTIFIED`, as long as a hundred others, once.
+
+    At large batches, where a first call is as long as any, only the weight steps are warmed up.
+    """
+    setting = SETTINGS[name]
+    cases = ours(setting) | reference(setting)
+    certified = cases.pop(CERTIFIED)
+    if not name.startswith("S1"):
+        cases = {case: cases[case] for case in COMMON}
+    large = setting.batch > 16
+    if large:
+        cases = {case: call for case, call in cases.items() if case not in SLOW}
+    seconds = timed(cases, repetitions, warm=(UNIT, REFERENCE) if large else tuple(cases))
+    if name == "S1, batch 16":
+        seconds |= timed({CERTIFIED: certified}, 1, warm=())
+    del cases, certified
+    part: dict[str, Any] = {"steps": rows(seconds)}
+    if memory:
+        part["peak MiB"] = {case: peak_mib(case, name) for case in MEASURED_MEMORY}
+    return part
 
 
-def peak_mib(name: str, size: int) -> float:
+def peak_mib(case: str, setting: str, recomputed: int = 0) -> float:
     """Growth of a fresh process's peak resident size over one call of a case, MiB."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.supernet",
-        "--memory-of",
-        name,
-        "--batch",
-        str(size),
-    ]
+    command = [sys.executable, "-m", "benchmarks.supernet", "--memory-of", case]
+    command += ["--setting", setting, "--recomputed", str(recomputed)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
-def own_peak_mib(name: str, size: int) -> float:
-    case = (reference(size) if name.startswith("reference") else ours(size))[name]
+def own_peak_mib(case: str, setting: Setting) -> float:
+    call = (reference(setting) if case.startswith("reference") else ours(setting))[case]
     before = peak_resident_mib()
-    case()
+    call()
     return peak_resident_mib() - before
 
 
@@ -164,68 +113,98 @@ def peak_resident_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
-def growth(repetitions: int) -> dict[str, dict[str, float]]:
-    """Slopes d log seconds / d log size of the weight step and of the exact amended step."""
-    settings = {
-        "batch": [(b, 16, 3) for b in (8, 16, 32)],
-        "channels": [(8, c, 3) for c in (16, 32, 64)],
-        "cells": [(8, 16, n) for n in (3, 6, 12)],
+def trade(repetitions: int, name: str = "S1, batch 16") -> dict[str, Any]:
+    """The exact amended step with its first cells recomputed: time and memory in weight steps."""
+    setting = SETTINGS[name]
+    cells = (0, 1, 2, 3, 5, 8)
+    cases = {UNIT: ours(setting)[UNIT]}
+    for count in cells:
+        cases[str(count)] = ours(Setting(setting.batch, recomputed=count))[EXACT]
+    times = rows(timed(cases, repetitions, warm=tuple(cases)))
+    whole = peak_mib(UNIT, name)
+    memory = {str(count): peak_mib(EXACT, name, count) for count in cells}
+    return {
+        "setting": name,
+        "cells recomputed": {
+            count: {
+                "time": times[count][f"in units of {UNIT}"],
+                "n": repetitions,
+                "peak MiB": memory[count],
+                "memory": memory[count] / whole,
+            }
+            for count in memory
+        },
     }
-    found: dict[str, dict[str, float]] = {}
-    for what, points in settings.items():
-        cases = {
-            f"{name} {i}": case
-            for i, (b, c, n) in enumerate(points)
-            for name, case in ours(b, c, n).items()
-            if name in (UNIT, "amended, exact")
-        }
-        seconds = {k: statistics.median(v) for k, v in timed(cases, repetitions).items()}
-        found[what] = {  # the last size is four times the first
-            name: math.log(seconds[f"{name} 2"] / seconds[f"{name} 0"]) / math.log(4)
-            for name in (UNIT, "amended, exact")
-        }
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Settings of which the last is four times the first in what grows."""
+
+    sizes: tuple[int, ...]
+    settings: tuple[Setting, ...] = field(repr=False)
+
+    @staticmethod
+    def of(sizes: Iterable[int], make: Callable[[int], Setting]) -> Growth:
+        chosen = tuple(sizes)
+        return Growth(chosen, tuple(make(size) for size in chosen))
+
+
+GROWTH = {
+    "batch": Growth.of((8, 16, 32), lambda b: Setting(b, cells=3)),
+    "channels": Growth.of((16, 32, 64), lambda c: Setting(8, channels=c, cells=3)),
+    "cells": Growth.of((3, 6, 12), lambda n: Setting(8, cells=n)),
+    "operations": Growth.of((1, 2, 4), lambda n: Setting(8, with_operations(n), cells=3)),
+}
+
+
+def growth(repetitions: int) -> dict[str, Any]:
+    """Slopes d log seconds / d log size of three steps, by least squares over three sizes."""
+    found: dict[str, Any] = {}
+    for what, family in GROWTH.items():
+        cases: dict[str, Case] = {}
+        for size, setting in zip(family.sizes, family.settings, strict=True):
+            both = ours(setting) | reference(setting)
+            cases |= {f"{name} {size}": both[name] for name in (UNIT, EXACT, REFERENCE)}
+        seconds = timed(cases, repetitions, warm=tuple(cases))
+        found[what] = {"sizes": family.sizes, "n": repetitions}
+        for name in (UNIT, EXACT, REFERENCE):
+            values = [spread(seconds[f"{name} {size}"]) for size in family.sizes]
+            medians = [value["median"] for value in values]
+            found[what][name] = {"seconds": values, "slope": slope(family.sizes, medians)}
     return found
+
+
+def slope(sizes: Iterable[float], values: Iterable[float]) -> float:
+    """Of a straight line through the logarithms."""
+    return statistics.linear_regression([*map(math.log, sizes)], [*map(math.log, values)]).slope
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", default="16,64")
+    parser.add_argument("--parts", default="steps,spaces,trade,slopes")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RECORD)
     parser.add_argument("--memory-of")
+    parser.add_argument("--setting", choices=SETTINGS)
+    parser.add_argument("--recomputed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    sizes = [int(size) for size in options.batch.split(",")]
     if options.memory_of:
-        print(own_peak_mib(options.memory_of, sizes[0]))
+        chosen = SETTINGS[options.setting]
+        if options.recomputed:
+            chosen = Setting(chosen.batch, recomputed=options.recomputed)
+        print(own_peak_mib(options.memory_of, chosen))
         return
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
-    record: dict[str, Any] = {
-        "commit": commit.strip(),
-        "torch": torch.__version__,
-        "kernels": kernels().reason,
-        "threads": 1,
-        "network": "S1, 16 channels, 8 cells, 32×32",
-        "batches": {},
-    }
-
-    def save() -> None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-
-    for size in sizes:
-        cases = ours(size) | reference(size)
-        if size > 16:  # minutes each
-            cases = {name: case for name, case in cases.items() if name not in SLOW}
-        part: dict[str, Any] = {"steps": rows(timed(cases, options.repetitions))}
-        del cases
-        record["batches"][str(size)] = part
-        save()
-        names = (UNIT, "amended, exact", "amended, differences", REFERENCE)
-        part["peak MiB"] = {name: peak_mib(name, size) for name in names}
-        save()
-    record["slopes"] = growth(options.repetitions)
-    save()
+    n = options.repetitions
+    parts = set(options.parts.split(","))
+    for name in SETTINGS:
+        if ("steps" if name.startswith("S1") else "spaces") in parts:
+            merge(options.out, {name: steps(name, n, memory=True)})
+    if "trade" in parts:
+        merge(options.out, {"trade": trade(n)})
+    if "slopes" in parts:
+        merge(options.out, {"slopes": growth(n)})
     print(options.out)
 
 

@@ -27,14 +27,13 @@ def recomputed(
     beside what they belong to. As often differentiable as the cell; see `Supernet.recompute` on
     what a second derivative keeps.
     """
-    given, structure = optree.tree_flatten(
-        (
-            [state.raw for state in states],
-            dict(cell.named_parameters()),
-            dict(cell.named_buffers()),
-            (mix.operations, mix.edges),
-        )
+    read: Any = (
+        [state.raw for state in states],
+        dict(cell.named_parameters()),
+        dict(cell.named_buffers()),
+        (mix.operations, mix.edges),
     )
+    given, structure = optree.tree_flatten(read)
     pairs = [unpacked(x) if isinstance(x, Tensor) else (x, None) for x in given]
     forward_mode = forward_ad._current_level >= 0
 

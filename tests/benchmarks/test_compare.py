@@ -9,14 +9,14 @@ import pytest
 from benchmarks import compare
 
 OLD = {
-    "batches": {
-        "16": {
-            "steps": {
-                "weight step": {compare.UNIT: {"median": 0.25, "low": 0.24, "high": 0.27}},
-                "only here": {compare.UNIT: {"median": 1.0, "low": 1.0, "high": 1.0}},
-            }
-        }
-    }
+    "made": {"S1, batch 16": {"commit": "0"}},
+    "S1, batch 16": {
+        "steps": {
+            "weight step": {compare.UNIT: {"median": 0.25, "low": 0.24, "high": 0.27}},
+            "only here": {compare.UNIT: {"median": 1.0, "low": 1.0, "high": 1.0}},
+        },
+        "peak MiB": {"weight step": 300.0, compare.REFERENCE: 1000.0},
+    },
 }
 
 
@@ -32,7 +32,7 @@ def run(new, tmp_path, monkeypatch) -> object:
 
 def slower(low: float, high: float) -> dict:
     new = deepcopy(OLD)
-    new["batches"]["16"]["steps"] = {
+    new["S1, batch 16"]["steps"] = {
         "weight step": {compare.UNIT: {"median": (low + high) / 2, "low": low, "high": high}}
     }
     return new
@@ -49,4 +49,12 @@ def test_noise_within_the_spreads_and_gains_pass(tmp_path, monkeypatch):
 
 
 def test_records_without_a_common_step_are_refused(tmp_path, monkeypatch):
-    assert "nothing was compared" in str(run({"batches": {}}, tmp_path, monkeypatch))
+    assert "nothing was compared" in str(run({}, tmp_path, monkeypatch))
+
+
+def test_a_peak_of_memory_that_grew_by_more_than_a_tenth_fails(tmp_path, monkeypatch, capsys):
+    for mib, code in ((320.0, 0), (340.0, 1)):
+        new = deepcopy(OLD)
+        new["S1, batch 16"]["peak MiB"]["weight step"] = mib
+        assert run(new, tmp_path, monkeypatch) == code
+    assert "memory" in capsys.readouterr().out
