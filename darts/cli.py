@@ -32,7 +32,7 @@ from darts.options import (
 )
 from darts.random_runs import run_random_search
 from darts.requests import jobs_of, random_run_of, sweep_of, usual_path
-from darts.runs.config import FullConfig, RetrainConfig
+from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
 from darts.runs.evaluation import NonFiniteLossError, ran_out_of_memory
 from darts.runs.export import export, from_run, untrained
 from darts.runs.presets import PRESETS
@@ -45,6 +45,7 @@ PRESET_OF: Mapping[str, str] = {
     "cifar100": "cifar100-s1-tiny",
     "mnist": "mnist-s1-tiny",
     "fashion-mnist": "fashion-mnist-s1-tiny",
+    "imagenet": "imagenet-mobile",
 }
 """The preset that a data set stands for when none is named."""
 
@@ -150,6 +151,11 @@ def _preset(arguments: list[str]) -> FullConfig:
     name = _value_of("preset", arguments) or PRESET_OF.get(dataset or "digits", "digits")
     if name not in PRESETS:
         raise UsageError(f"No preset {name!r}; there are {', '.join(PRESETS)}.")
+    if PRESETS[name].search is None and arguments[0] in ("full-search", "search", "sweep"):
+        raise UsageError(
+            f"{arguments[0]} with the preset {name}, which has no search: it trains a genotype. "
+            f"Give darts retrain --preset {name} --genotype GENOTYPE, or another preset."
+        )
     return PRESETS[name]
 
 
@@ -205,8 +211,8 @@ def _registry() -> tyro.constructors.ConstructorRegistry:
 
 def _commands(preset: FullConfig) -> Any:
     """The commands, with the preset's settings as defaults."""
-    search, retrain = preset.search, preset.retrain
-    assert search is not None
+    # without a search in the preset the commands that search are refused before they are read
+    search, retrain = preset.search or SearchConfig(), preset.retrain
     assert retrain is not None
     command = tyro.conf.subcommand
     return (

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from darts.data import Cifar10, Cifar100, DataSet, Digits, FashionMnist, Mnist
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
+from darts.runs.imagenet_presets import IMAGENET_PRESETS
 from darts.runs.method_presets import CIFAR_ROOT as CIFAR_ROOT
 from darts.runs.method_presets import METHOD_PRESETS
 
@@ -71,6 +72,7 @@ def _tiny(data: DataSet) -> FullConfig:
 
 
 _OTHERS = (
+    replace(_PAPER, preset="cifar100-s1", data=Cifar100(root=CIFAR_ROOT)),
     _tiny(Cifar100(train_size=2500, test_size=2000)),
     _tiny(Mnist(train_size=2500, test_size=2000)),
     _tiny(FashionMnist(train_size=2500, test_size=2000)),
@@ -100,8 +102,8 @@ _CIFAR_CHECK = FullConfig(
     retrain=_check_retrain(_TINY.retrain),  # type: ignore[arg-type]
 )
 
-PRESETS: dict[str, FullConfig] = {
-    config.preset: config
-    for config in (_DIGITS, _PAPER, _TINY, *_OTHERS, _DIGITS_CHECK, _CIFAR_CHECK)
-} | METHOD_PRESETS
+_ALL = (_DIGITS, _PAPER, _TINY, *_OTHERS, _DIGITS_CHECK, _CIFAR_CHECK)
+PRESETS: dict[str, FullConfig] = (
+    {config.preset: config for config in _ALL} | METHOD_PRESETS | IMAGENET_PRESETS
+)
 """`digits` is what a run without arguments does; `cifar10-s1` is the paper's."""
