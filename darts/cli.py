@@ -10,15 +10,13 @@ from typing import Annotated, Any
 import torch
 import tyro
 
+from darts.counts import blueprint_of, count
 from darts.jobs import report_on, run_jobs
 from darts.names import (
     NAMES,
     UsageError,
     genotype_named,
 )
-from darts.networks import DerivedNetwork
-from darts.networks.counting import count_multiply_adds, count_parameters
-from darts.networks.stored import Blueprint
 from darts.options import (
     Count,
     Export,
@@ -112,22 +110,9 @@ def _dispatch(arguments: list[str]) -> int:
         for path in command.run:
             print(report_on(path))
         return 0
-    return _export(command) if isinstance(command, Export) else _count(command)
-
-
-def _count(options: Count) -> int:
-    network = DerivedNetwork(
-        genotype_named(options.genotype),
-        channels=options.channels,
-        cells=options.cells,
-        classes=options.classes,
-    )
-    size = options.image_size
-    print(
-        f"{count_parameters(network) / 1e6:.3f} M parameters, "
-        f"{count_multiply_adds(network, (3, size, size)) / 1e6:.1f} M multiply-adds "
-        f"for one image of {size}×{size} (no auxiliary head)"
-    )
+    if isinstance(command, Export):
+        return _export(command)
+    print(count(command))
     return 0
 
 
@@ -136,9 +121,8 @@ def _export(options: Export) -> int:
     if path.is_dir() and (path / "config.json").is_file():
         item = from_run(RunFolder.open(path))
     else:
-        sizes = (options.channels, options.cells, options.classes, options.in_channels)
-        blueprint = Blueprint(genotype_named(options.source), *sizes)
-        item = untrained(blueprint, (options.image_size, options.image_size), options.seed)
+        genotype = genotype_named(options.source)
+        item = untrained(*blueprint_of(options, genotype, options.in_channels), options.seed)
     files = export(item, options.to, options.formats)
     weights = "trained" if item.facts["trained"] else f"initial weights of seed {options.seed}"
     print(f"{options.to}: {', '.join(path.name for path in files)} ({weights})")

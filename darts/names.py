@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -110,6 +111,7 @@ NAMES: Mapping[Any, Names] = {
     Stop | None: STOPS,
     Frame: FRAMES,
     Width: WIDTHS,
+    Width | None: replace(WIDTHS, optional=True),
     Schedule: SCHEDULES,
 }
 """By the type that a setting declares."""

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from bilevel.estimators import Estimator
+from darts.networks.frames import SMALL_IMAGES, Frame
+from darts.networks.width import Width
 from darts.runs.computing import Precision
 from darts.runs.config import RetrainConfig, SearchConfig
 
@@ -192,27 +194,39 @@ class Report:
     run: tuple[Path, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """The sizes of a genotype's network. Those left out are what counts are published for.
+
+    Args:
+        frame: its stem: small-images, or imagenet.
+        channels: initial channels C, by default 36, or ImageNet's 48; within:millions=600 takes as
+            many as keep an image within so many multiply-adds.
+        cells: cells, by default 20 or 14.
+        classes: classes, by default 10 or 1000.
+        image_size: side of the square images in pixels, by default 32 or 224.
+    """
+
+    frame: Frame = SMALL_IMAGES
+    channels: Width | None = None
+    cells: int | None = None
+    classes: int | None = None
+    image_size: int | None = None
+
+
 @dataclass(frozen=True)
-class Count:
-    """Print the parameters and multiply-adds of a genotype's network.
+class Count(Sizes):
+    """Print the parameters and multiply-adds of a genotype's network for RGB images.
 
     Args:
         genotype: a file (JSON or DARTS's notation), a run folder, or the name of a published one.
-        channels: initial channels.
-        cells: cells.
-        classes: classes.
-        image_size: side of the square RGB images in pixels.
     """
 
     genotype: str
-    channels: int = 36
-    cells: int = 20
-    classes: int = 10
-    image_size: int = 32
 
 
 @dataclass(frozen=True)
-class Export:
+class Export(Sizes):
     """Write a network for use elsewhere: safetensors and JSON, torch.export (.pt2), ONNX.
 
     Args:
@@ -220,20 +234,12 @@ class Export:
             it, whose network has initial weights and the sizes below.
         to: folder to write; new or empty.
         formats: pt2, onnx, both, beside the safetensors. ONNX needs the extra "export".
-        channels: initial channels.
-        cells: cells.
-        classes: classes.
         in_channels: channels of the images.
-        image_size: side of the square images in pixels.
         seed: of the initial weights.
     """
 
     source: str
     to: Path = Path("exported")
     formats: tuple[Literal["pt2", "onnx"], ...] = ("pt2", "onnx")
-    channels: int = 36
-    cells: int = 20
-    classes: int = 10
     in_channels: int = 3
-    image_size: int = 32
     seed: int = 0
