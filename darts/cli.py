@@ -28,9 +28,11 @@ from darts.options import (
     Search,
     Sweep,
 )
+from darts.processes import placement_of
 from darts.random_runs import run_random_search
 from darts.requests import jobs_of, random_run_of, sweep_of, usual_path
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
+from darts.runs.devices import launched
 from darts.runs.evaluation import NonFiniteLossError, ran_out_of_memory
 from darts.runs.export import export, from_run, untrained
 from darts.runs.presets import PRESETS
@@ -104,7 +106,9 @@ def _dispatch(arguments: list[str]) -> int:
             line = "darts " + shlex.join(arguments)
             print(run_random_search(random_run, path, line, device))
             return 0
-        run_jobs(jobs, device)
+        computing = jobs[0].config.computing
+        with launched(placement_of(command, computing, device), computing) as devices:
+            run_jobs(jobs, devices)
         return 0
     if isinstance(command, Report):
         for path in command.run:

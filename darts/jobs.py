@@ -1,6 +1,6 @@
 """Runs one after another, each with its folder, its listeners and its report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darts.data import ImageSet
@@ -11,10 +11,12 @@ from darts.reports.progress import LiveProgress
 from darts.reports.summary import write_summary
 from darts.reports.sweep import write_sweep
 from darts.runs.config import FullConfig, to_json
+from darts.runs.devices import Devices
 from darts.runs.environment import describe_environment
 from darts.runs.full import full_run, require_feasible
 from darts.runs.plan import FILE
 from darts.runs.records import Listener, RunFolder
+from darts.runs.shared_run import SharedRun
 from darts.spaces import Genotype
 
 
@@ -28,8 +30,10 @@ class Job:
     genotype: Genotype | None = None
     loggers: tuple[LoggerMaker, ...] = ()
 
-    def folder(self, device: str) -> RunFolder:
+    def folder(self, devices: Devices) -> RunFolder:
         """The run's folder, made with config and environment unless it is there already."""
+        if not devices.ranks.first:
+            return SharedRun.of(RunFolder(self.path), devices.ranks)
         trackers = (FabricLogger(make, self.path) for make in self.loggers)
         listeners: tuple[Listener, ...] = (
             LiveProgress(),
@@ -37,30 +41,46 @@ class Job:
             *trackers,
         )
         if (self.path / "config.json").is_file():
-            return RunFolder.open(self.path, listeners)
-        environment = describe_environment(device, self.command)
-        genotype = self.genotype.to_dict() if self.genotype is not None else None
-        return RunFolder.create(self.path, to_json(self.config), environment, listeners, genotype)
+            run = RunFolder.open(self.path, listeners)
+        else:
+            environment = describe_environment(devices.device, self.command)
+            genotype = self.genotype.to_dict() if self.genotype is not None else None
+            config = to_json(self.config)
+            run = RunFolder.create(self.path, config, environment, listeners, genotype)
+        return SharedRun.of(run, devices.ranks)
 
 
-def run_jobs(jobs: list[Job], device: str) -> None:
-    """Do the jobs one after another, each with its report; a summary if there are several."""
-    images: ImageSet = jobs[0].config.data.load()
+def run_jobs(jobs: list[Job], devices: Devices) -> None:
+    """Do the jobs one after another, each with its report; a summary if there are several.
+
+    Of several processes all call this, and the first one's paths hold.
+    """
+    ranks = devices.ranks
+    paths = ranks.from_first(lambda: [str(job.path) for job in jobs])
+    jobs = [replace(job, path=Path(path)) for job, path in zip(jobs, paths, strict=True)]
+    images: ImageSet = ranks.in_turn(jobs[0].config.data.load)
     for job in jobs:
         require_feasible(job.config, images)
     if len(jobs) > 1:  # every folder has its config before any work, so that all can be resumed
         for job in jobs:
-            job.folder(device)
+            job.folder(devices)
     for job in jobs:
-        run = job.folder(device)
-        print(f"{job.config.preset}, seed {job.config.seed}, on {device} → {job.path}", flush=True)
+        run = job.folder(devices)
+        if ranks.first:
+            processes = f", {ranks.count} processes" if ranks.count > 1 else ""
+            print(
+                f"{job.config.preset}, seed {job.config.seed}, on {devices.device}{processes} → "
+                f"{job.path}",
+                flush=True,
+            )
         try:
-            full_run(job.config, images, run, device=device)
+            full_run(job.config, images, run, devices=devices)
         finally:
             for listener in run.listeners:
                 listener.close()
-        print(report_on(job.path), flush=True)
-    if len(jobs) > 1:
+        if ranks.first:
+            print(report_on(job.path), flush=True)
+    if len(jobs) > 1 and ranks.first:
         print(report_on(jobs[0].path.parent), flush=True)
 
 

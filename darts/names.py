@@ -43,6 +43,7 @@ from darts.methods import (
 from darts.networks.frames import Frame, ImageNetFrame, SmallImageFrame
 from darts.networks.width import MultiplyAddLimit, Width
 from darts.reports.loggers import LoggerMaker, csv_logger
+from darts.runs.computing import Computing
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
 from darts.runs.extras import require_extra
 from darts.runs.schedule import HalfCosine, Linear, Schedule
@@ -120,7 +121,7 @@ DATA_SETS: Mapping[str, type[DataSet]] = {kind.name: kind for kind in get_args(D
 TYPES: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
-        *(FullConfig, SearchConfig, RetrainConfig, Space),
+        *(FullConfig, SearchConfig, RetrainConfig, Computing, Space),
         *DATA_SETS.values(),
         *(kind for names in NAMES.values() for kind in names.kinds.values()),
         *(Autograd, CentralDifference),

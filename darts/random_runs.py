@@ -6,6 +6,7 @@ from pathlib import Path
 from darts.data import DataSet
 from darts.reports.progress import LiveProgress
 from darts.runs.config import differences, to_json
+from darts.runs.devices import Devices
 from darts.runs.environment import describe_environment
 from darts.runs.random_search import RandomSearchConfig, random_search, require_feasible
 from darts.runs.records import RunFolder
@@ -38,7 +39,7 @@ def run_random_search(config: RandomRun, path: Path, command: str, device: str) 
             )
     else:
         run = RunFolder.create(path, content, describe_environment(device, command), listeners)
-    best = random_search(config.random_search, images, run, device=device)
+    best = random_search(config.random_search, images, run, devices=Devices(device))
     kept = ", ".join(f"sample {s.number} with {s.val_accuracy_percent:.2f} %" for s in best)
     return (
         f"kept {kept} (on images that they were not trained on) → {path}/genotype-1.json, ...; "

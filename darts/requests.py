@@ -27,6 +27,7 @@ from darts.options import (
     SearchOptions,
     Sweep,
 )
+from darts.processes import computing_of, require_one_process, require_plain
 from darts.random_runs import RandomRun
 from darts.runs.config import FullConfig, SearchConfig, full_config
 from darts.runs.plan import Plan, amending_coefficients
@@ -64,6 +65,7 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
     assert options.resume is not None
     silent = type(options)()
     ignored = {"device", "threads", "loggers", "resume", "data_root", "download", "workers"}
+    ignored |= {"devices", "nodes", "group_timeout"}  # held against the config's processes
     ignored |= {"search", "retrain"}  # compared below, with the preset's
     given = [
         entry.name
@@ -76,8 +78,8 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
     if given:
         raise UsageError(
             f"--resume {options.resume} goes on with the config in that folder, so {given[0]} "
-            "cannot be given; --data-root, --download, --workers, --device, --threads and "
-            "--loggers can."
+            "cannot be given; --data-root, --download, --workers, --device, --threads, "
+            "--loggers and --group-timeout can."
         )
     paths = sorted(options.resume.glob("seed-*")) or [options.resume]
     jobs = []
@@ -93,6 +95,7 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
 def sweep_of(options: Sweep, preset: FullConfig, command: str) -> Callable[[], bool]:
     if options.resume is not None:
         raise UsageError("A sweep has no --resume: its own command goes on with it.")
+    require_one_process(options, "A sweep")
     config = _config(options, preset)
     settings = amending_coefficients(config, options.eta) if options.eta else {}
     if options.estimator is not None or not settings:
@@ -126,6 +129,7 @@ def _config(options: Options, preset: FullConfig) -> FullConfig:
         search,
         retrain,
         _accuracy_table(options, search),
+        computing_of(options),
     )
     return config if options.seed is None else config.with_seed(options.seed)
 
@@ -135,6 +139,7 @@ def usual_path(name: str, seed: int) -> Path:
 
 
 def random_run_of(options: RandomSearchOptions, preset: FullConfig) -> RandomRun:
+    require_plain(options, "random-search")
     if options.resume is not None or options.seeds != 1:
         raise UsageError(
             "random-search has neither --resume nor --seeds: give the same command with its "

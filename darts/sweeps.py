@@ -13,6 +13,7 @@ import torch
 from darts.jobs import Job, report_on, run_jobs
 from darts.reports.loggers import LoggerMaker
 from darts.reports.sweep import sweep_table, write_sweep
+from darts.runs.devices import Placement, launched
 from darts.runs.full import require_feasible
 from darts.runs.plan import Plan
 from darts.runs.sweep import Cluster, run_tasks
@@ -92,8 +93,9 @@ def run_trial(job: Job, execution: Execution) -> str:
         beside.with_name(f"{beside.name}.txt").open("a") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
+        launched(Placement(execution.device), job.config.computing) as devices,
     ):
-        run_jobs([job], execution.device)
+        run_jobs([job], devices)
     return report_on(job.path)
 
 

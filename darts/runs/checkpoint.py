@@ -142,7 +142,7 @@ class Checkpoints:
             nonlocal found
             found = self.latest()
             self.run.rewind(self.stage, found.records if found else {})
-            return found and (found.position, found.records)
+            return (found.position, found.records) if found else None
 
         told = self.ranks.from_first(resumed)
         if told is None or self.ranks.count == 1:

@@ -16,6 +16,7 @@ from darts.methods import (
     Stop,
 )
 from darts.methods.combination import require_combination
+from darts.runs.computing import PLAIN, Computing
 from darts.runs.ranges import (
     require_checkpoint_share,
     require_decay,
@@ -151,6 +152,7 @@ class FullConfig:
         search: settings of the search.
         retrain: settings of the retraining.
         accuracy_table: file of true accuracies that a search in NAS-Bench-201 is scored by.
+        computing: what of where it runs its bits depend on.
     """
 
     preset: str
@@ -158,6 +160,7 @@ class FullConfig:
     search: SearchConfig | None
     retrain: RetrainConfig | None
     accuracy_table: str | None = None
+    computing: Computing = PLAIN
 
     def __post_init__(self) -> None:
         if self.search is None and self.retrain is None:
@@ -169,6 +172,12 @@ class FullConfig:
                 f"the accuracy table {self.accuracy_table!r} scores a search in NAS-Bench-201, and "
                 "this run has none. Leave it out, or search in the space nasbench201."
             )
+        search, retrain = self.search, self.retrain
+        self.computing.require_stages(search=search is not None, retrain=retrain is not None)
+        if search is not None:
+            self.computing.require_search(search.batch_size, search.estimator, search.perturbation)
+        if retrain is not None:
+            self.computing.require_parts("retrain", retrain.batch_size)
 
     @property
     def seed(self) -> int:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from darts.runs.compilation import require_compiler
 from darts.runs.computing import PLAIN, Computing
 from darts.runs.extras import require_extra
 from darts.runs.ranks import ALONE, Ranks
@@ -20,11 +21,7 @@ class LostProcessError(ConnectionError):
 
 @dataclass(frozen=True)
 class Devices:
-    """The device of this process, its place among the others, and how they compute.
-
-    Raises:
-        ValueError: fp16 asked of a CPU.
-    """
+    """The device of this process, its place among the others, and how they compute."""
 
     device: str = "cpu"
     ranks: Ranks = ALONE
@@ -32,7 +29,6 @@ class Devices:
 
     def __post_init__(self) -> None:
         assert self.ranks.count == self.computing.processes
-        require_precision(self.computing, self.device)
 
 
 CPU = Devices()
@@ -95,10 +91,14 @@ def launched(placement: Placement, computing: Computing) -> Iterator[Devices]:
     bits are too few for curvature.
 
     Raises:
-        ValueError: the extra "fabric" is missing, or others were started than are asked for.
+        ValueError: the extra "fabric" or a compiler is missing, the device has no such precision,
+            or torchrun started another number of processes than is asked for.
         LostProcessError: another process ended, while this one waited for it.
     """
     _require_started(placement.processes)
+    require_precision(computing, placement.device)
+    if computing.compiled:
+        require_compiler(placement.device)
     torch.backends.cudnn.allow_tf32 = False
     if placement.processes == 1:
         yield Devices(placement.device, ALONE, computing)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from darts.data import Batch
+from darts.runs.ranks import ALONE, Ranks
 
 
 class NonFiniteLossError(RuntimeError):
@@ -56,16 +58,22 @@ _RECORDED = ("loss", "accuracy_percent", "top5_percent")
 
 
 @torch.no_grad()
-def evaluate(logits: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> Evaluation:
-    """Evaluate a network, already in evaluation mode, on batches not augmented."""
+def evaluate(
+    logits: Callable[[Tensor], Tensor], batches: Iterable[Batch], ranks: Ranks = ALONE
+) -> Evaluation:
+    """Evaluate a network, already in evaluation mode, on batches not augmented.
+
+    Each process takes every so-manieth batch; all get the same answer.
+    """
     loss, right, among, count = 0.0, 0, 0, 0
-    for images, labels in batches:
+    for images, labels in islice(batches, ranks.index, None, ranks.count):
         output = logits(images)
         loss += float(F.cross_entropy(output, labels, reduction="sum"))
         right += int((output.argmax(dim=1) == labels).sum())
         among += int(within_top(output, labels, TOP).sum())
         count += len(labels)
-    return Evaluation(loss / count, 100 * right / count, 100 * among / count, count)
+    loss, rights, amongs, counts = ranks.sums(loss, right, among, count)
+    return Evaluation(loss / counts, 100 * rights / counts, 100 * amongs / counts, int(counts))
 
 
 def within_top(logits: Tensor, labels: Tensor, top: int) -> Tensor:

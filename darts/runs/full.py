@@ -8,6 +8,7 @@ from darts.runs.accuracy_table import AccuracyTable
 from darts.runs.baselines import Baselines, measure_baselines
 from darts.runs.config import FullConfig
 from darts.runs.data_record import describe_images
+from darts.runs.devices import CPU, Devices
 from darts.runs.records import RunFolder
 from darts.runs.retrain import RetrainResult, retrain
 from darts.runs.search import SearchResult, search
@@ -26,22 +27,24 @@ class FullResult:
 
 
 def full_run(
-    config: FullConfig, images: ImageSet, run: RunFolder, *, device: str = "cpu"
+    config: FullConfig, images: ImageSet, run: RunFolder, *, devices: Devices = CPU
 ) -> FullResult:
     """Do, or go on with, the stages of `config` and write `result.json`.
 
     A stage that was finished is not repeated. Without a search stage the genotype is the one
-    that `genotype.json` in the folder holds.
+    that `genotype.json` in the folder holds. Of several processes the first one alone judges the
+    baselines.
     """
     found, trained, baselines = None, None, None
     halves = _halves(config, images)
     run.write("data.json", describe_images(images, halves))
     if config.search is not None and halves is not None:
         score = None if config.accuracy_table is None else AccuracyTable.read(config.accuracy_table)
-        found = search(config.search, halves, run, device=device, score=score)
+        found = search(config.search, halves, run, devices=devices, score=score)
     if config.retrain is not None:
         genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
-        trained = retrain(config.retrain, genotype, RetrainData.of(images), run, device=device)
+        trained = retrain(config.retrain, genotype, RetrainData.of(images), run, devices=devices)
+    if config.retrain is not None and devices.ranks.first:
         run.note("Judging simple models on the same images, to compare with.")
         baselines = measure_baselines(
             images.train, images.test, images.normalisation, config.retrain.seed

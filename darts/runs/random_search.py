@@ -8,6 +8,7 @@ from darts.methods import RandomSearch
 from darts.methods.random_search import random_genotype
 from darts.runs.config import RetrainConfig, to_json
 from darts.runs.data_record import describe_images
+from darts.runs.devices import CPU, Devices
 from darts.runs.records import RunFolder
 from darts.runs.retrain import retrain
 from darts.runs.training import training_batches
@@ -45,7 +46,7 @@ class Sample:
 
 
 def random_search(
-    config: RandomSearchConfig, images: ImageSet, run: RunFolder, *, device: str = "cpu"
+    config: RandomSearchConfig, images: ImageSet, run: RunFolder, *, devices: Devices = CPU
 ) -> list[Sample]:
     """Train and rank the samples, or go on; the best, best first, go to `genotype-1.json`, ...
 
@@ -72,7 +73,7 @@ def random_search(
                 folder, to_json(evaluation), run.read("environment.json"), run.listeners
             )
         )
-        trained = retrain(evaluation, genotype, data, sample, device=device)
+        trained = retrain(evaluation, genotype, data, sample, devices=devices)
         run.append(
             STREAM,
             {

@@ -9,6 +9,7 @@ from bilevel import NonFiniteError
 from darts.data import RetrainData
 from darts.runs.checkpoint import Checkpoints
 from darts.runs.config import RetrainConfig, to_json
+from darts.runs.devices import CPU, Devices
 from darts.runs.evaluation import Evaluation, NonFiniteLossError
 from darts.runs.records import Record, RunFolder, write_atomically
 from darts.runs.training import Totals, Training
@@ -33,7 +34,7 @@ def retrain(
     data: RetrainData,
     run: RunFolder,
     *,
-    device: str = "cpu",
+    devices: Devices = CPU,
 ) -> RetrainResult:
     """Train, or go on with the training that `run` holds; weights go to `network.safetensors`.
 
@@ -44,9 +45,15 @@ def retrain(
         NonFiniteLossError: a loss is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config or genotype.
     """
-    training = Training(config, genotype, data.to(device), device)
-    origin = {**to_json(config), "genotype": genotype.to_json()}
-    checkpoints = Checkpoints(run, STAGE, origin, share=config.checkpoint_share)
+    training = Training(config, genotype, data.to(devices.device), devices)
+    origin = {
+        **to_json(config),
+        "genotype": genotype.to_json(),
+        "computing": to_json(devices.computing),
+    }
+    checkpoints = Checkpoints(
+        run, STAGE, origin, share=config.checkpoint_share, ranks=devices.ranks
+    )
     saved = checkpoints.resume()
     done, step_done = saved.position if saved else (0, 0)
     if saved:
@@ -77,16 +84,15 @@ def retrain(
             "drop_path": training.drop_path(epoch),
             "wall_seconds": training.wall_seconds,
         }
-        if epoch + 1 == config.epochs or (
-            config.test_every and (epoch + 1) % config.test_every == 0
-        ):
+        if config.tests_after(epoch):
             record |= training.test().to_record("test")
         run.append(f"{STAGE}/epochs", record)
         training.totals, step_done = Totals(), 0
         training.wall_seconds = time.perf_counter() - began
         if checkpoints.due or epoch + 1 == config.epochs:
             checkpoints.save((epoch + 1, 0), training.state())
-    write_atomically(run.path / STAGE / "network.safetensors", save(training.weights()))
+    if devices.ranks.first:
+        write_atomically(run.path / STAGE / "network.safetensors", save(training.weights()))
     last = run.records(f"{STAGE}/epochs")[-1]
     return RetrainResult(
         Evaluation.from_record(last, "test", len(data.test)),

@@ -9,6 +9,7 @@ from darts.data import SearchData
 from darts.methods.early_stopping import Epoch, Stopped
 from darts.runs.checkpoint import Checkpoints
 from darts.runs.config import SearchConfig, to_json
+from darts.runs.devices import CPU, Devices
 from darts.runs.evaluation import Evaluation, NonFiniteLossError
 from darts.runs.records import Record, RunFolder
 from darts.runs.searching import Searching
@@ -60,7 +61,7 @@ def search(
     data: SearchData,
     run: RunFolder,
     *,
-    device: str = "cpu",
+    devices: Devices = CPU,
     score: Score | None = None,
 ) -> SearchResult:
     """Search, or go on with the search that `run` holds, and write `genotype.json`.
@@ -73,15 +74,18 @@ def search(
         config: its settings.
         data: the two halves of the training images.
         run: the folder to write.
-        device: where to compute.
+        devices: where and how to compute; of several processes `run` is a `SharedRun`.
         score: what is known of a genotype without training; its numbers join every epoch's record.
 
     Raises:
         NonFiniteLossError: a loss or a gradient is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config.
     """
-    searching = Searching(config, data.to(device), device)
-    checkpoints = Checkpoints(run, STAGE, to_json(config), share=config.checkpoint_share)
+    searching = Searching(config, data.to(devices.device), devices)
+    origin = {**to_json(config), "computing": to_json(devices.computing)}
+    checkpoints = Checkpoints(
+        run, STAGE, origin, share=config.checkpoint_share, ranks=devices.ranks
+    )
     saved = checkpoints.resume()
     done, step_done = saved.position if saved else (0, 0)
     if saved:

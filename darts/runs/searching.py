@@ -6,15 +6,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bilevel import Vector, alternating_step, angle
-from bilevel.solver import Step, inner_step
+from bilevel import BilevelProblem, Vector, angle
+from bilevel.solver import Step, outer_step
 from darts.data import Batch, Batches, Images, PairedBatches, SearchData
 from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import Drops, SupernetAdapter
 from darts.runs.config import SearchConfig
+from darts.runs.devices import CPU, Devices
 from darts.runs.evaluation import Evaluation, NonFiniteLossError, evaluate
+from darts.runs.mixed_precision import MixedPrecision
 from darts.runs.records import Record
 from darts.runs.schedule import half_cosine
 from darts.runs.sharpness import largest_eigenvalue
@@ -26,12 +28,16 @@ class Searching:
     """One search, step by step. A stage has its own supernet, α, optimisers and schedules.
 
     There is one stage, unless the config is `progressive`. The data stream goes through all.
+    Processes that share a search take the same steps, each with its part of the batches.
     """
 
-    def __init__(self, config: SearchConfig, data: SearchData, device: str) -> None:
+    def __init__(self, config: SearchConfig, data: SearchData, devices: Devices = CPU) -> None:
         self.config = config
         self.data = data
-        self.device = device
+        self.device = devices.device
+        self.ranks = devices.ranks
+        self.recompute = devices.computing.checkpoint_activations
+        self.precision = MixedPrecision(devices.computing.precision, devices.device)
         self.wall_seconds = 0.0
         self.batches = paired_batches(config, data)
         self.stages = 1 if config.progressive is None else config.progressive.stages
@@ -52,6 +58,8 @@ class Searching:
                 auxiliary_skip=config.auxiliary_skip is not None,
                 auxiliary_head=config.auxiliary_weight > 0,
             ).to(self.device)
+        self.supernet.recompute = self.recompute
+        self.ranks.join(self.supernet)
         partial = config.partial_channels
         self.stage = stage
         self.space = space
@@ -129,33 +137,40 @@ class Searching:
         learning_rate = half_cosine(config.learning_rate, config.learning_rate_end, progress)
         for group in self.inner.param_groups:
             group["lr"] = learning_rate
-        train, val = self.batches.at(epoch, step)
-        problem = self.adapter.problem(
-            train,
-            val,
-            derive_seed(config.seed, "masks", epoch, step),
-            alpha=self.alpha,
-            progress=progress,
-            drops=self.drops(epoch),
-        )
+        problem = self.problem(epoch, step)
         position = {"epoch": epoch, "step": step, "learning_rate": learning_rate}
         if self.still(epoch):
             with torch.no_grad():
                 outer = float(problem.outer_value(Vector.of(self.omega), Vector.of(self.alpha)))
-            loss, length = inner_step(
-                problem, self.omega, self.alpha, inner=self.inner, clip=config.clip
-            )
-            return {**position, **_still_terms(loss, outer, length)}
-        taken = alternating_step(
+            return {**position, **_still_terms(outer, *self._inner_step(problem))}
+        hypergradient = outer_step(
             problem,
             self.omega,
             self.alpha,
             estimator=config.estimator,
             outer=self.outer,
             inner=self.inner,
-            clip=config.clip,
         )
-        return {**position, **_terms(taken)}
+        return {**position, **_terms(Step(hypergradient, *self._inner_step(problem)))}
+
+    def problem(self, epoch: int, step: int) -> BilevelProblem:
+        """The losses of one step, in float32, on the batches of all processes."""
+        train, val = self.batches.at(epoch, step)
+        own = self.adapter.problem(
+            self.ranks.batch(train),
+            self.ranks.batch(val),
+            derive_seed(self.config.seed, "masks", epoch, step),
+            alpha=self.alpha,
+            progress=self.progress(epoch, step),
+            drops=self.drops(epoch),
+        )
+        return self.ranks.problem(own)
+
+    def _inner_step(self, problem: BilevelProblem) -> tuple[float, float]:
+        """One step of ω; L_train and the norm of its gradient before it."""
+        return self.precision.inner_step(
+            problem, self.omega, self.alpha, inner=self.inner, clip=self.config.clip
+        )
 
     def genotype(self) -> Genotype:
         """What α stands for; in the last of several stages with no more skips than allowed."""
@@ -168,7 +183,7 @@ class Searching:
     def update_statistics(self, epoch: int, batches: int) -> None:
         """Take batch norm's averages from the first training batches of an epoch."""
         self.adapter.update_statistics(
-            [self.batches.train.at(epoch, step) for step in range(batches)],
+            [self.ranks.batch(self.batches.train.at(epoch, step)) for step in range(batches)],
             self.alpha,
             self.drops(epoch).auxiliary_skip,
         )
@@ -176,7 +191,9 @@ class Searching:
     def evaluate(self, epoch: int, batches: Iterable[Batch]) -> Evaluation:
         """The supernet on images, by the averages last taken."""
         skip = self.drops(epoch).auxiliary_skip
-        return evaluate(lambda images: self.adapter.logits(images, self.alpha, skip), batches)
+        return evaluate(
+            lambda images: self.adapter.logits(images, self.alpha, skip), batches, self.ranks
+        )
 
     def summary(self, epoch: int, steps: list[Record]) -> Record:
         """The record of an epoch: means over its steps, the supernet on val, mixing weights."""
@@ -211,10 +228,14 @@ class Searching:
         """The largest eigenvalue of ∇²_αα L_val, on the first pair of batches of the next epoch."""
         train, val = self.batches.at(epoch + 1, 0)
         seed = derive_seed(self.config.seed, "sharpness", epoch)
-        problem = self.adapter.problem(
-            train, val, seed, alpha=self.alpha, progress=self.progress(epoch)
+        own = self.adapter.problem(
+            self.ranks.batch(train),
+            self.ranks.batch(val),
+            seed,
+            alpha=self.alpha,
+            progress=self.progress(epoch),
         )
-        return largest_eigenvalue(problem, self.omega, self.alpha, seed)
+        return largest_eigenvalue(self.ranks.problem(own), self.omega, self.alpha, seed)
 
     def state(self) -> State:
         return {
@@ -224,6 +245,7 @@ class Searching:
             "alpha": {name: weights.detach() for name, weights in self.alpha.items()},
             "inner": self.inner.state_dict(),
             "outer": self.outer.state_dict(),
+            "precision": self.precision.state(),
             "wall_seconds": self.wall_seconds,
         }
 
@@ -240,6 +262,7 @@ class Searching:
                 self.alpha[name].copy_(weights)
         self.inner.load_state_dict(state["inner"])
         self.outer.load_state_dict(state["outer"])
+        self.precision.restore(state["precision"])
         self.wall_seconds = state["wall_seconds"]
 
 
@@ -270,7 +293,7 @@ def _terms(step: Step) -> Record:
     }
 
 
-def _still_terms(inner_loss: float, outer_loss: float, gradient_norm: float) -> Record:
+def _still_terms(outer_loss: float, inner_loss: float, gradient_norm: float) -> Record:
     """The same of a step that left α alone: both terms are zero."""
     return {
         "train_loss": inner_loss,

@@ -1,7 +1,8 @@
 """What a retraining changes as it goes: the network, its optimiser, and sums over an epoch."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,10 @@ from darts.data import Batch, Batches, RetrainData
 from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks.counting import count_multiply_adds, count_parameters
+from darts.runs.compilation import compiled
+from darts.runs.devices import CPU, Devices
 from darts.runs.evaluation import Evaluation, evaluate
+from darts.runs.mixed_precision import MixedPrecision
 from darts.runs.retrain_config import RetrainConfig
 from darts.runs.schedule import warm_up
 from darts.runs.state import State
@@ -49,17 +53,27 @@ class Training:
     """The network, its optimiser and the data stream: all that a step changes or reads."""
 
     def __init__(
-        self, config: RetrainConfig, genotype: Genotype, data: RetrainData, device: str
+        self,
+        config: RetrainConfig,
+        genotype: Genotype,
+        data: RetrainData,
+        devices: Devices = CPU,
     ) -> None:
         self.config = config
         self.data = data
-        self.device = device
+        self.device = device = devices.device
+        self.ranks = devices.ranks
+        self.precision = MixedPrecision(devices.computing.precision, device)
         self.wall_seconds = 0.0
         self.totals = Totals()
         self.batches = training_batches(config, data)
         self.blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
         with seeded(derive_seed(config.seed, "derived network"), device):
             self.network = self.blueprint.build(auxiliary=config.auxiliary_weight > 0).to(device)
+        self.ranks.join(self.network)
+        self.trained: Callable[..., Any] = (
+            compiled(self.network) if devices.computing.compiled else self.network
+        )
         self.params_millions = count_parameters(self.network) / 1e6
         self.multiply_adds_millions = count_multiply_adds(self.network, data.train.shape) / 1e6
         self.optimizer = torch.optim.SGD(
@@ -83,7 +97,7 @@ class Training:
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy with ε of each target spread over all classes, its own among them."""
-        return F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        return F.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
 
     def step(self, epoch: int, step: int) -> tuple[float, int, int]:
         """One SGD step; the loss without the auxiliary head's, right answers, images.
@@ -94,32 +108,32 @@ class Training:
         config = self.config
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(epoch, step)
-        images, labels = self.batches.at(epoch, step)
+        images, labels = self.ranks.batch(self.batches.at(epoch, step))
         self.network.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        with seeded(derive_seed(config.seed, "drop-path", epoch, step), self.device):
-            output = self.network(images, self.drop_path(epoch))
+        with (
+            seeded(derive_seed(config.seed, "drop-path", epoch, step), self.device),
+            self.precision.autocast(),
+        ):
+            output = self.trained(images, self.drop_path(epoch))
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         loss = self.loss(logits, labels)
         total = loss
         if auxiliary is not None:
             total = loss + config.auxiliary_weight * self.loss(auxiliary, labels)
-        if not torch.isfinite(total):
-            raise NonFiniteError(f"the loss is {float(total.detach())}.")
-        torch.autograd.backward(total)
-        length = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
-        if not torch.isfinite(length):
-            raise NonFiniteError(
-                f"the gradient has norm {float(length)} although the loss is {float(total):.4g}."
-            )
-        self.optimizer.step()
-        right = int((logits.argmax(dim=1) == labels).sum())
-        return float(loss.detach()), right, len(labels)
+        judged = float(self.ranks.mean(total))
+        if not judged < float("inf"):
+            raise NonFiniteError(f"the loss is {judged}.")
+        torch.autograd.backward(self.precision.scaler.scale(total))
+        self.ranks.average_gradients(self.network.parameters())
+        self.precision.step(self.optimizer, config.clip)
+        right = float((logits.argmax(dim=1) == labels).sum())
+        right, count = self.ranks.sums(right, len(labels))
+        return float(self.ranks.mean(loss)), int(right), int(count)
 
     def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
         """The network on images, by its running statistics."""
         self.network.eval()
-        return evaluate(self.network, batches)
+        return evaluate(self.network, batches, self.ranks)
 
     def test(self) -> Evaluation:
         return self.evaluate(
@@ -133,6 +147,7 @@ class Training:
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "precision": self.precision.state(),
             "totals": asdict(self.totals),
             "wall_seconds": self.wall_seconds,
         }
@@ -141,5 +156,6 @@ class Training:
         """Put a state in place."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.precision.restore(state["precision"])
         self.totals = Totals(**state["totals"])
         self.wall_seconds = state["wall_seconds"]

@@ -99,7 +99,7 @@ def test_every_method_goes_with_every_kind_of_estimator(name, estimator):
     settings = {**METHODS[name], "still_epochs": 0}
     if "progressive" in settings:
         settings["progressive"] = replace(STAGES, still_epochs=0)
-    searching = Searching(config := search_config(estimator, **settings), halves(config), "cpu")
+    searching = Searching(config := search_config(estimator, **settings), halves(config))
     before = {key: value.detach().clone() for key, value in searching.alpha.items()}
     record = searching.step(1, 0)
     assert record["implicit_norm"] > 0
@@ -108,7 +108,7 @@ def test_every_method_goes_with_every_kind_of_estimator(name, estimator):
 
 def test_alpha_stands_still_at_first_and_omega_does_not():
     config = search_config(still_epochs=1)
-    searching = Searching(config, halves(config), "cpu")
+    searching = Searching(config, halves(config))
     alpha = {name: value.detach().clone() for name, value in searching.alpha.items()}
     omega = {name: value.detach().clone() for name, value in searching.omega.items()}
     record = searching.step(0, 0)

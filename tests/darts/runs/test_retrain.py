@@ -8,6 +8,7 @@ from darts.data import Digits, RetrainData
 from darts.networks import DerivedNetwork
 from darts.runs import RunFolder
 from darts.runs.checkpoint import Checkpoints
+from darts.runs.computing import PLAIN
 from darts.runs.config import to_json
 from darts.runs.evaluation import NonFiniteLossError
 from darts.runs.retrain import retrain
@@ -82,7 +83,11 @@ def test_drop_path_grows_linearly_from_zero(uninterrupted):
 
 def test_the_optimiser_has_the_configs_momentum_and_weight_decay(uninterrupted):
     run, _ = uninterrupted
-    origin = {**to_json(retrain_config()), "genotype": GENOTYPE.to_json()}
+    origin = {
+        **to_json(retrain_config()),
+        "genotype": GENOTYPE.to_json(),
+        "computing": to_json(PLAIN),
+    }
     groups = Checkpoints(run, "retrain", origin).latest().state["optimizer"]["param_groups"]
     assert [(group["momentum"], group["weight_decay"]) for group in groups] == [(0.9, 3e-4)]
 

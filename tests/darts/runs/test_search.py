@@ -11,6 +11,7 @@ from bilevel.estimators import DartsSecondOrder, FirstOrder
 from darts.data import SearchData
 from darts.runs import RunFolder
 from darts.runs.checkpoint import Checkpoints, Saved
+from darts.runs.computing import PLAIN
 from darts.runs.config import to_json
 from darts.runs.evaluation import NonFiniteLossError
 from darts.runs.full import require_feasible
@@ -36,7 +37,8 @@ def halves(config):
 
 
 def saved(run: RunFolder, config) -> Saved:
-    return Checkpoints(run, "search", to_json(config)).latest()
+    origin = {**to_json(config), "computing": to_json(PLAIN)}
+    return Checkpoints(run, "search", origin).latest()
 
 
 def final_state(run: RunFolder, config) -> dict:
@@ -184,25 +186,35 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_keeps_the_last_good_stat
     tmp_path, monkeypatch
 ):
     config = search_config()
-    stepped = solver.alternating_step
-    taken = []
+    stepped, taken = solver.outer_step, []
 
     def poisoned(problem, omega, alpha, **how):
-        taken.append(how["clip"])
+        taken.append(how)
         if len(taken) == STEPS + 2:
             with torch.no_grad():
                 next(iter(omega.values())).fill_(float("nan"))
         return stepped(problem, omega, alpha, **how)
 
-    monkeypatch.setattr(sys.modules["darts.runs.searching"], "alternating_step", poisoned)
+    monkeypatch.setattr(sys.modules["darts.runs.searching"], "outer_step", poisoned)
     run = new_run(tmp_path / "run")
     with pytest.raises(NonFiniteLossError, match=r"epoch 1, step 1: .* is nan.* good state"):
         search(config, halves(config), run)
-    assert set(taken) == {config.clip}
     kept = final_state(run, config)
     assert saved(run, config).position == (1, 1)
     assert all(torch.isfinite(value).all() for value in kept["supernet"].values())
     assert not run.has("genotype.json")
+
+
+def test_every_step_of_omega_is_clipped(tmp_path, monkeypatch):
+    config, stepped, clips = search_config(epochs=1), solver.inner_step, []
+
+    def recorded(problem, omega, alpha, **how):
+        clips.append(how["clip"])
+        return stepped(problem, omega, alpha, **how)
+
+    monkeypatch.setattr(sys.modules["darts.runs.mixed_precision"], "inner_step", recorded)
+    search(config, halves(config), new_run(tmp_path / "run"))
+    assert clips == [config.clip] * STEPS
 
 
 def test_a_batch_larger_than_a_half_is_refused_before_anything_is_built():

@@ -27,7 +27,7 @@ def test_the_eigenvalue_of_a_quadratic_is_known():
 def test_the_eigenvalue_of_a_supernet_is_that_of_its_dense_hessian():
     config = search_config()
     data = SearchData.of(images(), config.train_share, config.seed)
-    searching = Searching(config, data, "cpu")
+    searching = Searching(config, data)
     problem = searching.adapter.problem(*searching.batches.at(0, 0), 1)
     omega = {name: value.detach() for name, value in searching.omega.items()}
     shapes = {name: value.shape for name, value in searching.alpha.items()}
