@@ -55,11 +55,19 @@ def test_groups_that_nobody_asks_for_do_not_pile_up():
     assert ahead.results((0,)) == [0]
 
 
-def test_threads_end_with_the_object():
-    ahead = Ahead(square, 3)
-    ahead.results(tuple(range(30)))
-    threads = list(ahead._pool._threads)
+def test_what_is_not_begun_is_dropped_with_the_object_and_its_threads_end():
+    go, calls = threading.Event(), []
+
+    def work(x: int) -> None:
+        calls.append(x)
+        go.wait(timeout=10)
+
+    ahead = Ahead(work, 1)
+    for group in range(MOST):
+        ahead.expect((group,))
+    (thread,) = ahead._pool._threads
     del ahead
-    for thread in threads:
-        thread.join(timeout=10)
-        assert not thread.is_alive()
+    go.set()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert calls in ([0], [])

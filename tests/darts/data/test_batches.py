@@ -76,6 +76,49 @@ def test_the_validation_stream_runs_on_past_its_end_beside_the_training_stream()
     assert torch.equal(pair.at(1, 0)[1].images, pair.val.at(2, 0).images)
 
 
+class Followed(LabelledImages):
+    """Images that keep what they are told to expect and asked for."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "expected", [])
+        object.__setattr__(self, "asked", [])
+
+    def expect(self, indices, seed):
+        self.expected.append((indices.tolist(), seed))
+
+    def pixels(self, indices, seed):
+        assert (indices.tolist(), seed) in self.expected
+        self.asked.append((indices.tolist(), seed))
+        return super().pixels(indices, seed)
+
+
+def followed() -> Followed:
+    plain = numbered()
+    return Followed(plain.images, plain.labels, plain.classes)
+
+
+def test_the_next_two_steps_are_expected_also_over_the_end_of_an_epoch():
+    data = followed()
+    stream = batches(data)
+    for step in range(2 * stream.per_epoch):
+        stream.at(0, step)
+        told = list(dict.fromkeys(map(str, data.expected)))
+        assert len(told) == step + 3
+    stream.at(2, 0)
+    stream.at(2, 1)
+    told = list(dict.fromkeys(map(str, data.expected)))
+    assert told[: len(data.asked)] == list(map(str, data.asked))
+
+
+def test_the_next_two_batches_of_an_evaluation_are_expected():
+    data = followed()
+    for number, _ in enumerate(in_order(data, IDENTITY, 3)):
+        told = list(dict.fromkeys(map(str, data.expected)))
+        assert len(told) == min(number + 3, 7)
+    assert list(map(str, data.asked)) == told
+
+
 def test_evaluation_sees_every_image_once_in_order():
     shown = torch.cat([batch.images[:, 0, 0, 0] for batch in in_order(numbered(), IDENTITY, 6)])
     assert shown.tolist() == list(range(20))

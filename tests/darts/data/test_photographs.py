@@ -89,3 +89,14 @@ def test_mutated_photographs_are_refused_or_read_and_nothing_else(tmp_path):
             assert view.shape == (3, 16, 16)
             outcomes.add("read")
     assert outcomes == {"refused", "read"}
+
+
+def test_two_copies_of_a_photograph_get_crops_of_their_own(tmp_path):
+    for name in ("x.JPEG", "copy.JPEG"):
+        photograph(0).save(tmp_path / name)
+    views = {
+        seed: [read_view(View(str(tmp_path), n, 16, seed)) for n in ("x.JPEG", "copy.JPEG")]
+        for seed in (None, 5)
+    }
+    assert torch.equal(*views[None])
+    assert not torch.equal(*views[5])
