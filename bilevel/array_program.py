@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import weakref
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +13,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, fx
+
+from bilevel.array_memory import RESHAPES, Memory, is_tall, is_view, numpy_type, shape_of
+from bilevel.compiled_steps import compiled, is_silent
 
 aten = torch.ops.aten
 Array = NDArray[Any]
@@ -35,7 +37,6 @@ REDUCTIONS: dict[Any, Callable[..., Any]] = {
     aten.sum.dim_IntList: np.add.reduce,
     aten.amax.default: np.maximum.reduce,
 }
-RESHAPES = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
 PRODUCTS = (aten.mm.default, aten.bmm.default)
 HELD = {torch.float32, torch.float64, torch.bool, torch.int64, torch.int32, torch.uint8}
 
@@ -96,6 +97,7 @@ class ArrayProgram:
             stack = _Stack(wanted)
             part = [n for n in nodes if n in linear and n in needed and n not in inputs]
             self.products[name] = stack, _Steps(part, dict(values), stack)
+        _compile(self.once_a_point, *(steps for _, steps in self.products.values()))
         self.loaded: Callable[[], object] = lambda: None
 
     def at(self, omega: Float[Tensor, " n"], alpha: Float[Tensor, " m"]) -> ArrayPoint:
@@ -133,12 +135,43 @@ class ArrayPoint:
         self.program.loaded = weakref.ref(self)
 
 
+class ArrayFunction:
+    """(ω, α) ↦ the results of a traced graph, one after the other in one flat tensor.
+
+    Args:
+        graph: leaves of ω and of α ↦ tensors of one type.
+
+    Raises:
+        NotHeldError: a value is not on the CPU, or of a type that NumPy does not have.
+    """
+
+    def __init__(self, graph: fx.Graph) -> None:
+        *nodes, output = graph.nodes
+        for node in nodes:
+            _check_held(node)
+        inputs = [node for node in nodes if node.op == "placeholder"]
+        self.point, self.result = _Stack(inputs), _Stack(list(output.args[0]))
+        moving = downstream(nodes, inputs)
+        values: dict[fx.Node, Any] = self.point.places
+        once = [n for n in nodes if n not in moving]
+        _Steps(once, values, None, graph.owning_module, keep=set(once)).run()
+        self.steps = _Steps(
+            [n for n in nodes if n in moving and n not in inputs], values, self.result
+        )
+        _compile(self.steps)
+
+    def __call__(self, omega: Float[Tensor, " n"], alpha: Float[Tensor, " m"]) -> Tensor:
+        np.copyto(self.point.flat, torch.cat([omega, alpha]).numpy())
+        self.steps.run()
+        return torch.from_numpy(self.result.flat.copy())
+
+
 class _Stack:
     """One flat array, and its parts as places for the values of nodes."""
 
     def __init__(self, nodes: Sequence[fx.Node]) -> None:
         sizes = [node.meta["val"].numel() for node in nodes]
-        self.flat = np.empty(sum(sizes), _numpy_type(nodes[0].meta["val"].dtype))
+        self.flat = np.empty(sum(sizes), numpy_type(nodes[0].meta["val"].dtype))
         ends = np.cumsum(sizes).tolist()
         self.parts = [
             (node, self.flat[end - size : end].reshape(tuple(node.meta["val"].shape)))
@@ -171,8 +204,9 @@ class _Steps:
     ) -> None:
         self.values, self.owner = values, owner
         self.steps: list[Step] = []
+        self.silent = False
         parts = [] if result is None else result.parts
-        memory = _Memory(nodes, dict(parts), keep)
+        memory = Memory(nodes, dict(parts), keep)
         for node in nodes:
             self._add(node, memory)
         for node, place in parts:
@@ -180,32 +214,37 @@ class _Steps:
                 self.steps.append(partial(np.copyto, place, values[node]))
 
     def run(self) -> None:
+        if self.silent:
+            for step in self.steps:
+                step()
+            return
         with np.errstate(all="ignore"):  # what is not finite is for the caller to judge
             for step in self.steps:
                 step()
 
-    def _add(self, node: fx.Node, memory: _Memory) -> None:
+    def _add(self, node: fx.Node, memory: Memory) -> None:
         """Append the steps that compute the node, and note where its value lies."""
         target: Any = node.target
         plain, values = not node.kwargs, self.values
         if node.op == "get_attr":
             value = getattr(self.owner, str(target)).detach().numpy()
-            values[node] = np.asfortranarray(value) if _is_tall(value.shape) else value
+            values[node] = np.asfortranarray(value) if is_tall(value.shape) else value
             return
         arguments: Any = fx.map_arg(node.args, lambda source: values[source])
         if target is operator.getitem:
             values[node] = arguments[0][arguments[1]]
-        elif target in RESHAPES and _same_memory(arguments[0], shape := _shape(node)):
+        elif target in RESHAPES and _same_memory(arguments[0], shape := shape_of(node)):
             values[node] = arguments[0].reshape(shape)
         elif target in RESHAPES:
             source, out = arguments[0], memory.place(node, by_rows=True)
             values[node] = out
             self.steps.append(partial(np.copyto, out.reshape(source.shape), source))
-        elif _is_view(node):
+        elif is_view(node):
             seen = target(*_in_torch(arguments), **node.kwargs)
             values[node] = torch.utils._pytree.tree_map(Tensor.numpy, seen)
         elif target in ELEMENTWISE and plain:
-            memory.release(node)  # an operand that is not needed again is overwritten
+            if _laid_out_alike(arguments, shape := shape_of(node)):
+                memory.release(node)  # an operand that is not needed again is overwritten
             values[node] = memory.place(node)
             self.steps.append(partial(ELEMENTWISE[target], *arguments, out=values[node]))
         elif target in PRODUCTS and plain:
@@ -226,50 +265,10 @@ class _Steps:
         memory.release(node)
 
 
-class _Memory:
-    """Buffers, given out again when what they hold is not needed any more."""
-
-    def __init__(
-        self, nodes: Sequence[fx.Node], places: dict[fx.Node, Array], keep: set[fx.Node] | None
-    ) -> None:
-        self.places = places
-        self.free: dict[tuple[Any, int], list[Array]] = defaultdict(list)
-        self.held: dict[fx.Node, Array] = {}
-        lies_in: dict[fx.Node, set[fx.Node]] = {}
-        last: dict[fx.Node, fx.Node | None] = {}
-        for node in nodes:
-            lies_in[node] = {node}
-            if _is_view(node) or node.target in RESHAPES or node.target is operator.getitem:
-                lies_in[node] |= {o for s in node.all_input_nodes for o in lies_in.get(s, ())}
-            for source in node.all_input_nodes:
-                last.update(dict.fromkeys(lies_in.get(source, ()), node))
-        for kept in {*places, *(keep or ())}:
-            last.update(dict.fromkeys(lies_in.get(kept, ()), None))
-        self.dying: dict[fx.Node | None, list[fx.Node]] = defaultdict(list)
-        for owner, reader in last.items():
-            self.dying[reader].append(owner)
-
-    def place(self, node: fx.Node, *, by_rows: bool = False) -> Any:
-        """Where the value of the node will lie; several arrays for several values."""
-        if node in self.places:
-            return self.places[node]
-        value = node.meta["val"]
-        if not isinstance(value, Tensor):
-            return tuple(None if part is None else _empty_like(part) for part in value)
-        kind = (_numpy_type(value.dtype), value.numel())
-        raw = self.free[kind].pop() if self.free[kind] else np.empty(kind[1], kind[0])
-        self.held[node] = raw
-        shape = _shape(node)
-        if _is_tall(shape) and not by_rows:
-            return raw.reshape(shape[::-1]).T
-        return raw.reshape(shape)
-
-    def release(self, node: fx.Node) -> None:
-        """Take back the buffers that the node was the last to read."""
-        for owner in self.dying[node]:
-            if owner in self.held:
-                raw = self.held.pop(owner)
-                self.free[raw.dtype, raw.size].append(raw)
+def _compile(*programs: _Steps) -> None:
+    """Let what can be compiled of them run so."""
+    for program, steps in zip(programs, compiled(*(p.steps for p in programs)), strict=True):
+        program.steps, program.silent = steps, is_silent(steps)
 
 
 def _product(a: Array, b: Array, out: Array) -> Step:
@@ -314,32 +313,19 @@ def _upstream(results: Sequence[fx.Node]) -> set[fx.Node]:
     return found
 
 
-def _is_view(node: fx.Node) -> bool:
-    """Whether the operation gives another look at its argument, by what its schema says."""
-    if not isinstance(node.target, torch._ops.OpOverload):
-        return False
-    return any(result.alias_info is not None for result in node.target._schema.returns)
-
-
 def _same_memory(array: Array, shape: tuple[int, ...]) -> bool:
     """Whether the array can be seen in that shape without a copy."""
     return np.may_share_memory(array, array.reshape(shape))
 
 
-def _is_tall(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 2 and shape[0] > shape[1]
-
-
-def _shape(node: fx.Node) -> tuple[int, ...]:
-    return tuple(node.meta["val"].shape)
-
-
-def _empty_like(value: Tensor) -> Array:
-    return np.empty(tuple(value.shape), _numpy_type(value.dtype))
-
-
-def _numpy_type(dtype: torch.dtype) -> Any:
-    return torch.empty(0, dtype=dtype).numpy().dtype
+def _laid_out_alike(arguments: Any, shape: tuple[int, ...]) -> bool:
+    """Whether the operands of that shape lie in memory as a result of it would."""
+    by_columns = is_tall(shape)
+    return all(
+        array.flags.f_contiguous if by_columns else array.flags.c_contiguous
+        for array in arguments
+        if isinstance(array, np.ndarray) and array.shape == shape
+    )
 
 
 def _check_held(node: fx.Node) -> None:

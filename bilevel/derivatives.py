@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -35,11 +36,18 @@ class Curvature:
 class Derivatives(Protocol):
     """A way to take the curvature of an inner loss at a point."""
 
+    @abstractmethod
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature: ...
+
+    def outer_gradients(
+        self, problem: BilevelProblem, omega: Vector, alpha: Vector
+    ) -> tuple[float, Vector, Vector]:
+        """L_val, ∇_ω L_val and ∇_α L_val, for ways that have a faster one than the problem's."""
+        return problem.outer_gradients(omega, alpha)
 
 
 @dataclass(frozen=True)
-class Autograd:
+class Autograd(Derivatives):
     """Exact products, all from one retained graph of ∇_ω L_train.
 
     Cost: one loss evaluation and one gradient to build the graph; then about 1.4 to 2 gradients
@@ -154,7 +162,7 @@ def _in_chunks(pullback: Pullback, domain: Vector, chunk: int) -> BatchedAction:
 
 
 @dataclass(frozen=True)
-class CentralDifference:
+class CentralDifference(Derivatives):
     """Products by central differences of gradients (A.2).
 
     Hv ≈ (∇_ω L_train(ω + εv, α) − ∇_ω L_train(ω − εv, α)) / 2ε and

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from bilevel.derivatives import CentralDifference, Curvature
+from bilevel.derivatives import CentralDifference, Curvature, Derivatives
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
 
 
 @dataclass(frozen=True)
-class OneSidedDifference:
+class OneSidedDifference(Derivatives):
     """Products by differences to one side: Hv ≈ (∇_ω L_train(ω + εv) − ∇_ω L_train(ω)) / ε.
 
     The gradients at (ω, α) are taken once, when first needed, and serve all products, so that a

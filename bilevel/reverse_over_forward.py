@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
-from bilevel.derivatives import Curvature
+from bilevel.derivatives import Curvature, Derivatives
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
 
 
 @dataclass(frozen=True)
-class ReverseOverForward:
+class ReverseOverForward(Derivatives):
     """Exact products, like `Autograd`, without a graph that outlives the product.
 
     L_train is evaluated together with its derivative along v (forward mode); the gradient of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import math
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -13,8 +14,8 @@ from torch import Tensor, fx
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from bilevel.array_program import ArrayProgram, NotHeldError
-from bilevel.derivatives import Autograd, Curvature
+from bilevel.array_program import ArrayFunction, ArrayProgram, NotHeldError
+from bilevel.derivatives import Autograd, Curvature, Derivatives
 from bilevel.linear import Action, FlatAction, LinearOperator
 from bilevel.problem import BilevelProblem, gradient_in_omega
 from bilevel.torch_program import TorchProgram, tidied
@@ -40,38 +41,46 @@ WRITTEN_OUT: Any = get_decompositions(
 
 
 @dataclass(frozen=True)
-class Traced:
+class Traced(Derivatives):
     """Exact products, like `Autograd`, for many products on one problem.
 
     The computation of v ↦ (Hv, Bv) is traced once for a problem. What does not depend on v (all of
     the loss and its gradient) runs once a point; what is linear in v is replayed for every product
-    without the work of the autograd engine: on the CPU in float32 and float64 by NumPy, on buffers
-    laid out beforehand (`ArrayProgram`), elsewhere by torch (`TorchProgram`).
+    without the work of the autograd engine: on the CPU in float32 and float64 on buffers laid out
+    beforehand (`ArrayProgram`), elsewhere by torch (`TorchProgram`). On the CPU arithmetic, sums
+    and matrix products are compiled where the machine has a C++ compiler (`BILEVEL_NATIVE=off`
+    forbids it; `compiled_steps`), and NumPy runs the rest. L_val and its gradients are replayed
+    likewise, on the CPU.
 
-    Cost: the trace, 0.1 to 0.5 s for a loss of some 20 operations and more for larger ones. It is
-    kept with this object and serves every later point of the same problem, and no other problem
-    with the same shapes: each minibatch is one. Then a product takes 0.2 (small matrices) to 0.5
-    (convolutions) times that of `Autograd`, see `docs/WHICH_ESTIMATOR.md`. Below some 500 products
-    a problem, use `Autograd`. By NumPy, operations other than matrix products take one thread.
+    Cost: the traces, 0.2 to 1 s for losses of some 20 operations and more for larger ones, and for
+    shapes that are new to the machine as much again for the compiler. They are kept with this
+    object and serve every later point of the same problem, and no other problem with the same
+    shapes: each minibatch is one. Then a product takes 0.2 (small matrices) to 0.5 (convolutions)
+    times that of `Autograd`, see `docs/WHICH_ESTIMATOR.md`. Below some 500 products a problem, use
+    `Autograd`. On the CPU, operations other than matrix products take one thread.
 
-    By NumPy a trace holds the values of one point at a time: products at several points in turns
+    On the CPU a trace holds the values of one point at a time: products at several points in turns
     are right and evaluate the loss again at each turn. Not for several threads at once.
 
-    The loss must do the same operations whatever the values: no branch on a number, no random
-    draw, no operation in place. The transpose of B is taken by `Autograd`, where it is asked for.
+    The losses must do the same operations whatever the values: no branch on a number, no random
+    draw, no operation in place; and tensors that they close over must stay as they are. (An L_val
+    that a trace cannot follow is left to autograd.) The transpose of B is taken by `Autograd`,
+    where it is asked for.
 
     Raises:
-        ValueError: the loss cannot be traced, with the reason.
+        ValueError: the inner loss cannot be traced, with the reason.
     """
 
     _traces: MutableMapping[BilevelProblem, dict[Any, ArrayProgram | TorchProgram]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
+    _outer_traces: MutableMapping[BilevelProblem, dict[Any, ArrayFunction | None]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
 
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
         omega, alpha = omega.detach(), alpha.detach()
-        key = tuple((v.treespec, tuple(_kind(leaf) for leaf in v.leaves)) for v in (omega, alpha))
-        traces = self._traces.setdefault(problem, {})
+        key, traces = _kinds(omega, alpha), self._traces.setdefault(problem, {})
         if key not in traces:
             traces[key] = _trace(problem, omega, alpha)
         at = traces[key].at(omega.flat(), alpha.flat())
@@ -88,6 +97,26 @@ class Traced:
             ),
             omega.like(at.gradient),
         )
+
+    def outer_gradients(
+        self, problem: BilevelProblem, omega: Vector, alpha: Vector
+    ) -> tuple[float, Vector, Vector]:
+        omega, alpha = omega.detach(), alpha.detach()
+        key, traces = _kinds(omega, alpha), self._outer_traces.setdefault(problem, {})
+        if key not in traces:
+            traces[key] = _trace_outer(problem, omega, alpha)
+        function = traces[key]
+        if function is None:
+            return problem.outer_gradients(omega, alpha)
+        found = function(omega.flat(), alpha.flat())
+        value, end = float(found[0]), 1 + omega.numel
+        if not math.isfinite(value):  # it says what is wrong
+            return problem.outer_gradients(omega, alpha)
+        return value, omega.like(found[1:end]), alpha.like(found[end:])
+
+
+def _kinds(omega: Vector, alpha: Vector) -> Any:
+    return tuple((v.treespec, tuple(_kind(leaf) for leaf in v.leaves)) for v in (omega, alpha))
 
 
 def _on_leaves(product: FlatAction, codomain: Vector) -> Action:
@@ -125,21 +154,47 @@ def _trace(problem: BilevelProblem, omega: Vector, alpha: Vector) -> ArrayProgra
 
     example = (*omega.leaves, *alpha.leaves, *(torch.ones_like(leaf) for leaf in omega.leaves))
     try:
-        traced = make_fx(products, decomposition_table=WRITTEN_OUT)(*example)
-        # autograd writes into fresh tensors of its own, which the second pass makes new ones
-        graph = make_fx(torch.func.functionalize(traced))(*example).graph
+        graph = _graph_of(products, example)
     except Exception as error:
         raise ValueError(
             f"Traced() could not follow the inner loss ({type(error).__name__}: {error}). It must "
             "not branch on values. Use Autograd(), which can do all that autograd can."
         ) from error
-    graph.eliminate_dead_code()
     _refuse_effects(graph)
     graph = tidied(graph)
     try:
         return ArrayProgram(graph, n)
     except NotHeldError:
         return TorchProgram(graph, n)
+
+
+def _trace_outer(problem: BilevelProblem, omega: Vector, alpha: Vector) -> ArrayFunction | None:
+    """L_val and its gradients in ω and α; None where they are to be taken by autograd."""
+    problem.outer_gradients(omega, alpha)  # what is wrong with the loss is said by it
+    n = len(omega.leaves)
+
+    def gradients(*leaves: Tensor) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            tracked = tuple(leaf.detach().requires_grad_() for leaf in leaves)
+            at = Vector(tracked[:n], omega.treespec)
+            value = problem.outer(at.tree(), Vector(tracked[n:], alpha.treespec).tree())
+            return value, *torch.autograd.grad(value, tracked, materialize_grads=True)
+
+    try:
+        graph = _graph_of(gradients, (*omega.leaves, *alpha.leaves))
+        _refuse_effects(graph)
+        return ArrayFunction(tidied(graph))
+    except Exception:  # whatever a trace cannot follow, autograd can
+        return None
+
+
+def _graph_of(function: Callable[..., tuple[Tensor, ...]], example: tuple[Tensor, ...]) -> fx.Graph:
+    """The operations of the function, without those that nobody reads."""
+    traced = make_fx(function, decomposition_table=WRITTEN_OUT)(*example)
+    # autograd writes into fresh tensors of its own, which the second pass makes new ones
+    graph = make_fx(torch.func.functionalize(traced))(*example).graph
+    graph.eliminate_dead_code()
+    return graph
 
 
 def _refuse_effects(graph: fx.Graph) -> None:

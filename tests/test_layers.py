@@ -29,7 +29,11 @@ ALLOWED = {
         "bilevel.linear",
         "bilevel.vector",
     ),
-    "bilevel.array_program": (),
+    "bilevel.native": (),
+    "bilevel.c_loops": (),
+    "bilevel.compiled_steps": ("bilevel.c_loops", "bilevel.native"),
+    "bilevel.array_memory": (),
+    "bilevel.array_program": ("bilevel.array_memory", "bilevel.compiled_steps"),
     "bilevel.torch_program": ("bilevel.array_program",),
     "bilevel.traced": (
         "bilevel.array_program",
@@ -84,7 +88,7 @@ ALLOWED = {
     "bilevel": ("bilevel",),
     "toy.gradient_trap": ("toy", "bilevel", "darts"),
     "toy": ("toy", "bilevel"),
-    "darts.kernels": ("darts.kernels",),
+    "darts.kernels": ("darts.kernels", "bilevel.native"),
     "darts.spaces": ("darts.spaces", "darts.kernels"),
     # methods are values: networks read what to mix by, runs when to stop
     "darts.methods": ("darts.methods", "darts.spaces"),

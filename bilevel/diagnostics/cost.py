@@ -56,7 +56,7 @@ def counted(
 
 
 @dataclass(frozen=True)
-class CountedDerivatives:
+class CountedDerivatives(Derivatives):
     """Derivatives whose products are counted."""
 
     taken: Derivatives
@@ -69,6 +69,11 @@ class CountedDerivatives:
             hessian=_watched(curvature.hessian, self.count, "hessian_products"),
             mixed=_watched(curvature.mixed, self.count, "mixed_products"),
         )
+
+    def outer_gradients(
+        self, problem: BilevelProblem, omega: Vector, alpha: Vector
+    ) -> tuple[float, Vector, Vector]:
+        return self.taken.outer_gradients(problem, omega, alpha)
 
 
 def _watched(operator: LinearOperator, count: Count, what: str) -> LinearOperator:

@@ -23,6 +23,13 @@ f64 = torch.float64
 ONE = torch.ones(3, dtype=f64)
 
 
+@pytest.fixture(autouse=True)
+def native(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """NumPy runs the steps here; `test_compiled_steps` has the compiler's."""
+    monkeypatch.setenv("BILEVEL_NATIVE", "off")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp()))
+
+
 @pytest.fixture(params=["numpy", "torch"])
 def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What runs the trace: NumPy, or torch as for values that NumPy cannot hold."""
@@ -126,10 +133,55 @@ def test_random_programs_give_the_products_of_autograd(seed: int) -> None:
     assert_like_autograd(seed)
 
 
+def test_a_random_program_is_right_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BILEVEL_NATIVE")
+    assert_like_autograd(2)
+
+
 @pytest.mark.slow
-def test_three_hundred_random_programs_give_the_products_of_autograd() -> None:
+@pytest.mark.parametrize("native", ["off", ""])
+def test_three_hundred_random_programs_give_the_products_of_autograd(
+    native: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILEVEL_NATIVE", native)
     for seed in range(8, 308):
         assert_like_autograd(seed)
+
+
+def outer_of(kind: str) -> Any:
+    """L_val of both, of ω alone, of α alone, of neither; one that branches, one that draws."""
+    return {
+        "both": lambda w, a: ((w["x"] - a) ** 2).sum().exp() * 0.1 + w["y"].sum() * a[0],
+        "omega": lambda w, a: (w["x"].tanh() ** 3).sum(),
+        "alpha": lambda w, a: (a**3).mean(),
+        "neither": lambda w, a: torch.tensor(2.0, dtype=f64),
+        "branching": lambda w, a: (w["x"] ** 2).sum() if w["x"][0] > 0 else a.sum(),
+        "itself": lambda w, a: w["y"][0, 0],
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["both", "omega", "alpha", "neither", "branching", "itself"])
+def test_the_gradients_of_the_outer_loss_are_those_of_autograd(kind: str) -> None:
+    problem, derivatives = BilevelProblem(lambda w, a: w.sum(), outer_of(kind)), Traced()
+    for sign in (1.0, -1.0, 2.0):
+        omega = Vector.of({"x": sign * ONE, "y": sign * torch.eye(2, dtype=f64)})
+        alpha = Vector.of(0.3 * ONE)
+        expected = problem.outer_gradients(omega, alpha)
+        found = derivatives.outer_gradients(problem, omega, alpha)
+        assert found[0] == pytest.approx(expected[0], rel=1e-14)
+        for x, y in zip(found[1:], expected[1:], strict=True):
+            assert torch.allclose(x.flat(), y.flat(), rtol=1e-14, atol=0)
+            assert x.treespec == y.treespec
+    (function,) = derivatives._outer_traces[problem].values()
+    assert (function is None) == (kind in ("neither", "branching"))
+
+
+def test_an_outer_loss_that_becomes_infinite_is_an_error_here_too() -> None:
+    problem = BilevelProblem(lambda w, a: w.sum(), lambda w, a: w.log().sum())
+    derivatives, alpha = Traced(), Vector.of(ONE)
+    derivatives.outer_gradients(problem, Vector.of(ONE), alpha)
+    with pytest.raises(NonFiniteError, match="outer"):
+        derivatives.outer_gradients(problem, Vector.of(0 * ONE), alpha)
 
 
 def network(w: Any, a: Any) -> torch.Tensor:
