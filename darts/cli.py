@@ -19,6 +19,7 @@ from darts.names import (
 )
 from darts.options import (
     Count,
+    Evaluate,
     Export,
     FullSearch,
     Options,
@@ -30,13 +31,16 @@ from darts.options import (
 )
 from darts.processes import placement_of
 from darts.random_runs import run_random_search
-from darts.requests import jobs_of, random_run_of, sweep_of, usual_path
-from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
+from darts.requests import evaluation_images, jobs_of, random_run_of, sweep_of, usual_path
+from darts.runs.config import FullConfig, RetrainConfig, SearchConfig, to_json
 from darts.runs.devices import launched
 from darts.runs.evaluation import NonFiniteLossError, ran_out_of_memory
-from darts.runs.export import export, from_run, untrained
+from darts.runs.export import export
 from darts.runs.presets import PRESETS
 from darts.runs.records import RunFolder
+from darts.runs.saved import from_run, is_run, untrained
+from darts.runs.saved_evaluation import FILE as EVALUATION
+from darts.runs.saved_evaluation import evaluate_saved, in_words
 from darts.spaces import SPACES, Space, space_named
 
 PRESET_OF: Mapping[str, str] = {
@@ -114,15 +118,35 @@ def _dispatch(arguments: list[str]) -> int:
         for path in command.run:
             print(report_on(path))
         return 0
+    if isinstance(command, Evaluate):
+        return _evaluate(command)
     if isinstance(command, Export):
         return _export(command)
     print(count(command))
     return 0
 
 
+def _evaluate(options: Evaluate) -> int:
+    data = evaluation_images(options)
+    if options.batch_size is not None and options.batch_size < 1:
+        raise UsageError(f"--batch-size {options.batch_size}: ask for 1 image or more.")
+    device = _device(options.device)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    record = evaluate_saved(
+        options.source,
+        data.load(),
+        to_json(data),
+        batch_size=options.batch_size,
+        device=device,
+    )
+    print(f"{in_words(record)} → {options.source / EVALUATION}")
+    return 0
+
+
 def _export(options: Export) -> int:
     path = Path(options.source)
-    if path.is_dir() and (path / "config.json").is_file():
+    if is_run(path):
         item = from_run(RunFolder.open(path))
     else:
         genotype = genotype_named(options.source)
@@ -218,6 +242,7 @@ def _commands(preset: FullConfig) -> Any:
         | Annotated[Search, command("search", default=Search(search=search))]
         | Annotated[Retrain, command("retrain", default=Retrain(retrain=retrain))]
         | Annotated[Report, command("report")]
+        | Annotated[Evaluate, command("evaluate")]
         | Annotated[Count, command("count")]
         | Annotated[Export, command("export")]
     )

@@ -11,8 +11,33 @@ from darts.runs.computing import Precision
 from darts.runs.config import RetrainConfig, SearchConfig
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Which images are wanted, and where they are.
+
+    Args:
+        dataset: images: digits, cifar10, cifar100, mnist, fashion-mnist, imagenet (photographs in
+            a folder a class); by default the preset's, or the run's.
+        data_root: folder that holds cifar-10-batches-py/, cifar-100-python/, MNIST/raw/,
+            FashionMNIST/raw/, or ImageNet's train/ and val/.
+        train_size: stratified subset of the training images; by default the preset's.
+        test_size: the same of the test images; digits have no such option.
+        download: fetch the images if they are not in the data root; not ImageNet.
+        image_size: side in pixels of what networks see of ImageNet's photographs.
+        workers: threads that read photographs ahead; by default one for each CPU.
+    """
+
+    dataset: str | None = None
+    data_root: str | None = None
+    train_size: int | None = None
+    test_size: int | None = None
+    download: bool = False
+    image_size: int | None = None
+    workers: int | None = None
+
+
 @dataclass(frozen=True)
-class Options:
+class Options(DataOptions):
     """What every run takes.
 
     Args:
@@ -24,15 +49,6 @@ class Options:
             nasbench201, nasbench201-tiny; and cifar10- before darts-first-order,
             darts-second-order, snas, gdas, proxylessnas, pc-darts, p-darts, darts-plus,
             robust-darts, sdarts-rs, sdarts-adv, darts-minus.
-        dataset: images: digits, cifar10, cifar100, mnist, fashion-mnist, imagenet (photographs in
-            a folder a class); by default the preset's.
-        data_root: folder that holds cifar-10-batches-py/, cifar-100-python/, MNIST/raw/,
-            FashionMNIST/raw/, or ImageNet's train/ and val/.
-        train_size: stratified subset of the training images; by default the preset's.
-        test_size: the same of the test images; digits have no such option.
-        download: fetch the images if they are not in the data root; not ImageNet.
-        image_size: side in pixels of what networks see of ImageNet's photographs.
-        workers: threads that read photographs ahead; by default one for each CPU.
         seed: of the run, 0 in every preset; the training and test images do not depend on it.
         seeds: runs with the seeds seed, seed + 1, ...; a summary then has mean and deviation.
         run_dir: folder to write; by default runs/<preset>-<seed>-<time>.
@@ -56,13 +72,6 @@ class Options:
     """
 
     preset: str | None = None
-    dataset: str | None = None
-    data_root: str | None = None
-    train_size: int | None = None
-    test_size: int | None = None
-    download: bool = False
-    image_size: int | None = None
-    workers: int | None = None
     seed: int | None = None
     seeds: int = 1
     run_dir: Path | None = None
@@ -192,6 +201,24 @@ class Report:
     """
 
     run: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Evaluate(DataOptions):
+    """Evaluate a saved network alone, on test images; writes evaluation.json beside it.
+
+    Args:
+        source: a run folder, whose retrained network it is, and whose test images are taken unless
+            others are named; or a folder that `darts export` wrote, which needs --dataset.
+        batch_size: images at a time; by default those of the training, which give the same bits.
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
+        threads: of PyTorch on the CPU; 0 leaves PyTorch's own choice.
+    """
+
+    source: Path
+    batch_size: int | None = None
+    device: str = "auto"
+    threads: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

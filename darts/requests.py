@@ -20,7 +20,10 @@ from darts.names import (
     genotype_named,
     logger_named,
 )
+from darts.networks.stored import describe
 from darts.options import (
+    DataOptions,
+    Evaluate,
     Options,
     RandomSearchOptions,
     Retrain,
@@ -33,6 +36,7 @@ from darts.runs.config import FullConfig, SearchConfig, full_config
 from darts.runs.plan import Plan, amending_coefficients
 from darts.runs.random_search import RandomSearchConfig
 from darts.runs.records import RunFolder
+from darts.runs.saved import is_run
 from darts.runs.sweep import Cluster
 from darts.spaces import NASBENCH201, space_named
 from darts.sweeps import Execution, run_sweep
@@ -163,8 +167,29 @@ def _accuracy_table(options: Options, search: SearchConfig | None) -> str | None
     return str(usual) if usual.is_file() else None
 
 
-def _images_of(options: Options, usual: DataSet) -> DataSet:
-    """The data set that the options name, the preset's where they are silent."""
+def evaluation_images(options: Evaluate) -> DataSet:
+    """The data set that a saved network is evaluated on: the one named, or its run's.
+
+    Raises:
+        UsageError: none is named, and the folder is no run's.
+    """
+    if is_run(options.source):
+        config = full_config(RunFolder(options.source).read("config.json"), TYPES)
+        return _images_of(options, config.data)
+    run = describe(options.source).get("run") or {}
+    if options.dataset is None:
+        before = f"; it was trained on {run['data']}" if "data" in run else ""
+        raise UsageError(
+            f"{options.source} is no run folder, and does not say where images are{before}. Give "
+            f"--dataset one of {', '.join(DATA_SETS)}, and --data-root where it needs one."
+        )
+    if options.dataset not in DATA_SETS:
+        raise UsageError(f"--dataset {options.dataset}: there are {', '.join(DATA_SETS)}.")
+    return _images_of(options, DATA_SETS[options.dataset]())
+
+
+def _images_of(options: DataOptions, usual: DataSet) -> DataSet:
+    """The data set that the options name, the usual one's settings where they are silent."""
     name = options.dataset or usual.name
     if name not in DATA_SETS:
         raise UsageError(f"--dataset {name}: there are {', '.join(DATA_SETS)}.")

@@ -81,7 +81,7 @@ class Blueprint:
 
 
 def load_network(folder: Path | str) -> DerivedNetwork:
-    """The network that `darts export` wrote to `folder`, in evaluation mode, on the CPU.
+    """The network that an export or a retraining wrote to `folder`, for evaluation, on the CPU.
 
     Reads `network.json` and `network.safetensors`. Neither can run code: JSON is parsed, and
     safetensors are numbers behind a JSON header. `describe(folder)` gives the normalisation that
@@ -103,7 +103,7 @@ def load_network(folder: Path | str) -> DerivedNetwork:
     if found != content.get("weights_sha256"):
         raise ValueError(
             f"{path} is not the file that {DESCRIPTION} describes: its SHA-256 is {found[:12]}…, "
-            f"described is {str(content.get('weights_sha256'))[:12]}…. Export the network again."
+            f"described is {str(content.get('weights_sha256'))[:12]}…. Restore the files."
         )
     try:
         network.load_state_dict(load(data))
@@ -122,12 +122,15 @@ def describe(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / DESCRIPTION
     if not path.is_file():
         raise FileNotFoundError(
-            f"{folder} has no {DESCRIPTION}: it is no folder that `darts export` finished."
+            f"{folder} has no {DESCRIPTION}: it is no folder that `darts export` or a retraining "
+            "finished."
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}). Export the network again.") from error
+        raise ValueError(
+            f"{path} is not JSON ({error}). Export it again, or restore it."
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise ValueError(f"{path} should have the format {FORMAT!r}; found {found!r}.")

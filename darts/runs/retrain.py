@@ -3,15 +3,13 @@
 import time
 from dataclasses import dataclass
 
-from safetensors.torch import save
-
 from bilevel import NonFiniteError
 from darts.data import RetrainData
 from darts.runs.checkpoint import Checkpoints
 from darts.runs.config import RetrainConfig, to_json
 from darts.runs.devices import CPU, Devices
 from darts.runs.evaluation import Evaluation, NonFiniteLossError
-from darts.runs.records import Record, RunFolder, write_atomically
+from darts.runs.records import Record, RunFolder
 from darts.runs.training import Totals, Training
 from darts.spaces import Genotype
 
@@ -20,9 +18,18 @@ STAGE = "retrain"
 
 @dataclass(frozen=True)
 class RetrainResult:
-    """The network after its last epoch. Sizes leave the auxiliary head out."""
+    """The network after its last epoch. Sizes leave the auxiliary head out.
+
+    Attributes:
+        test: on the test images.
+        channels: initial channels C, given or found.
+        params_millions: parameters.
+        multiply_adds_millions: of convolutions and linear layers, for one image.
+        wall_seconds: of the training, evaluation included.
+    """
 
     test: Evaluation
+    channels: int
     params_millions: float
     multiply_adds_millions: float
     wall_seconds: float
@@ -36,7 +43,9 @@ def retrain(
     *,
     devices: Devices = CPU,
 ) -> RetrainResult:
-    """Train, or go on with the training that `run` holds; weights go to `network.safetensors`.
+    """Train, or go on with the training that `run` holds; the network goes to `retrain/`.
+
+    It lies there as `load_network` reads it, without an auxiliary head.
 
     Records of every epoch go to `retrain/epochs.jsonl`. A resumed training has the same bits as
     one that was never interrupted, on the CPU.
@@ -91,11 +100,13 @@ def retrain(
         training.wall_seconds = time.perf_counter() - began
         if checkpoints.due or epoch + 1 == config.epochs:
             checkpoints.save((epoch + 1, 0), training.state())
-    if devices.ranks.first:
-        write_atomically(run.path / STAGE / "network.safetensors", save(training.weights()))
     last = run.records(f"{STAGE}/epochs")[-1]
+    test = Evaluation.from_record(last, "test", len(data.test))
+    if devices.ranks.first:
+        training.saved(test).write(run.path / STAGE)
     return RetrainResult(
-        Evaluation.from_record(last, "test", len(data.test)),
+        test,
+        training.blueprint.channels,
         training.params_millions,
         training.multiply_adds_millions,
         training.wall_seconds,

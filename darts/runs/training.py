@@ -14,10 +14,12 @@ from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.runs.compilation import compiled
+from darts.runs.config import to_json
 from darts.runs.devices import CPU, Devices
 from darts.runs.evaluation import Evaluation, evaluate
 from darts.runs.mixed_precision import MixedPrecision
 from darts.runs.retrain_config import RetrainConfig
+from darts.runs.saved import SavedNetwork
 from darts.runs.schedule import warm_up
 from darts.runs.state import State
 from darts.spaces import Genotype
@@ -140,8 +142,14 @@ class Training:
             in_order(self.data.test, self.data.normalisation, self.config.batch_size)
         )
 
-    def weights(self) -> dict[str, Tensor]:
-        return {name: value.contiguous().cpu() for name, value in self.network.state_dict().items()}
+    def saved(self, test: Evaluation) -> SavedNetwork:
+        """The network as it is used afterwards, without its auxiliary head."""
+        weights = {
+            name: value.contiguous().cpu()
+            for name, value in self.network.state_dict().items()
+            if not name.startswith("auxiliary_head.")
+        }
+        return SavedNetwork.trained(self.blueprint, weights, self.data, to_json(self.config), test)
 
     def state(self) -> State:
         return {

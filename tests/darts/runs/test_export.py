@@ -8,23 +8,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save
 
 from darts import cli
-from darts.data import Digits, Normalisation
+from darts.data import Digits, Normalisation, RetrainData
 from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.networks.stored import Blueprint, describe, load_network
 from darts.runs import extras
 from darts.runs.data_record import describe_images
-from darts.runs.export import export, from_run, untrained
-from darts.runs.records import RunFolder, write_atomically
+from darts.runs.evaluation import Evaluation
+from darts.runs.export import export
+from darts.runs.records import RunFolder
+from darts.runs.saved import from_run, untrained
+from darts.runs.training import Training
 from darts.spaces.notation import genotype_from_text
 from darts.spaces.published import DARTS_V2
 from tests.darts.runs.tiny import full_config, new_run
 
 IMAGES = Digits().load()
 CHANNELS, CELLS = 4, 3
+TEST = Evaluation(0.5, 90.0, 99.0, len(IMAGES.test))
 
 
 def original() -> DerivedNetwork:
@@ -54,9 +57,10 @@ def run(tmp_path_factory) -> RunFolder:
     run = new_run(tmp_path_factory.mktemp("run") / "run", config=config)
     run.write("data.json", describe_images(IMAGES))
     run.write("genotype.json", DARTS_V2.to_dict())
-    weights = {name: value.contiguous() for name, value in original().state_dict().items()}
-    assert any(name.startswith("auxiliary_head.") for name in weights)
-    write_atomically(run.path / "retrain" / "network.safetensors", save(weights))
+    training = Training(config.retrain, DARTS_V2, RetrainData.of(IMAGES))
+    training.network = original()
+    assert any(name.startswith("auxiliary_head.") for name in training.network.state_dict())
+    training.saved(TEST).write(run.path / "retrain")
     return run
 
 
