@@ -20,8 +20,8 @@ def regression_note(base: Record) -> str:
     """How the logistic regression was fitted, or that it was not."""
     if base["logistic_percent"] is None:
         return (
-            "No logistic regression was fitted: with so many images, pixels and classes it would "
-            "take hours."
+            "No logistic regression was fitted: there are too many images, pixels and classes, or "
+            "too few images of a class to choose its penalty on."
         )
     fit = "" if base["converged"] else f", stopped after {base['iterations']} iterations"
     return (

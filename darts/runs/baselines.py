@@ -23,7 +23,8 @@ class Baselines:
     Attributes:
         majority_percent: always the commonest training class.
         logistic_percent: multinomial logistic regression on the normalised pixels; None if there
-            are too many images, pixels and classes to fit one.
+            are too many images, pixels and classes to fit one, or too few images of a class to
+            hold any out.
         penalty: its C, chosen on a fifth of the training part held out for that; None likewise.
         converged: whether L-BFGS met its tolerance within `iterations`; None likewise.
         iterations: the most that L-BFGS was allowed.
@@ -48,7 +49,10 @@ def measure_baselines(
     majority_percent = 100 * test.counts[majority] / len(test)
     if len(train) * math.prod(train.shape) * train.classes > MOST_WORK:
         return Baselines(majority_percent, None, None, None, iterations)
-    fit_part, held_out = split(train, 0.8, derive_seed(seed, "baseline split"))
+    try:
+        fit_part, held_out = split(train, 0.8, derive_seed(seed, "baseline split"))
+    except ValueError:  # a class of four images or fewer has none in a fifth
+        return Baselines(majority_percent, None, None, None, iterations)
     scores = {
         penalty: _logistic(fit_part, held_out, normalisation, penalty, iterations)[0]
         for penalty in PENALTIES
