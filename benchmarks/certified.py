@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from bilevel import angle
+from bilevel import BilevelProblem, angle
 from bilevel.estimators import Certificate, Certified, NotCertified
 from tests.quadratics import QuadraticCase, orthogonal, quadratic, spectrum
 
@@ -29,7 +29,8 @@ class Trial:
     """One problem under one way of asking.
 
     Attributes:
-        asked: "sign" and "angle": μ = λ_min given, any acute angle or 8.1°; "estimated": no μ.
+        asked: "sign" and "angle": μ = λ_min given, any acute angle or 8.1°; "bounded": 8.1° with
+            no μ.
         certified: the certificate holds.
         wrong: it holds, and ⟨estimate, g₂⟩ ≤ 0.
         exceeded: it holds, and the true angle or error is above its bound by more than rounding.
@@ -81,7 +82,7 @@ def trials(seed: int) -> Iterable[Trial]:
     for asked, cosine, known in (
         ("sign", 1e-6, mu),
         ("angle", 0.99, mu),
-        ("estimated", 0.99, None),
+        ("bounded", 0.99, None),
     ):
         estimator = Certified(cosine, known, PRODUCTS)
         with warnings.catch_warnings():
@@ -108,6 +109,92 @@ def trials(seed: int) -> Iterable[Trial]:
             off,
             certificate.angle_degrees,
         )
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One problem with a few small eigenvalues that the slope may hardly see, and no μ given.
+
+    Attributes:
+        failure_probability: of the bound on |λ|; None: μ was estimated without one.
+        lowest: the smallest eigenvalue; mu: what the certificate took for a lower bound on it.
+        certified, wrong, exceeded, products: as in `Trial`.
+    """
+
+    seed: int
+    failure_probability: float | None
+    lowest: float
+    mu: float
+    certified: bool
+    wrong: bool
+    exceeded: bool
+    products: int
+
+
+def planted(seed: int, n: int = 2000, m: int = 3) -> Iterable[Planted]:
+    """H = diag(λ): all but 1 to 20 of them log-uniform from 1 to a top of 2 to 100, those in a
+    cluster of relative width 0.1 at 0.1 to 0.001, where the slope is up to 10⁴ times smaller. B is
+    Gaussian."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def between(low: float, high: float) -> float:
+        share = torch.rand((), generator=generator, dtype=torch.float64)
+        return low + (high - low) * float(share)
+
+    values = spectrum(n, 10 ** between(0.3, 2), generator)
+    few = round(between(0.5, 20.5))
+    spread = torch.rand(few, generator=generator, dtype=torch.float64)
+    values[:few] = 10 ** between(-3, -1) * (1 + 0.1 * spread)
+    slope = torch.randn(n, generator=generator, dtype=torch.float64)
+    slope[:few] *= 10 ** between(-4, 0)
+    mixed = torch.randn(m, n, generator=generator, dtype=torch.float64)
+    problem = BilevelProblem(
+        lambda w, a: 0.5 * (values * w * w).sum() + a @ (mixed @ w), lambda w, a: slope @ w
+    )
+    truth = -mixed @ (slope / values)
+    zero = torch.zeros(n, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)
+    for failure in (None, 1e-3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotCertified)
+            result = Certified(0.99, failure_probability=failure)(problem, *zero)
+        bound, solve = result.certificate, result.solve
+        assert bound is not None
+        assert solve is not None
+        exceeded = angle(result.implicit, truth) > bound.angle_degrees + 1e-4 or float(
+            (result.implicit - truth).norm()
+        ) > bound.error * (1 + 1e-6)
+        yield Planted(
+            seed,
+            failure,
+            float(values.min()),
+            bound.mu,
+            bound.holds,
+            bound.holds and float(result.implicit @ truth) <= 0,
+            bound.holds and exceeded,
+            solve.products,
+        )
+
+
+def planted_table(problems: int) -> list[dict[str, object]]:
+    """One row without a bound on |λ|, one with it."""
+    found = [trial for seed in range(problems) for trial in planted(seed)]
+    rows: list[dict[str, object]] = []
+    for failure in dict.fromkeys(t.failure_probability for t in found):
+        some = [t for t in found if t.failure_probability == failure]
+        products = sorted(t.products for t in some)
+        rows.append(
+            {
+                "failure_probability": failure,
+                "problems": len(some),
+                "mu_too_large": sum(t.mu > t.lowest for t in some),
+                "certified": sum(t.certified for t in some),
+                "wrong_signs": sum(t.wrong for t in some),
+                "bounds_exceeded": sum(t.exceeded for t in some),
+                "products_median": products[len(products) // 2],
+                "products_p95": products[int(0.95 * (len(products) - 1))],
+            }
+        )
+    return rows
 
 
 def table(found: list[Trial]) -> list[dict[str, object]]:
@@ -142,7 +229,7 @@ def main() -> None:
     path = Path(sys.argv[2] if len(sys.argv) > 2 else "docs/records/certified.json")
     torch.set_num_threads(1)
     found = [trial for seed in range(problems) for trial in trials(seed)]
-    rows = table(found)
+    rows, planted_rows = table(found), planted_table(max(1, problems // 20))
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -156,11 +243,12 @@ def main() -> None:
         "torch": torch.__version__,
         "products_allowed": PRODUCTS,
         "table": rows,
+        "planted": planted_rows,
         "failures": [asdict(t) for t in found if t.wrong or t.exceeded],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
-    for row in rows:
+    for row in rows + planted_rows:
         print(
             " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
         )

@@ -39,17 +39,18 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True)
 class Setting:
-    """A supernet and its batch of 32×32 images; how many cells, from the first on, keep nothing."""
+    """A supernet and its batch; `recomputed` is how many cells, from the first on, keep nothing."""
 
     batch: int
     space: Space = S1
     channels: int = 16
     cells: int = 8
     recomputed: int = 0
+    side: int = 32
 
     def data(self, seed: int) -> Batch:
         generator = torch.Generator().manual_seed(seed)
-        images = torch.randn(self.batch, 3, 32, 32, generator=generator)
+        images = torch.randn(self.batch, 3, self.side, self.side, generator=generator)
         return images, torch.randint(0, 10, (self.batch,), generator=generator)
 
     def ours(self) -> tuple[Supernet, Architecture]:

@@ -1,0 +1,165 @@
+"""What ReLU and max pooling decide in a supernet, noted in one run and imposed on another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from darts.kernels import Unit, sums
+from darts.networks import Supernet
+from darts.spaces.operations import FactorizedReduce, FeatureMap, Operation, Pool
+from tests.reference_supernet import Apply, Reduce, ReferenceSupernet
+
+Decisions = dict[str, Tensor]
+"""By the reference's module: where ReLU passes, or which pixel of an image max pooling takes."""
+
+
+@contextmanager
+def of_reference(reference: ReferenceSupernet) -> Iterator[Decisions]:
+    """What the reference decides while this is on, of the last forward pass."""
+    decisions: Decisions = {}
+
+    def noting(name: str) -> Callable[[nn.Module, Any], None]:
+        def note(module: nn.Module, given: tuple[Tensor]) -> None:
+            pool = isinstance(module, nn.MaxPool2d)
+            decisions[name] = pixels(module, given[0]) if pool else given[0].detach() > 0
+
+        return note
+
+    hooks = [m.register_forward_pre_hook(noting(name)) for name, m in _deciders(reference)]
+    yield decisions
+    for hook in hooks:
+        hook.remove()
+
+
+@contextmanager
+def of_kernels(supernet: Supernet, reference: ReferenceSupernet) -> Iterator[Decisions]:
+    """What the native supernet decides while this is on, under the reference's names.
+
+    Of the first forward pass; later ones, if any, must be of equal bits.
+    """
+    decisions: Decisions = {}
+    left = iter(_unit_sites(supernet, reference))
+    unit_forward = sums.unit_forward
+
+    def noting(unit: Unit, x: Tensor, xt: Tensor | None, before: Any, *rest: Any) -> Any:
+        name = next(left, None) if unit.size else None
+        if name is not None:
+            decisions[name] = _passes(x, before)
+        return unit_forward(unit, x, xt, before, *rest)
+
+    def at(names: list[str]) -> Callable[[nn.Module, Any], None]:
+        def note(module: nn.Module, given: tuple[Any]) -> None:
+            x = given[0].raw if isinstance(given[0], FeatureMap) else given[0]
+            pool = isinstance(module, nn.MaxPool2d)
+            found = pixels(module, x) if pool else x.detach() > 0
+            decisions.update(dict.fromkeys(names, found))
+
+        return note
+
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(sums, "unit_forward", noting))
+        for module, names in _other_sites(supernet, reference):
+            stack.callback(module.register_forward_pre_hook(at(names)).remove)
+        yield decisions
+    assert decisions.keys() == {name for name, _ in _deciders(reference)}
+
+
+@contextmanager
+def imposed(reference: ReferenceSupernet, decisions: Decisions) -> Iterator[None]:
+    """The reference takes these decisions, whatever its values are."""
+    with ExitStack() as stack:
+        for name, module in _deciders(reference):
+            taken = decisions[name]
+            if isinstance(module, nn.MaxPool2d):
+                change = mock.patch.object(module, "forward", _taking(taken))
+            else:
+                attribute = "activation" if isinstance(module, Reduce) else "function"
+                change = mock.patch.object(module, attribute, _passing(taken))
+            stack.enter_context(change)
+        yield
+
+
+def differing(a: Decisions, b: Decisions) -> int:
+    """How many decisions are not the same."""
+    return sum(int((a[name] != b[name]).sum()) for name in a)
+
+
+def count(decisions: Decisions) -> int:
+    return sum(taken.numel() for taken in decisions.values())
+
+
+def pixels(pool: nn.Module, x: Tensor) -> Tensor:
+    """Which pixel of its image each value of a max pool comes from."""
+    assert isinstance(pool, nn.MaxPool2d)
+    sizes = pool.kernel_size, pool.stride, pool.padding
+    return F.max_pool2d(x.detach(), *sizes, return_indices=True)[1]
+
+
+def _deciders(reference: ReferenceSupernet) -> list[tuple[str, nn.Module]]:
+    kinds = (Apply, Reduce, nn.MaxPool2d)
+    return [(n, m) for n, m in reference.named_modules() if isinstance(m, kinds)]
+
+
+def _passing(passes: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.where(passes, x, 0)
+
+
+def _taking(taken: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda x: x.flatten(2).gather(2, taken.flatten(2)).view(taken.shape)
+
+
+def _passes(x: Tensor, before: Any) -> Tensor:
+    """Where relu of a·x + b passes. The kernels round once, so float64 has the same signs."""
+    if before is None:
+        return x > 0
+    a, b = torch.tensor(before[:2]).to(x.dtype).double()[:, None, :, None, None]
+    return a * x.double() + b > 0
+
+
+def _sites(
+    supernet: Supernet, reference: ReferenceSupernet
+) -> Iterator[tuple[int, int, int, Operation, list[str]]]:
+    """Cell, edge and source of every operation, and the reference's modules in it that decide."""
+    names = {id(module): name for name, module in _deciders(reference)}
+    for number, kind in enumerate(supernet.kinds):
+        space, cell = supernet.space, supernet.cells[number]
+        for target in space.targets:
+            for edge in space.incoming(target):
+                source = space.edges[edge][0]
+                for i, name in enumerate(space.choices(kind)[edge]):
+                    theirs = reference.cells[number].edges[edge][i]
+                    deciding = [names[id(m)] for m in theirs.modules() if id(m) in names]
+                    home = cell.edges[edge] if name in cell.edges[edge] else cell.shared[source]
+                    if deciding:
+                        yield number, edge, source, home[name], deciding
+
+
+def _unit_sites(supernet: Supernet, reference: ReferenceSupernet) -> list[str]:
+    """The modules that decide, in the order in which nodes run their units."""
+    found = _sites(supernet, reference)
+    return [name for *_, operation, names in found if operation.units for name in names]
+
+
+def _other_sites(
+    supernet: Supernet, reference: ReferenceSupernet
+) -> list[tuple[nn.Module, list[str]]]:
+    """Modules of the supernet that are called as such, and whose decisions theirs are."""
+    found: dict[nn.Module, list[str]] = {}
+    for *_, operation, names in _sites(supernet, reference):
+        if isinstance(operation, Pool):
+            found.setdefault(operation.pool, []).extend(names)
+        elif isinstance(operation, FactorizedReduce):
+            found.setdefault(operation, []).extend(names)
+    names_of = {id(module): name for name, module in _deciders(reference)}
+    for cell, theirs in zip(supernet.cells, reference.cells, strict=True):
+        for process, other in zip(cell.preprocess, theirs.inputs, strict=True):
+            inside = [names_of[id(m)] for m in other.modules() if id(m) in names_of]
+            found.setdefault(process, []).extend(inside)
+    return list(found.items())
