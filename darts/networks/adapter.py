@@ -209,8 +209,9 @@ class SupernetAdapter:
 def cross_entropy(logits: Float[Tensor, "b classes"], labels: Int[Tensor, " b"]) -> Tensor:
     """The mean over the batch, by operations that reverse mode can follow over forward mode.
 
-    F.cross_entropy is not: its forward mode writes in place.
+    F.cross_entropy is not: its forward mode writes in place. Half precision is widened to float32.
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     centred = logits - logits.detach().amax(1, keepdim=True)
     chosen = centred.gather(1, labels[:, None]).squeeze(1)
     return (centred.exp().sum(1).log() - chosen).mean()

@@ -182,18 +182,20 @@ class Searching:
 
     def update_statistics(self, epoch: int, batches: int) -> None:
         """Take batch norm's averages from the first training batches of an epoch."""
-        self.adapter.update_statistics(
-            [self.ranks.batch(self.batches.train.at(epoch, step)) for step in range(batches)],
-            self.alpha,
-            self.drops(epoch).auxiliary_skip,
-        )
+        with seeded(derive_seed(self.config.seed, "statistics", epoch), self.device):
+            self.adapter.update_statistics(
+                [self.ranks.batch(self.batches.train.at(epoch, step)) for step in range(batches)],
+                self.alpha,
+                self.drops(epoch).auxiliary_skip,
+            )
 
     def evaluate(self, epoch: int, batches: Iterable[Batch]) -> Evaluation:
         """The supernet on images, by the averages last taken."""
         skip = self.drops(epoch).auxiliary_skip
-        return evaluate(
-            lambda images: self.adapter.logits(images, self.alpha, skip), batches, self.ranks
-        )
+        with seeded(derive_seed(self.config.seed, "evaluation", epoch), self.device):
+            return evaluate(
+                lambda images: self.adapter.logits(images, self.alpha, skip), batches, self.ranks
+            )
 
     def summary(self, epoch: int, steps: list[Record]) -> Record:
         """The record of an epoch: means over its steps, the supernet on val, mixing weights."""

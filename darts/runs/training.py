@@ -99,7 +99,8 @@ class Training:
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy with ε of each target spread over all classes, its own among them."""
-        return F.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return F.cross_entropy(wide, labels, label_smoothing=self.config.label_smoothing)
 
     def step(self, epoch: int, step: int) -> tuple[float, int, int]:
         """One SGD step; the loss without the auxiliary head's, right answers, images.
