@@ -11,6 +11,7 @@ import torch
 import tyro
 
 from darts.counts import blueprint_of, count
+from darts.dry_runs import dry_run_jobs, limits_of
 from darts.jobs import report_on, run_jobs
 from darts.names import (
     NAMES,
@@ -91,6 +92,7 @@ def _dispatch(arguments: list[str]) -> int:
             config=(tyro.conf.PositionalRequiredArgs,),
             registry=_registry(),
         )
+        limits = limits_of(command) if isinstance(command, Options) else None
         if isinstance(command, RandomSearchOptions):
             random_run = random_run_of(command, preset)
         elif isinstance(command, Sweep):
@@ -109,6 +111,9 @@ def _dispatch(arguments: list[str]) -> int:
             path = command.run_dir or usual_path(f"random-{command.space}", command.seed or 0)
             line = "darts " + shlex.join(arguments)
             print(run_random_search(random_run, path, line, device))
+            return 0
+        if limits is not None:
+            dry_run_jobs(jobs, device, limits, arguments)
             return 0
         computing = jobs[0].config.computing
         with launched(placement_of(command, computing, device), computing) as devices:

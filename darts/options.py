@@ -69,6 +69,11 @@ class Options(DataOptions):
             PyTorch's own choice.
         loggers: beside TensorBoard's event files: csv, or module:function for a function that
             makes a Lightning Fabric logger from the run's folder.
+        dry_run: build everything, do each kind of work once on one batch of the images, print
+            what the run would take, and write nothing. See docs/DRY_RUN.md.
+        dry_run_memory: GiB that a dry run may take; by default nine tenths of what is free.
+        dry_run_images: most images in its batches; by default as many as the run's have and the
+            memory allows.
     """
 
     preset: str | None = None
@@ -85,6 +90,9 @@ class Options(DataOptions):
     checkpoint_activations: bool = False
     threads: int = 1
     loggers: tuple[str, ...] = ()
+    dry_run: bool = False
+    dry_run_memory: float | None = None
+    dry_run_images: int | None = None
 
 
 @dataclass(frozen=True)
