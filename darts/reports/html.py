@@ -9,7 +9,9 @@ from darts.reports.page import facts, figure, page
 from darts.reports.shares import NONE, SKIP, share
 from darts.reports.simple_models import accuracy_bars, regression_note, regression_words
 from darts.reports.tables import mixing_table, settings_table, table, wilson_interval
+from darts.reports.top5 import top5_words
 from darts.runs.config import RetrainConfig, SearchConfig, to_json
+from darts.runs.imagenet_presets import MOBILE
 from darts.runs.records import Record, RunFolder, write_atomically
 from darts.spaces import Genotype
 
@@ -36,16 +38,16 @@ def write_report(run: RunFolder) -> str:
     path = write_atomically(
         run.path / "report.html", page(title, "\n".join(filter(None, sections))).encode()
     )
-    return f"{_verdict(result)}; report: {path}"
+    return f"{_verdict(run, result)}; report: {path}"
 
 
-def _verdict(result: Record) -> str:
+def _verdict(run: RunFolder, result: Record) -> str:
     if "retrain" not in result:
         return "finished the search" if "search" in result else "not finished"
     test, base = result["retrain"]["test"], result["baselines"]
     return (
-        f"test accuracy {test['accuracy_percent']:.2f} % of {test['images']} images"
-        f"{regression_words(base)}"
+        f"test accuracy {test['accuracy_percent']:.2f} %{top5_words(run, test)} of "
+        f"{test['images']} images{regression_words(base)}"
     )
 
 
@@ -65,7 +67,8 @@ def _result(config: Record, run: RunFolder, result: Record) -> str:
     data = run.read("data.json")
     shape = data["shape"]
     kind = f"{shape[1]}×{shape[2]} {'grey' if shape[0] == 1 else 'colour'} images"
-    text = [_what_was_done(config, data, kind)]
+    channels = result.get("retrain", {}).get("channels")
+    text = [_what_was_done(config, data, kind, channels)]
     if "retrain" in result:
         trained, base = result["retrain"], result["baselines"]
         test = trained["test"]
@@ -74,8 +77,9 @@ def _result(config: Record, run: RunFolder, result: Record) -> str:
         text.append(accuracy_bars(base, "Network found", test["accuracy_percent"]))
         text.append(
             f'<p class="note">Accuracy on {test["images"]:,} test images that neither search nor '
-            f"training saw; the network got {wrong} wrong. 95 % interval for the choice of test "
-            f"images: {interval.low:.1f} to {interval.high:.1f} %. {regression_note(base)}</p>"
+            f"training saw; the network got {wrong} wrong{top5_words(run, test)}. 95 % interval "
+            f"for the choice of test images: {interval.low:.1f} to {interval.high:.1f} %. "
+            f"{regression_note(base)}</p>"
         )
         numbers = [
             (f"{trained['params_millions']:.3f} M", "parameters"),
@@ -92,7 +96,7 @@ def _result(config: Record, run: RunFolder, result: Record) -> str:
     return "".join(text)
 
 
-def _what_was_done(config: Record, data: Record, kind: str) -> str:
+def _what_was_done(config: Record, data: Record, kind: str, channels: int | None) -> str:
     search, retrain = config["search"], config["retrain"]
     sentences = []
     if search:
@@ -106,10 +110,12 @@ def _what_was_done(config: Record, data: Record, kind: str) -> str:
         )
     if retrain:
         which = "The strongest operation of each edge was kept, and the" if search else "The"
+        width = f"{channels or retrain['channels']} channels"
+        if channels is None and isinstance(retrain["channels"], dict):
+            width = f"as many channels as {retrain['channels']['millions']:g} M multiply-adds allow"
         sentences.append(
-            f"{which} resulting network, {retrain['cells']} cells with {retrain['channels']} "
-            f"channels, was trained from scratch on all {data['train_images']:,} images for "
-            f"{_times(retrain['epochs'])}."
+            f"{which} resulting network, {retrain['cells']} cells with {width}, was trained from "
+            f"scratch on all {data['train_images']:,} images for {_times(retrain['epochs'])}."
         )
     return f"<p>{' '.join(sentences)}</p>"
 
@@ -225,10 +231,14 @@ def _retrain(run: RunFolder) -> str:
 def _beside_the_paper(config: Record) -> str:
     text = ["<h2>Beside the paper</h2>"]
     if is_the_papers(config):
+        setting = (
+            "ImageNet’s mobile setting on all images in its folders. If these are ImageNet’s,"
+            if config["data"]["type"] == "ImageFolders"
+            else "the settings of §4.1.1 on the whole of CIFAR-10:"
+        )
         text.append(
-            "<p>This run has the settings of §4.1.1 on the whole of CIFAR-10: set its test error "
-            "beside the paper’s row for this space and estimator. One run is one seed; the paper’s "
-            "rows are means of several.</p>"
+            f"<p>This run has {setting} set its test error beside the paper’s row for this space "
+            "and estimator. One run is one seed; the paper’s rows are means of several.</p>"
         )
     else:
         text.append(
@@ -236,7 +246,7 @@ def _beside_the_paper(config: Record) -> str:
             "CIFAR-10, or ImageNet, with the settings in the right-hand columns below. Nothing "
             "here confirms or contradicts its tables.</p>"
         )
-    for name, usual in (("search", SearchConfig()), ("retrain", RetrainConfig())):
+    for name, usual in (("search", SearchConfig()), ("retrain", _papers_retraining(config))):
         if config[name]:
             text.append(f"<h3>{name.capitalize()} settings</h3>")
             text.append(settings_table(config[name], usual))
@@ -244,11 +254,22 @@ def _beside_the_paper(config: Record) -> str:
     return "".join(text)
 
 
+def _papers_retraining(config: Record) -> RetrainConfig:
+    """The paper's settings for photographs, or for images of CIFAR-10's kind."""
+    return MOBILE if config["data"]["type"] == "ImageFolders" else RetrainConfig()
+
+
 def is_the_papers(config: Record) -> bool:
-    """Whether a run has the paper's own settings, whatever its space, estimator and seed."""
+    """Whether a run has the paper's own settings, whatever its space, estimator and seed.
+
+    On CIFAR-10 both stages; on ImageNet, where genotypes are only retrained, the second, with as
+    many cells as the genotype has.
+    """
     data = config["data"]
-    whole = data["type"] == "Cifar10" and not data["train_size"] and not data["test_size"]
-    free = ("space", "estimator", "seed", "test_every", "checkpoint_share")
+    if data["type"] not in ("Cifar10", "ImageFolders") or data["train_size"] or data["test_size"]:
+        return False
+    free = ["space", "estimator", "seed", "test_every", "checkpoint_share"]
+    free += ["cells"] if data["type"] == "ImageFolders" else []
 
     def fixed(stage: Record | None, usual: Any) -> bool:
         paper = to_json(usual)
@@ -256,11 +277,11 @@ def is_the_papers(config: Record) -> bool:
             stage[name] == value for name, value in paper.items() if name not in free
         )
 
-    return (
-        whole
-        and fixed(config["search"], SearchConfig())
-        and fixed(config["retrain"], RetrainConfig())
-    )
+    if not fixed(config["retrain"], _papers_retraining(config)):
+        return False
+    if data["type"] == "ImageFolders":
+        return config["search"] is None and data["image_size"] == 224
+    return fixed(config["search"], SearchConfig())
 
 
 def _not_shown(config: Record) -> str:

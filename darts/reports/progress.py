@@ -126,6 +126,8 @@ def _retrain_line(record: Record) -> str:
     ]
     if "test_accuracy_percent" in record:
         parts.append(f"test accuracy {record['test_accuracy_percent']:.2f} %")
+    if "test_top5_percent" in record:
+        parts.append(f"top-5 {record['test_top5_percent']:.2f} %")
     return "  ".join(parts)
 
 

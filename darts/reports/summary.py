@@ -7,6 +7,7 @@ from darts.reports.page import page
 from darts.reports.shares import SKIP
 from darts.reports.simple_models import accuracy_bars
 from darts.reports.tables import mean_and_deviation, table
+from darts.reports.top5 import top5_percent
 from darts.runs.records import Record, RunFolder, write_atomically
 from darts.spaces import Genotype
 
@@ -27,6 +28,12 @@ def write_summary(folder: Path) -> str:
     accuracies = [
         entry["retrain"]["test"]["accuracy_percent"] for entry in results if "retrain" in entry
     ]
+    shares = [
+        top5_percent(run, entry["retrain"]["test"])
+        for run, entry in zip(finished, results, strict=True)
+        if "retrain" in entry
+    ]
+    top5 = [share for share in shares if share is not None]
     seeds = [_seed_of(run.path) for run in finished]
     body = [
         f"<h1>{len(finished)} runs of {escape(finished[0].read('config.json')['preset'])}</h1>",
@@ -40,9 +47,10 @@ def write_summary(folder: Path) -> str:
         images = results[0]["retrain"]["test"]["images"]
         mean = sum(accuracies) / len(accuracies)
         body.append(accuracy_bars(base, "Networks found, mean", mean))
-        line = f"test accuracy {mean_and_deviation(accuracies)} %, n = {len(accuracies)}"
+        also = f", top-5 {mean_and_deviation(top5)} %" if top5 else ""
+        line = f"test accuracy {mean_and_deviation(accuracies)} %{also}, n = {len(accuracies)}"
         body.append(
-            f"<p>Test accuracy <b>{mean_and_deviation(accuracies)} %</b> "
+            f"<p>Test accuracy <b>{mean_and_deviation(accuracies)} %</b>{also} "
             f"(mean ± sample standard deviation, n = {len(accuracies)} seeds, the same "
             f"{images:,} test images in all).</p>"
         )
@@ -50,7 +58,13 @@ def write_summary(folder: Path) -> str:
     body.append(table(_HEAD, [_row(run) for run in finished], "numbers"))
     write_atomically(folder / "report.html", page("Runs compared", "\n".join(body)).encode())
     RunFolder(folder).write(
-        "summary.json", {"seeds": seeds, "test_accuracy_percent": accuracies, "runs": results}
+        "summary.json",
+        {
+            "seeds": seeds,
+            "test_accuracy_percent": accuracies,
+            "test_top5_percent": top5,
+            "runs": results,
+        },
     )
     return f"{line}; report: {folder / 'report.html'}"
 
@@ -59,6 +73,7 @@ _HEAD = (
     "run",
     "supernet, val %",
     "test %",
+    "test top-5 %",
     "parameters, M",
     "skip kept",
     "search, s",
@@ -69,12 +84,14 @@ _HEAD = (
 def _row(run: RunFolder) -> list[str]:
     result: Record = run.read("result.json")
     search, trained = result.get("search"), result.get("retrain")
+    top5 = top5_percent(run, trained["test"]) if trained else None
     genotype = Genotype.from_dict(run.read("genotype.json"))
     kept = [operation for cell in genotype.cells for operation, _ in cell.edges]
     return [
         f'<a href="{run.path.name}/report.html">{run.path.name}</a>',
         f"{search['val']['accuracy_percent']:.2f}" if search else "–",
         f"{trained['test']['accuracy_percent']:.2f}" if trained else "–",
+        "–" if top5 is None else f"{top5:.2f}",
         f"{trained['params_millions']:.3f}" if trained else "–",
         f"{kept.count(SKIP)} of {len(kept)}",
         f"{search['wall_seconds']:.0f}" if search else "–",

@@ -12,11 +12,13 @@ from darts.reports.shares import SKIP
 from darts.reports.summary import write_summary
 from darts.reports.sweep_plots import sweep_figure
 from darts.reports.tables import mean_and_deviation, table
+from darts.reports.top5 import top5_percent
 from darts.runs.plan import FILE
 from darts.runs.records import Record, RunFolder, write_atomically
 
 QUANTITIES = (
     ("test_accuracy_percent", "test %"),
+    ("test_top5_percent", "test top-5 %"),
     ("val_accuracy_percent", "supernet, val %"),
     ("params_millions", "parameters, M"),
     ("skips_kept", "skips kept"),
@@ -152,6 +154,9 @@ def _numbers(run: RunFolder) -> Record:
     numbers: Record = {}
     if "retrain" in result:
         numbers["test_accuracy_percent"] = result["retrain"]["test"]["accuracy_percent"]
+        top5 = top5_percent(run, result["retrain"]["test"])
+        if top5 is not None:
+            numbers["test_top5_percent"] = top5
         numbers["params_millions"] = result["retrain"]["params_millions"]
     if "search" in result:
         numbers["val_accuracy_percent"] = result["search"]["val"]["accuracy_percent"]

@@ -1,4 +1,4 @@
-"""ImageNet's mobile setting: a genotype is retrained at 600 M multiply-adds or fewer (§4.2).
+"""ImageNet's mobile setting: a genotype is retrained at 600 M multiply-adds or fewer.
 
 250 epochs from 0.5 linearly to 0, momentum 0.9, weight decay 3e-5, smoothing 0.1 and a warm-up are
 the paper's. Batches of 1024, five epochs of warm-up, the auxiliary head's 0.4, the clip at 5 and no

@@ -33,6 +33,7 @@ def follow(listener: object) -> None:
             "train_loss": 0.5,
             "train_accuracy_percent": 80.0,
             "test_accuracy_percent": 98.7,
+            "test_top5_percent": 99.9,
         },
     )
     listener.note("done")
@@ -54,7 +55,7 @@ def test_without_a_terminal_each_epoch_is_one_plain_line_with_everything_in_it()
         "left 0:0",
     ):
         assert text in lines[1]
-    assert "test accuracy 98.70 %" in lines[3]
+    assert "test accuracy 98.70 %  top-5 99.90 %" in lines[3]
     assert lines[-1] == "done"
     assert "\x1b" not in out.getvalue()
 

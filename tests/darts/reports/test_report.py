@@ -7,8 +7,12 @@ from html.parser import HTMLParser
 import pytest
 
 from darts.data import Digits
+from darts.networks.width import MultiplyAddLimit
 from darts.reports import write_report, write_summary
-from darts.runs import RunFolder, full_run
+from darts.reports.html import is_the_papers
+from darts.reports.top5 import top5_percent, top5_words
+from darts.runs import PRESETS, RunFolder, full_run
+from darts.runs.config import to_json
 from tests.darts.runs.tiny import (
     Follower,
     KilledError,
@@ -108,6 +112,8 @@ def test_the_report_says_what_was_run_and_what_came_out(run, page):
         f"{result['retrain']['test']['accuracy_percent']:.2f} %",
         f"{result['baselines']['logistic_percent']:.2f} %",
         "449 test images",
+        f"top-5 {result['retrain']['test']['top5_percent']:.2f} %",
+        "2 cells with 2 channels",
         "darts tiny",  # the command
         "Amended(",
         "The paper has no number for this cell",
@@ -153,10 +159,10 @@ def test_a_summary_lists_every_run_with_mean_and_sample_deviation(run, tmp_path)
         shutil.copytree(run.path, tmp_path / f"seed-{seed}")
         copy = RunFolder.open(tmp_path / f"seed-{seed}")
         result = copy.read("result.json")
-        result["retrain"]["test"]["accuracy_percent"] = accuracy
+        result["retrain"]["test"] |= {"accuracy_percent": accuracy, "top5_percent": 99.5}
         copy.write("result.json", result)
     line = write_summary(tmp_path)
-    assert "98.00 ± 1.00 %, n = 3" in line
+    assert "98.00 ± 1.00 %, top-5 99.50 ± 0.00 %, n = 3" in line
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert all(url.endswith("/report.html") and url.startswith("seed-") for url in outside(html))
     for text in ("Seeds 0, 1, 10", "98.00", "99.00", "97.00", "98.00 ± 1.00 %"):
@@ -168,3 +174,45 @@ def test_a_summary_of_nothing_finished_is_refused(run, tmp_path):
     (tmp_path / "seed-0" / "result.json").unlink()
     with pytest.raises(ValueError, match=r"None of the 1 runs .* is finished"):
         write_summary(tmp_path)
+
+
+def test_top5_is_left_out_where_it_says_nothing(run, tmp_path):
+    """Of five classes all are among the first five; before it was recorded nobody knows."""
+    data, result = run.read("data.json"), run.read("result.json")
+    few = RunFolder(tmp_path / "few")
+    few.write("data.json", {**data, "class_names": list("abcde")})
+    test = result["retrain"]["test"]
+    assert top5_percent(run, test) == test["top5_percent"]
+    assert top5_percent(few, test) is None
+    assert top5_words(few, test) == ""
+    del test["top5_percent"]
+    assert top5_percent(run, test) is None
+
+
+def test_a_width_that_is_a_limit_is_said_in_words_until_it_is_known(tmp_path):
+    limited = retrain_config(channels=MultiplyAddLimit(0.02), epochs=2)
+    config = full_config(search=search_config(epochs=1), retrain=limited)
+    run = new_run(tmp_path / "run", Follower(die_at=("retrain", 1, 0)), config=config)
+    with pytest.raises(KilledError):
+        full_run(config, images(), run)
+    write_report(run)
+    text = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "2 cells with as many channels as 0.02 M multiply-adds allow, was trained" in text
+    resumed = RunFolder.open(run.path)
+    channels = full_run(config, images(), resumed).retrain.channels
+    write_report(resumed)
+    text = (run.path / "report.html").read_text(encoding="utf-8")
+    assert f"2 cells with {channels} channels, was trained" in text
+
+
+def test_a_run_on_imagenet_stands_beside_the_papers_settings_there():
+    """Settings equal to the mobile setting are the paper's, with one image less they are not."""
+    mobile = to_json(PRESETS["imagenet-mobile"])
+    assert is_the_papers(mobile)
+    assert is_the_papers({**mobile, "retrain": {**mobile["retrain"], "cells": 20, "seed": 3}})
+    for change in ({"train_size": 1000}, {"image_size": 160}):
+        assert not is_the_papers({**mobile, "data": {**mobile["data"], **change}})
+    for change in ({"epochs": 249}, {"label_smoothing": 0.0}, {"channels": 48}):
+        assert not is_the_papers({**mobile, "retrain": {**mobile["retrain"], **change}})
+    assert is_the_papers(to_json(PRESETS["cifar10-s1"]))
+    assert not is_the_papers(to_json(PRESETS["cifar100-s1"]))

@@ -20,7 +20,13 @@ def result(accuracy, genotype):
         "search": {"val": {"accuracy_percent": 50.0}, "wall_seconds": 1.0}
         | {"genotype": genotype.to_dict()},
         "retrain": {
-            "test": {"accuracy_percent": accuracy, "images": 449, "loss": 1.0},
+            "test": {
+                "accuracy_percent": accuracy,
+                "top5_percent": 99.0,
+                "images": 449,
+                "loss": 1.0,
+            },
+            "channels": 2,
             "params_millions": 0.25,
             "multiply_adds_millions": 1.0,
             "wall_seconds": 1.0,
@@ -61,10 +67,12 @@ def test_mean_deviation_and_count_are_those_of_the_finished_trials(folder):
 def test_the_table_shows_every_setting(folder):
     lines = sweep_table(folder).splitlines()
     assert re.split(r"  +", lines[0]) == [
-        *("setting", "n", "test %", "supernet, val %", "parameters, M", "skips kept")
+        *("setting", "n", "test %", "test top-5 %", "supernet, val %", "parameters, M"),
+        "skips kept",
     ]
     assert re.split(r"  +", lines[1]) == [
-        *("eta-0", "3", "92.00 ± 2.00", "50.00 ± 0.00", "0.250 ± 0.000", "5.00 ± 0.00")
+        *("eta-0", "3", "92.00 ± 2.00", "99.00 ± 0.00", "50.00 ± 0.00", "0.250 ± 0.000"),
+        "5.00 ± 0.00",
     ]
     assert lines[2].startswith("eta-0.1  2  96.00 ± 0.00")
     assert len(set(map(len, lines))) == 1

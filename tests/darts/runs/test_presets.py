@@ -12,7 +12,7 @@ from darts.runs.schedule import Linear
 
 
 def test_the_mobile_setting_of_imagenet():
-    """§4.2 as far as it says, PC-DARTS (§4.3 and its code) for the rest."""
+    """The paper as far as it says, PC-DARTS and its code for the rest."""
     preset = PRESETS["imagenet-mobile"]
     retrain = preset.retrain
     assert preset.search is None
