@@ -65,11 +65,11 @@ class Setting:
         torch.manual_seed(0)
         if self.space == NASBENCH201:
             return BenchSupernet(channels=self.channels, each=self.cells // 3)
-        kinds = self.space.cell_kinds
+        places = self.space.arrangement.places(self.cells)
         return ReferenceSupernet(
             self.space.edges,
-            {kind: self.space.choices(kind) for kind in kinds},
-            kinds=kinds if len(kinds) == self.cells else None,
+            {kind: self.space.choices(kind) for kind in self.space.cell_kinds},
+            kinds=[place.kind for place in places],
             channels=self.channels,
             cells=self.cells,
         )
