@@ -1,4 +1,7 @@
-"""The benchmark's chart: `python -m benchmarks.plots [record.json] [chart.png]`."""
+"""Charts of the records: `python -m benchmarks.plots` draws all of them again.
+
+`python -m benchmarks.plots RECORD.json CHART.png` draws one, of the estimators or of the supernet.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-RECORD = Path("docs/records/estimators.json")
-CHART = Path("docs/figures/estimators.png")
+from benchmarks.steps import EXACT, REFERENCE, UNIT
+
+CHARTS = {
+    Path("docs/records/estimators.json"): Path("docs/figures/estimators.png"),
+    Path("docs/records/supernet.json"): Path("docs/figures/supernet.png"),
+}
+OFFSET = "offset points"
 COLORS = {"this project": "C0", "loop": "0.3"}
 
 
@@ -70,10 +78,88 @@ def _loop(part: dict[str, Any]) -> dict[str, Any]:
     return next((row for row in part["rows"] if row["name"].startswith("hand-written")), {})
 
 
+def draw_supernet(record: dict[str, Any], path: Path) -> Path:
+    """Steps and memory in own weight steps, how cost grows, and what recomputation trades."""
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    steps, memory, growth, trade = figure.subplots(2, 2).flat
+    settings = {name: part for name, part in record.items() if name.startswith("S1")}
+    times = {
+        setting: {name: row[f"in units of {UNIT}"] for name, row in part["steps"].items()}
+        for setting, part in settings.items()
+    }
+    _bars(steps, times, "CPU time / own weight step")
+    peaks = {
+        setting: {name: mib / part["peak MiB"][UNIT] for name, mib in part["peak MiB"].items()}
+        for setting, part in settings.items()
+    }
+    _bars(memory, peaks, "peak memory / own weight step's")
+    for color, (what, part) in enumerate(record.get("slopes", {}).items()):
+        for style, name in (("o-", UNIT), ("s--", EXACT), ("^:", REFERENCE)):
+            row = part[name]
+            first = row["seconds"][0]["median"]
+            growth.plot(
+                [size / part["sizes"][0] for size in part["sizes"]],
+                [value["median"] / first for value in row["seconds"]],
+                style,
+                color=f"C{color}",
+                label=f"{what}, {name}: {row['slope']:.2f}",
+            )
+    growth.set(xscale="log", yscale="log", xlabel="size / smallest", ylabel="time / smallest")
+    growth.legend(fontsize=6, title="slope", title_fontsize=7)
+    for count, row in record.get("trade", {}).get("cells recomputed", {}).items():
+        trade.plot(row["time"]["median"], row["memory"], "o", color="C0")
+        trade.annotate(count, (row["time"]["median"], row["memory"]), (4, 4), textcoords=OFFSET)
+    trade.axhline(1.5, color="0.6", linewidth=0.8)
+    trade.axvline(4.0, color="0.6", linewidth=0.8)
+    trade.set_xlabel("exact amended step, time / weight step; grey: the goals")
+    trade.set_ylabel("memory / weight step's; at the points: cells recomputed")
+    for axes in (steps, memory, growth, trade):
+        axes.spines[["top", "right"]].set_visible(False)
+    commits = sorted({made["commit"][:7] for made in record.get("made", {}).values()})
+    figure.suptitle(f"one thread, medians and spreads; commits {', '.join(commits)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _bars(axes: Any, values: dict[str, dict[str, Any]], title: str) -> None:
+    """One group of bars a name, one bar a setting; a spread where a value has one."""
+    names = list(dict.fromkeys(name for part in values.values() for name in part))
+    height = 0.8 / max(len(values), 1)
+    for number, (setting, part) in enumerate(values.items()):
+        for name, value in part.items():
+            place = names.index(name) + (number - (len(values) - 1) / 2) * height
+            color = f"C{number}" if not name.startswith("reference") else f"C{number + 4}"
+            middle = value["median"] if isinstance(value, dict) else value
+            axes.barh(place, middle, height, color=color)
+            if isinstance(value, dict):
+                spread = [[middle - value["low"]], [value["high"] - middle]]
+                axes.errorbar(middle, place, xerr=spread, color="0.2", linewidth=0.8)
+            axes.annotate(
+                f"{middle:.2f}  {setting}",
+                (value["high"] if isinstance(value, dict) else middle, place),
+                (3, 0),
+                textcoords=OFFSET,
+                fontsize=6,
+                va="center",
+            )
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_title(title, fontsize=9)
+
+
+def draw(record: dict[str, Any], path: Path) -> Path:
+    """The chart that a record is for."""
+    return (draw_benchmark if "problems" in record else draw_supernet)(record, path)
+
+
 def main() -> None:
     given = [Path(argument) for argument in sys.argv[1:]]
-    record = json.loads((given[0] if given else RECORD).read_text())
-    print(draw_benchmark(record, given[1] if len(given) > 1 else CHART))
+    if len(given) not in (0, 2):
+        raise SystemExit(__doc__)
+    for record, chart in ({given[0]: given[1]} if given else CHARTS).items():
+        print(draw(json.loads(record.read_text()), chart))
 
 
 if __name__ == "__main__":

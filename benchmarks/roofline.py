@@ -4,7 +4,8 @@ First the machine: multiply-adds a second of a matrix product and bytes a second
 cache holds. Then each step of the S1 supernet, one thread, by kernel: CPU seconds, multiply-adds
 and the bytes that must move (every input read once, every output written once). Their bound is the
 larger of the two times at the machine's rates; share = bound / seconds. What no kernel does (pools,
-stem, joining channels, the optimiser's vectors, Python) is the row "elsewhere".
+stem, joining channels, the optimiser's vectors, Python) is the row "elsewhere". Last, by operator,
+what a weight step in PyTorch alone does.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.records import merge, spread
-from benchmarks.steps import EXACT, FIRST, UNIT, Setting, ours
+from benchmarks.steps import EXACT, FIRST, PLAIN, UNIT, Setting, ours
 from darts.kernels import sums
 from darts.kernels.native import Unit
 
@@ -212,6 +214,17 @@ def rows(
     return found
 
 
+def operators(case: Callable[[], Any], most: int = 12) -> dict[str, float]:
+    """The PyTorch operators that take most of one call of a case after one, and their shares."""
+    case()
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        case()
+    times = {row.key: row.self_cpu_time_total for row in profiled.key_averages()}
+    whole = sum(times.values())
+    largest = sorted(times, key=lambda name: -times[name])[:most]
+    return {name: times[name] / whole for name in largest}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=64)
@@ -222,13 +235,18 @@ def main() -> None:
     rates = machine()
     cases = ours(Setting(options.batch))
     part = {name: rows(cases[name], rates, options.repetitions) for name in (UNIT, FIRST, EXACT)}
-    merge(options.out, {"batch": options.batch, "machine": rates, "steps": part})
+    shares = operators(cases[PLAIN])
+    name = f"S1, batch {options.batch}"
+    merge(options.out, {name: {"machine": rates, "steps": part, "operators": {PLAIN: shares}}})
     for name, kinds in part.items():
         print(f"\n{name}")
         for kind, row in kinds.items():
             numbers = [row["seconds"]["median"], row.get("GMAC", np.nan), row.get("GB", np.nan)]
             shown = "".join(f"{number:9.3f}" for number in numbers)
             print(f"{kind:<42}{shown}  {row.get('share of the bound', np.nan):.0%}")
+    print(f"\n{PLAIN}")
+    for operator, share in shares.items():
+        print(f"{operator:<60}{share:.0%}")
 
 
 if __name__ == "__main__":
