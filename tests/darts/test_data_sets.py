@@ -13,6 +13,7 @@ from tests.darts.data.photographs import write_tree
 from tests.darts.data.real_files import real, write_cifar100, write_idx
 
 SMALL = (
+    "--estimator=first-order",
     "--search.epochs=1",
     "--search.cells=3",
     "--search.channels=2",
@@ -75,6 +76,7 @@ FOLDERS = (
 )
 
 
+@pytest.mark.slow
 def test_a_full_run_on_folders(tmp_path):
     root = real("imagenet_sample/imagenette160")
     sizes = ("--train-size=128", "--test-size=50", "--data-root", root)
