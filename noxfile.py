@@ -60,9 +60,19 @@ def proofs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Estimators beside public libraries, then the steps of a supernet: some 20 minutes."""
-    session.run(environment(session), "-m", "benchmarks.estimators", *session.posargs)
-    session.run(environment(session), "-m", "benchmarks.supernet")
+    """Estimators beside public libraries, then supernets: an hour of one core, 8 GiB.
+
+    `-- supernet roofline` runs only those of estimators, supernet, agreement, roofline,
+    overheads, and then draws the charts of all records.
+    """
+    python = environment(session)
+    every = ("estimators", "supernet", "agreement", "roofline", "overheads")
+    unknown = set(session.posargs) - set(every)
+    if unknown:
+        session.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(every)}.")
+    for name in session.posargs or every:
+        session.run(python, "-m", f"benchmarks.{name}")
+    session.run(python, "-m", "benchmarks.plots")
 
 
 @nox.session

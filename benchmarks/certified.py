@@ -132,22 +132,23 @@ class Planted:
 
 
 def planted(seed: int, n: int = 2000, m: int = 3) -> Iterable[Planted]:
-    """H = diag(λ): all but 1 to 20 of them log-uniform from 1 to a top of 2 to 100, those in a
-    cluster of relative width 0.1 at 0.1 to 0.001, where the slope is up to 10⁴ times smaller. B is
-    Gaussian."""
+    """H = diag(λ): all but 1 to 3 of them log-uniform from 1 to a top of 100 to 1000, those in a
+    cluster of relative width 0.1 at 0.1 to 0.001, where the Gaussian slope is 10² to 10⁶ times
+    smaller and the Gaussian B 100 times larger."""
     generator = torch.Generator().manual_seed(seed)
 
     def between(low: float, high: float) -> float:
         share = torch.rand((), generator=generator, dtype=torch.float64)
         return low + (high - low) * float(share)
 
-    values = spectrum(n, 10 ** between(0.3, 2), generator)
-    few = round(between(0.5, 20.5))
+    values = spectrum(n, 10 ** between(2, 3), generator)
+    few = round(between(0.5, 3.5))
     spread = torch.rand(few, generator=generator, dtype=torch.float64)
     values[:few] = 10 ** between(-3, -1) * (1 + 0.1 * spread)
     slope = torch.randn(n, generator=generator, dtype=torch.float64)
-    slope[:few] *= 10 ** between(-4, 0)
+    slope[:few] *= 10 ** between(-6, -2)
     mixed = torch.randn(m, n, generator=generator, dtype=torch.float64)
+    mixed[:, :few] *= 100
     problem = BilevelProblem(
         lambda w, a: 0.5 * (values * w * w).sum() + a @ (mixed @ w), lambda w, a: slope @ w
     )

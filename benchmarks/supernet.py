@@ -44,7 +44,7 @@ COMMON = (UNIT, FIRST, EXACT, REFERENCE, REFERENCE_FIRST)
 SETTINGS = {
     "S1, batch 16": Setting(16),
     "S1, batch 64": Setting(64),
-    "S2, 20 cells, 36 channels, batch 16": Setting(16, S2, 36, 20),
+    "S2, 20 cells, 36 channels, batch 8": Setting(8, S2, 36, 20),
     "NAS-Bench-201, 15 cells, 16 channels, batch 16": Setting(16, NASBENCH201, 16, 15),
 }
 MEASURED_MEMORY = (UNIT, EXACT, DIFFERENCES, PLAIN, REFERENCE)
