@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from darts.data import LabelledImages, Normalisation
+from darts.data import Digits, LabelledImages, Normalisation
 from darts.kernels import kernels
 from darts.runs import RunFolder, full_run
 from darts.runs.baselines import measure_baselines
@@ -81,3 +81,18 @@ def test_the_baselines_are_right_where_the_answer_is_known():
     assert found.logistic_percent == 100
     assert found.majority_percent == pytest.approx(100 * 10 / 30)
     assert found.converged
+
+
+def test_no_linear_model_is_fitted_where_it_would_take_hours(monkeypatch):
+    monkeypatch.setattr("darts.runs.baselines.MOST_WORK", 1000)
+    data = images()
+    found = measure_baselines(data.train, data.test, data.normalisation, seed=0)
+    assert (found.logistic_percent, found.penalty, found.converged) == (None, None, None)
+    assert found.majority_percent == 100 * data.test.counts[0] / len(data.test)
+
+
+def test_no_linear_model_is_fitted_where_a_class_has_too_few_images_to_hold_any_out():
+    """A run on two images a class must not fail after hours, at its last step."""
+    data = Digits(train_size=20).load()
+    found = measure_baselines(data.train, data.test, data.normalisation, seed=0)
+    assert found.logistic_percent is None

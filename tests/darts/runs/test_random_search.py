@@ -44,6 +44,13 @@ def test_the_best_two_of_the_samples_are_kept_best_first(finished):
     assert run.read("genotype.json") == run.read("genotype-1.json")
 
 
+def test_the_record_has_the_images_that_samples_are_trained_and_ranked_on(finished):
+    run, _ = finished
+    data = run.read("data.json")
+    assert data["search"]["train_images"] + data["search"]["val_images"] == data["train_images"]
+    assert sum(data["search"]["val_counts"]) == data["search"]["val_images"] == 30
+
+
 def test_a_random_search_killed_in_its_third_sample_ends_the_same(finished, tmp_path):
     whole, best = finished
     count = 0
