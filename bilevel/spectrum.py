@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor
 
 from bilevel.linear import LinearOperator
@@ -30,9 +33,57 @@ class Tridiagonal:
     def ritz_values(self) -> NDArray[np.float64]:
         """Eigenvalues of T, ascending: all of them within [λ_min(H), λ_max(H)]."""
         off = self.below[: len(self.diagonal) - 1]
-        matrix = np.diag(self.diagonal) + np.diag(off, 1) + np.diag(off, -1)
-        values: NDArray[np.float64] = np.linalg.eigvalsh(matrix)
+        values: NDArray[np.float64] = eigvalsh_tridiagonal(self.diagonal, off)
         return values
+
+    def gap_around_zero(self, n: int, failure: float, eps: float) -> float:
+        """A number below all |λ(H)|, for a Lanczos process from a random vector b of n coordinates.
+
+        An eigenvector u of H for λ has ⟨v_{k+1}, u⟩ = p_k(λ)⟨b, u⟩ / Π β, with p_k the
+        characteristic polynomial of T, and v_{k+1} is a unit vector: |p_k(λ)| ≤ Π β / |⟨b, u⟩|.
+        |⟨b, u⟩| exceeds t = failure · √(π / 2n) except with probability `failure`. So λ is not
+        where |p_k| > Π β / t: an interval around 0 if it holds at 0 (van Dorsselaer, Hochstenbach
+        & van der Vorst 2000, for the ends of a spectrum). The bound is wrong with probability at
+        most `failure`, over b, whatever the spectrum and its signs: only the component along the
+        eigenvector next to 0 counts.
+
+        For H ≻ 0 it is half of λ_min after at most some √(κ/2) log(1.65 √n / failure) products
+        (Kuczyński & Woźniakowski 1992), and earlier where few eigenvalues are small. With
+        eigenvalues on both sides of 0 it takes about √κ times as many.
+
+        Args:
+            eps: of the products. t is lowered by eps √k, for components that are rounding errors.
+
+        Returns:
+            The bound; 0 where nothing is known yet.
+        """
+        k = len(self.diagonal)
+        component = failure * math.sqrt(math.pi / (2 * n)) - eps * math.sqrt(k)
+        if component <= 0 or not all(self.below[:-1]):
+            return 0.0
+        values = self.ritz_values()
+        last = max(self.below[-1], eps * float(np.abs(values).max()))
+        limit = float(np.log(self.below[:-1]).sum()) + math.log(last) - math.log(component)
+
+        def excluded(x: float) -> bool:
+            with np.errstate(divide="ignore"):
+                return bool(np.log(np.abs(x - values)).sum() > limit)
+
+        if not excluded(0.0):
+            return 0.0
+        nearest = math.inf
+        for side in (values[values > 0], values[values < 0]):
+            if len(side) == 0:
+                continue
+            inside, outside = (
+                0.0,
+                float(side[np.abs(side).argmin()]),
+            )  # log |p_k| is concave between
+            for _ in range(60):
+                middle = (inside + outside) / 2
+                inside, outside = (middle, outside) if excluded(middle) else (inside, middle)
+            nearest = min(nearest, abs(inside))
+        return max(0.0, nearest - 10 * eps * float(np.abs(values).max()))
 
     def smallest_singular_value(self) -> float:
         """σ_min(T̲) ≥ min |λ(H)|: no vector of the Krylov space is shrunk further than this."""
@@ -58,23 +109,32 @@ def lanczos(operator: LinearOperator, products: int, seed: int) -> Tridiagonal:
 
     Without reorthogonalisation: extreme eigenvalues may appear more than once, false ones not.
     """
+    steps = lanczos_steps(operator, seed)
+    *_, sketch = islice(steps, min(products, operator.domain.numel))
+    return sketch
+
+
+def lanczos_steps(operator: LinearOperator, seed: int) -> Iterator[Tridiagonal]:
+    """The same, step by step; ends where an invariant subspace is exhausted."""
     generator = torch.Generator().manual_seed(seed)
     current = random_vector(operator.domain, generator)
     current = current / current.norm()
     before, beta = current.zeros_like(), 0.0
-    diagonal, below = [], []
-    for _ in range(min(products, operator.domain.numel)):
+    diagonal: list[float] = []
+    below: list[float] = []
+    scale = 0.0
+    while True:
         image = operator @ current - beta * before
         alpha = float(current.dot(image))
         image = image - alpha * current
         beta = float(image.norm())
         diagonal.append(alpha)
         below.append(beta)
-        scale = max(map(abs, diagonal + below))
-        if beta <= torch.finfo(current.dtype).eps * scale:  # an invariant subspace is exhausted
-            break
+        scale = max(scale, abs(alpha), beta)
+        yield Tridiagonal(tuple(diagonal), tuple(below))
+        if beta <= torch.finfo(current.dtype).eps * scale:
+            return
         before, current = current, image / beta
-    return Tridiagonal(tuple(diagonal), tuple(below))
 
 
 def largest_curvature(operator: LinearOperator, products: int, seed: int) -> tuple[float, int]:
