@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 
 import torch
@@ -14,6 +13,7 @@ from darts.kernels import Unit, pointwise_norm, usable
 from darts.spaces.depthwise import depthwise, quicker
 from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm, by_batch
+from darts.spaces.once import Once
 from darts.spaces.space import NONE
 
 Activation = Callable[[Tensor], Tensor]
@@ -46,17 +46,17 @@ class FeatureMap:
         """Whether native kernels can activate and convolve the map and then take this norm."""
         return self.activation is torch.relu and by_batch(norm) and usable(self.raw)
 
-    @cached_property
+    @Once
     def activated(self) -> Tensor:
         return self.activation(self.raw)
 
-    @cached_property
+    @Once
     def even_pixels(self) -> Tensor:
         """Pixels 0, 2, 4, ... of the activation: ⌈n/2⌉ a side."""
         even = self.activated[:, :, ::2, ::2]
         return even.contiguous(memory_format=torch.channels_last)
 
-    @cached_property
+    @Once
     def odd_pixels(self) -> Tensor:
         """Pixels 1, 3, 5, ... of the activation; a side of odd length ends with a zero: ⌈n/2⌉."""
         height, width = self.raw.shape[-2:]
