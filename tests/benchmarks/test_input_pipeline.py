@@ -1,4 +1,4 @@
-"""The record of images and records beside a step: below the bars, and its parts are what is timed."""
+"""The record of images and records beside a step: below the bars; its parts are what is timed."""
 
 import json
 from pathlib import Path
