@@ -50,7 +50,7 @@ def dry_run_jobs(
     """Print what the jobs, which differ in their seeds alone, would take. Nothing is written."""
     job = jobs[0]
     images = job.config.data.load()
-    require_feasible(job.config, images)
+    require_feasible(job.config, images, job.genotype)
     found = dry_run(
         job.config,
         images,

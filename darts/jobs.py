@@ -60,7 +60,7 @@ def run_jobs(jobs: list[Job], devices: Devices) -> None:
     jobs = [replace(job, path=Path(path)) for job, path in zip(jobs, paths, strict=True)]
     images: ImageSet = ranks.in_turn(jobs[0].config.data.load)
     for job in jobs:
-        require_feasible(job.config, images)
+        require_feasible(job.config, images, job.genotype)
     if len(jobs) > 1:  # every folder has its config before any work, so that all can be resumed
         for job in jobs:
             job.folder(devices)

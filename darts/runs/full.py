@@ -13,7 +13,7 @@ from darts.runs.records import RunFolder
 from darts.runs.retrain import RetrainResult, retrain
 from darts.runs.search import SearchResult, search
 from darts.runs.searching import paired_batches
-from darts.runs.training import training_batches
+from darts.runs.training import require_network, training_batches
 from darts.spaces import Genotype
 
 
@@ -54,15 +54,20 @@ def full_run(
     return result
 
 
-def require_feasible(config: FullConfig, images: ImageSet) -> None:
-    """Raise ValueError, before anything is written, if images or table do not suffice."""
+def require_feasible(
+    config: FullConfig, images: ImageSet, genotype: Genotype | None = None
+) -> None:
+    """Raise ValueError, before anything is written, if images, table or genotype do not suffice."""
     halves = _halves(config, images)
     if config.search is not None and halves is not None:
         paired_batches(config.search, halves)
     if config.accuracy_table is not None:
         AccuracyTable.read(config.accuracy_table)
     if config.retrain is not None:
-        training_batches(config.retrain, RetrainData.of(images))
+        data = RetrainData.of(images)
+        training_batches(config.retrain, data)
+        if genotype is not None:
+            require_network(config.retrain, genotype, data)
 
 
 def _halves(config: FullConfig, images: ImageSet) -> SearchData | None:

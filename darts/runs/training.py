@@ -37,6 +37,17 @@ def training_batches(config: RetrainConfig, data: RetrainData) -> Batches:
     )
 
 
+def require_network(config: RetrainConfig, genotype: Genotype, data: RetrainData) -> None:
+    """Raise ValueError unless the network to be trained exists, and its heads fit the images.
+
+    It is built and run without memory for its numbers.
+    """
+    blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
+    with torch.device("meta"):
+        network = blueprint.build(auxiliary=config.auxiliary_weight > 0).train()
+        network(torch.zeros(2, *data.train.shape))
+
+
 @dataclass
 class Totals:
     """Sums over the steps of an epoch so far."""

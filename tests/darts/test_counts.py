@@ -73,3 +73,27 @@ def test_sizes_that_no_network_has_are_refused_in_one_line(arguments, message, c
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--retrain.cells", "20"], "needs 8×8. Train images this small with auxiliary=False"),
+        (["--retrain.frame", "imagenet", "--retrain.channels", "4"], "the auxiliary head got"),
+        (["--retrain.channels", "within:millions=0.0001"], "keeps to 0.0001 M multiply-adds"),
+        (["--retrain.frame", "imagenet", "--retrain.channels", "3"], "Give 2 or 4"),
+    ],
+)
+def test_a_genotype_whose_network_does_not_fit_the_images_is_refused_before_a_folder_is_made(
+    changes, message, capsys, monkeypatch, tmp_path
+):
+    """8×8 digits have no room for an auxiliary head."""
+    monkeypatch.chdir(tmp_path)
+    usual = ["--preset", "digits-check", "--retrain.auxiliary-weight", "0.4"]
+    try:
+        status = cli.main(["retrain", "--genotype", "DARTS_V2", *usual, *changes])
+    except SystemExit as stopped:  # a value that the config itself refuses
+        status = stopped.code
+    assert status in (1, 2)
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert list(tmp_path.iterdir()) == []
