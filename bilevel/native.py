@@ -41,7 +41,7 @@ def library(source: str, name: str, flags: Sequence[str]) -> ctypes.CDLL:
     except (OSError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", "") or str(error)
         raise NotBuiltError(
-            f"{compiler} could not build {name}: {detail.strip()[-300:]}"
+            f"{command} could not build {name}: {detail.strip()[-300:]}"
         ) from error
 
 
