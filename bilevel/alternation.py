@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch.optim import Optimizer
 
 from bilevel.estimators.base import Estimator, Hypergradient
+from bilevel.estimators.solving import SolvingEstimator
 from bilevel.problem import BilevelProblem, NonFiniteError
 from bilevel.vector import Tree, Vector
 
@@ -83,6 +84,9 @@ def outer_step(
 ) -> Hypergradient:
     """Move α alone by the estimated hypergradient, in place, and return that.
 
+    An alternation is not at the inner minimum while it runs, so that `NotStationary` would come at
+    every step: it is not checked here. `Step.inner_gradient_norm` is what there is to look at.
+
     Args:
         problem, omega, alpha, estimator, outer: as in `alternating_step`.
         inner: the optimiser of ω, which estimators that look ahead follow; it does not step.
@@ -97,11 +101,18 @@ def outer_step(
             "a fixed ω there is no function of α whose gradient the hypergradient is. Use SGD or "
             "Adam for α."
         )
-    hypergradient = estimator.following(inner, omega)(problem, omega, alpha)
+    hypergradient = _alternating(estimator).following(inner, omega)(problem, omega, alpha)
     _assign(Vector.of(alpha), Vector.of(hypergradient.total))
     outer.step()
     outer.zero_grad(set_to_none=True)
     return hypergradient
+
+
+def _alternating(estimator: Estimator) -> Estimator:
+    """The estimator, without the check that would fail at every step."""
+    if not isinstance(estimator, SolvingEstimator) or estimator.stationary is None:
+        return estimator
+    return replace(estimator, stationary=None)
 
 
 def inner_step(

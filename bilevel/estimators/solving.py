@@ -30,7 +30,8 @@ class SolvingEstimator(ImplicitEstimator):
         strict: raise the alerts (`NotPositiveDefinite`, `NotConverged`, `NotStationary`) instead
             of warning.
         stationary: warn where ‖∇_ω L_train‖ > stationary · ‖∇_ω L_val‖. Checked with derivatives
-            that have the gradient for free (`Autograd`). None: do not check.
+            that have the gradient for free (`Autograd`), and not in an alternation (`solve`,
+            `alternating_step`), where it would be so at every step. None: do not check.
     """
 
     start: Tree = field(default=None, kw_only=True, repr=False, compare=False)
