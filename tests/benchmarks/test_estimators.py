@@ -55,17 +55,26 @@ def record(error: float, products: int, time: float, memory: int, warned: int) -
     spread = {"median": 1.0, "low": 1.0, "high": 1.0}
     rows.append(row("jaxopt CG, 20, jitted") | {"time": spread})
     rows.append({"name": "absent", "source": "x", "skipped": "x is not installed"})
-    part = {"sizes": [1, 1], "rows": rows}
+    products_ = {"traced_over_jax": {"median": time}}
+    part = {"sizes": [1, 1], "rows": rows, "products": products_}
+    seed = {"CG": products, "CG, Nyström 40": products}
     return {
         "problems": dict.fromkeys(BARS, part),
+        "mlp_clean_seeds": [seed, seed | {"CG": 1}],
         "indefinite": {"problems": 10, "warned": warned},
     }
 
 
 def test_bars_are_met_and_missed_where_they_should_be() -> None:
     assert all(bar["met"] for bar in bars(record(1e-5, 37, 1.0, 105, 10)))
-    for changed in ((3e-5, 37, 1.0, 105, 10), (1e-5, 184, 1.0, 105, 10)):
-        assert not any(bar["met"] for bar in bars(record(*changed)) if "products" in bar["bar"])
+    many = bars(record(1e-5, 184, 1.0, 105, 10))
+    assert not any(bar["met"] for bar in many if "products" in bar["bar"])
+    seeds = [bar["measured"] for bar in many if "seeds" in bar["bar"]]
+    assert seeds == [[1, 92.5, 184, 1], [184, 184, 184, 0]]
+    wrong = bars(record(3e-5, 37, 1.0, 105, 10))
+    assert not any(
+        bar["met"] for bar in wrong if "products, " in bar["bar"] and "seeds" not in bar["bar"]
+    )
     slow = bars(record(1e-5, 37, 1.06, 105, 10))
     assert not any(bar["met"] for bar in slow if "time" in bar["bar"])
     large = bars(record(1e-5, 37, 1.0, 106, 10))
@@ -88,5 +97,5 @@ def test_no_bar_is_set_by_a_library_that_is_absent() -> None:
     for part in without["problems"].values():
         jax = next(row for row in part["rows"] if row["name"].startswith("jaxopt"))
         jax.pop("time", None)  # the problems of this record share their rows
-    assert sum("JAX" in bar["bar"] for bar in bars(record(1e-5, 37, 1.0, 105, 10))) == len(BARS)
+    assert sum("JAX" in bar["bar"] for bar in bars(record(1e-5, 37, 1.0, 105, 10))) == 2 * len(BARS)
     assert not any("JAX" in bar["bar"] for bar in bars(without))
