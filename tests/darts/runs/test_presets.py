@@ -1,5 +1,7 @@
 """The presets say what the papers say, and can be found from the command line's help."""
 
+import json
+
 import pytest
 
 from darts import cli
@@ -9,6 +11,7 @@ from darts.networks.width import MultiplyAddLimit
 from darts.options import Options
 from darts.runs import PRESETS
 from darts.runs.schedule import Linear
+from tests.darts.data.real_files import real
 
 
 def test_the_mobile_setting_of_imagenet():
@@ -51,3 +54,19 @@ def test_a_preset_without_a_search_is_refused_where_one_is_asked_for(command, ca
     error = capsys.readouterr().err
     assert f"{command} with the preset imagenet-mobile, which has no search" in error
     assert "darts retrain --preset imagenet-mobile --genotype" in error
+
+
+@pytest.mark.slow
+def test_the_check_of_imagenet_runs_and_its_network_alone_has_the_same_bits(tmp_path, capsys):
+    root = str(real("imagenet_sample/imagenette160"))
+    run = str(tmp_path / "run")
+    command = ["retrain", "--preset", "imagenet-check", "--genotype", "DARTS_V2", "--device", "cpu"]
+    assert cli.main([*command, "--data-root", root, "--run-dir", run]) == 0
+    assert cli.main(["evaluate", run, "--device", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    assert "top-5" in shown
+    trained = json.loads((tmp_path / "run" / "result.json").read_text())["retrain"]
+    again = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert trained["multiply_adds_millions"] <= 10
+    assert {name: again[name] for name in trained["test"]} == trained["test"]
+    assert trained["test"]["images"] == 50
