@@ -38,12 +38,12 @@ _CONFIGS = (
     # a minute on one core: the whole way, its images of full size, in a network of toy size
     FullConfig(
         "imagenet-check",
-        ImageFolders(train_size=100, test_size=50),
+        ImageFolders(train_size=50, test_size=30),
         search=None,
         retrain=replace(
             MOBILE,
             epochs=2,
-            batch_size=20,
+            batch_size=10,
             channels=MultiplyAddLimit(10.0),
             cells=4,
             learning_rate=0.05,

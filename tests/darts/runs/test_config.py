@@ -9,9 +9,10 @@ from bilevel import CentralDifference
 from bilevel.estimators import Amended, DartsSecondOrder, FirstOrder
 from darts.data import Cifar10
 from darts.names import TYPES
+from darts.networks.frames import SMALL_IMAGES
 from darts.runs import PRESETS, FullConfig, RetrainConfig, SearchConfig
 from darts.runs.config import differences, from_json, to_json
-from darts.runs.schedule import half_cosine
+from darts.runs.schedule import HalfCosine, half_cosine
 from tests.darts.runs.tiny import full_config
 
 
@@ -27,6 +28,8 @@ def test_the_defaults_are_the_papers():
     assert (retrain.batch_size, retrain.cutout, retrain.padding) == (96, 16, 4)
     assert (retrain.learning_rate, retrain.learning_rate_end) == (0.025, 0.0)
     assert (retrain.drop_path, retrain.auxiliary_weight) == (0.2, 0.4)
+    assert (retrain.frame, retrain.schedule) == (SMALL_IMAGES, HalfCosine())
+    assert (retrain.warmup_epochs, retrain.label_smoothing) == (0, 0.0)
     paper = PRESETS["cifar10-s1"]
     assert (paper.search, paper.retrain) == (search, retrain)
 
