@@ -30,7 +30,7 @@ FAMILY: Mapping[str, Estimator] = {
     "amended, η = 0.1": Amended(0.1),
     "amended, η = 1": Amended(1.0),
     "CG, 10": ConjugateGradient(10, tolerance=None, stationary=None),
-    "certified": Certified(cosine=0.9, products=100, stationary=None),
+    "certified": Certified(cosine=0.9, products=100, failure_probability=None, stationary=None),
 }
 
 
