@@ -99,7 +99,8 @@ ALLOWED = {
         "darts.kernels",
         "bilevel",
     ),
-    "darts.data": ("darts.data",),
+    # a process draws for the whole batch and keeps its rows, in networks and in batches alike
+    "darts.data": ("darts.data", "darts.spaces.joint_draws"),
     "darts.runs": (
         "darts.runs",
         "darts.data",

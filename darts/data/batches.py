@@ -13,6 +13,7 @@ from darts.data.images import Images, ImageSet, Normalisation
 from darts.data.photographs import UnreadableImageError
 from darts.data.seeds import derive_seed
 from darts.data.splits import split
+from darts.spaces.joint_draws import WHOLE, Part
 
 
 class Batch(NamedTuple):
@@ -31,6 +32,9 @@ class Batches:
     a batch of one. The images of the next two steps are said to be expected, so that a set
     whose images are in files can read them meanwhile.
 
+    Of several processes each reads its `part` of every batch; the parts together are the batch
+    that one process has, bit for bit.
+
     Raises:
         ValueError: the batch size is not positive or exceeds the number of images.
     """
@@ -41,6 +45,7 @@ class Batches:
     batch_size: int
     seed: int
     purpose: str
+    part: Part = WHOLE
 
     def __post_init__(self) -> None:
         if not 0 < self.batch_size <= len(self.data):
@@ -54,7 +59,7 @@ class Batches:
         return len(self.data) // self.batch_size
 
     def at(self, epoch: int, step: int) -> Batch:
-        """The batch of one step; a step past the end goes on into the following epochs."""
+        """The part of one step's batch; a step past the end goes on into the following epochs."""
         epoch, step = epoch + step // self.per_epoch, step % self.per_epoch
         chosen, seed = self._drawn(epoch, step)
         for soon in range(step, step + 3):
@@ -67,18 +72,18 @@ class Batches:
                 "checkpoint is kept: go on with --resume and the run folder."
             ) from error
         draw = torch.Generator().manual_seed(seed)
-        images = self.normalisation(self.augmentation.move(raw, draw))
+        images = self.normalisation(self.augmentation.move(raw, draw, self.part))
         return Batch(
-            self.augmentation.erase(images, draw),
+            self.augmentation.erase(images, draw, self.part),
             self.data.labels[chosen.to(self.data.labels.device)],
         )
 
     def _drawn(self, epoch: int, step: int) -> tuple[Tensor, int]:
-        """The indices of a step's images, int64 [b], and the seed of their augmentation."""
+        """The indices of the part's images in a step, and the seed of the step's augmentation."""
         epoch, step = epoch + step // self.per_epoch, step % self.per_epoch
         order = _order(len(self.data), derive_seed(self.seed, self.purpose, epoch))
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-        return chosen, derive_seed(self.seed, self.purpose, epoch, step)
+        return self.part.rows(chosen), derive_seed(self.seed, self.purpose, epoch, step)
 
 
 @lru_cache(maxsize=4)
@@ -106,14 +111,19 @@ class PairedBatches:
         return self.train.at(epoch, step), self.val.at(0, epoch * self.per_epoch + step)
 
 
-def in_order(data: Images, normalisation: Normalisation, batch_size: int) -> Iterator[Batch]:
-    """Every image once, in order, not augmented: for evaluation."""
-    parts = torch.split(torch.arange(len(data)), batch_size)
-    for number, part in enumerate(parts):
-        for soon in parts[number : number + 3]:
+def in_order(
+    data: Images, normalisation: Normalisation, batch_size: int, part: Part = WHOLE
+) -> Iterator[Batch]:
+    """Every image once, in order, not augmented: for evaluation.
+
+    Of several processes each has whole batches, every `part.count`-th one.
+    """
+    own = torch.split(torch.arange(len(data)), batch_size)[part.index :: part.count]
+    for number, chosen in enumerate(own):
+        for soon in own[number : number + 3]:
             data.expect(soon, None)
-        labels = data.labels[part.to(data.labels.device)]
-        yield Batch(normalisation(data.pixels(part, None)), labels)
+        labels = data.labels[chosen.to(data.labels.device)]
+        yield Batch(normalisation(data.pixels(chosen, None)), labels)
 
 
 @dataclass(frozen=True)

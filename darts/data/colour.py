@@ -1,5 +1,7 @@
 """Random changes of colour, each as tensor operations on the whole batch."""
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +20,8 @@ class ColourJitter:
     after each. Hue turns by a share of the circle, uniform in [−s, s]. The defaults are DARTS's
     for ImageNet (its `train_imagenet.py`; PC-DARTS has the same in search and retraining).
 
-    Random numbers come from a CPU generator, so that every device sees the same ones. Values are
-    rounded to bytes once, at the end; torchvision rounds after each change.
+    What an image gets depends on its own seed, neither on the device nor on the rest of the batch.
+    Values are rounded to bytes once, at the end; torchvision rounds after each change.
 
     Args:
         brightness, contrast, saturation: strengths in [0, 1].
@@ -38,14 +40,16 @@ class ColourJitter:
                     f"ColourJitter({name}={getattr(self, name)}): it must lie between 0 and {most}."
                 )
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """uint8 [b 3 h w] to uint8 of the same shape."""
-        b = len(images)
+    def __call__(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
+        """uint8 [b 3 h w], with a seed each, to uint8 of the same shape."""
+        draws = torch.tensor(
+            [[draw.random() for _ in range(8)] for draw in map(random.Random, seeds)]
+        )
         changes = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
         strengths = torch.tensor((self.brightness, self.contrast, self.saturation, self.hue))
         middle = torch.tensor((1.0, 1.0, 1.0, 0.0))
-        amounts = middle + strengths * (2 * torch.rand(b, 4, generator=generator) - 1)
-        orders = torch.rand(b, 4, generator=generator).argsort(dim=1)
+        amounts = middle + strengths * (2 * draws[:, :4] - 1)
+        orders = draws[:, 4:].argsort(dim=1)
         values = images.float()
         for place in range(4):
             for kind, change in enumerate(changes):

@@ -74,11 +74,11 @@ class FolderImages:
         Raises:
             UnreadableImageError: a file is not an image; the message names it.
         """
-        views = torch.stack(self.ahead.results(self._views(indices, seed))).to(self.device)
+        asked = self._views(indices, seed)
+        views = torch.stack(self.ahead.results(asked)).to(self.device)
         if seed is None:
             return views
-        draw = torch.Generator().manual_seed(derive_seed(seed, "colour"))
-        return ColourJitter()(views, draw)
+        return ColourJitter()(views, [derive_seed(seed, "colour", view.name) for view in asked])
 
     def expect(self, indices: Tensor, seed: int | None) -> None:
         self.ahead.expect(self._views(indices, seed))

@@ -39,8 +39,8 @@ class Images(Protocol):
     def pixels(self, indices: Tensor, seed: int | None) -> Tensor:
         """Raw images, uint8 [b c h w], of indices int64 [b] on the CPU.
 
-        A function of indices and seed alone. The seed draws what the set itself varies between
-        looks at an image in training; None is the one look of evaluation.
+        Image k is a function of index k and the seed alone. The seed draws what the set itself
+        varies between looks at an image in training; None is the one look of evaluation.
         """
 
     def expect(self, indices: Tensor, seed: int | None) -> None:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from bilevel import BilevelProblem
 from bilevel.distributed import averaged, gathered
-from darts.data import Batch
 from darts.spaces.joint_draws import Part, share_draws
 from darts.spaces.shared_statistics import share_statistics
 
@@ -22,7 +21,7 @@ Made = TypeVar("Made")
 class Ranks:
     """This process among those of its run; of one alone every method is the identity.
 
-    Every process draws the whole batch by the same seed and keeps its part, so that the joint
+    Every process draws for the whole batch by the same seed and reads its part, so that the joint
     batch is that of one process. Sums over processes have the same bits on all of them, hence so
     have ω, α and all decisions. Sums of parts round otherwise than the sum of the whole: a run
     on another number of processes has other bits.
@@ -48,10 +47,6 @@ class Ranks:
     @property
     def part(self) -> Part:
         return Part(self.index, self.count)
-
-    def batch(self, joint: Batch) -> Batch:
-        """This process's part of a batch."""
-        return Batch(self.part.rows(joint.images), self.part.rows(joint.labels))
 
     def problem(self, own: BilevelProblem) -> BilevelProblem:
         """The problem of the joint batch, from the one of this process's part."""

@@ -22,6 +22,7 @@ from darts.runs.schedule import half_cosine
 from darts.runs.sharpness import largest_eigenvalue
 from darts.runs.state import State
 from darts.spaces import Genotype, Space
+from darts.spaces.joint_draws import WHOLE, Part
 
 
 class Searching:
@@ -39,7 +40,7 @@ class Searching:
         self.recompute = devices.computing.checkpoint_activations
         self.precision = MixedPrecision(devices.computing.precision, devices.device)
         self.wall_seconds = 0.0
-        self.batches = paired_batches(config, data)
+        self.batches = paired_batches(config, data, self.ranks.part)
         self.stages = 1 if config.progressive is None else config.progressive.stages
         self._begin_stage(0, config.space)
 
@@ -157,8 +158,8 @@ class Searching:
         """The losses of one step, in float32, on the batches of all processes."""
         train, val = self.batches.at(epoch, step)
         own = self.adapter.problem(
-            self.ranks.batch(train),
-            self.ranks.batch(val),
+            train,
+            val,
             derive_seed(self.config.seed, "masks", epoch, step),
             alpha=self.alpha,
             progress=self.progress(epoch, step),
@@ -184,7 +185,7 @@ class Searching:
         """Take batch norm's averages from the first training batches of an epoch."""
         with seeded(derive_seed(self.config.seed, "statistics", epoch), self.device):
             self.adapter.update_statistics(
-                [self.ranks.batch(self.batches.train.at(epoch, step)) for step in range(batches)],
+                [self.batches.train.at(epoch, step) for step in range(batches)],
                 self.alpha,
                 self.drops(epoch).auxiliary_skip,
             )
@@ -201,7 +202,10 @@ class Searching:
         """The record of an epoch: means over its steps, the supernet on val, mixing weights."""
         self.update_statistics(epoch, min(self.config.statistics_batches, len(steps)))
         val = self.evaluate(
-            epoch, in_order(self.data.val, self.data.normalisation, self.config.batch_size)
+            epoch,
+            in_order(
+                self.data.val, self.data.normalisation, self.config.batch_size, self.ranks.part
+            ),
         )
         if not val.loss < float("inf"):
             raise NonFiniteLossError(
@@ -231,8 +235,8 @@ class Searching:
         train, val = self.batches.at(epoch + 1, 0)
         seed = derive_seed(self.config.seed, "sharpness", epoch)
         own = self.adapter.problem(
-            self.ranks.batch(train),
-            self.ranks.batch(val),
+            train,
+            val,
             seed,
             alpha=self.alpha,
             progress=self.progress(epoch),
@@ -268,14 +272,16 @@ class Searching:
         self.wall_seconds = state["wall_seconds"]
 
 
-def paired_batches(config: SearchConfig, data: SearchData) -> PairedBatches:
-    """The stream of a search. ω's batches are augmented, and so are α's, as in DARTS."""
+def paired_batches(config: SearchConfig, data: SearchData, part: Part = WHOLE) -> PairedBatches:
+    """The stream of a search, or one process's part of it.
+
+    ω's batches are augmented, and so are α's, as in DARTS.
+    """
     augmentation = config.augmentation(data.mirror)
 
-    def batches(part: str, images: Images) -> Batches:
-        return Batches(
-            images, data.normalisation, augmentation, config.batch_size, config.seed, part
-        )
+    def batches(purpose: str, images: Images) -> Batches:
+        size, seed = config.batch_size, config.seed
+        return Batches(images, data.normalisation, augmentation, size, seed, purpose, part)
 
     return PairedBatches(batches("search train", data.train), batches("search val", data.val))
 

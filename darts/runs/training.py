@@ -23,10 +23,11 @@ from darts.runs.saved import SavedNetwork
 from darts.runs.schedule import warm_up
 from darts.runs.state import State
 from darts.spaces import Genotype
+from darts.spaces.joint_draws import WHOLE, Part
 
 
-def training_batches(config: RetrainConfig, data: RetrainData) -> Batches:
-    """The stream of a training."""
+def training_batches(config: RetrainConfig, data: RetrainData, part: Part = WHOLE) -> Batches:
+    """The stream of a training, or one process's part of it."""
     return Batches(
         data.train,
         data.normalisation,
@@ -34,6 +35,7 @@ def training_batches(config: RetrainConfig, data: RetrainData) -> Batches:
         config.batch_size,
         config.seed,
         "retrain",
+        part,
     )
 
 
@@ -79,7 +81,7 @@ class Training:
         self.precision = MixedPrecision(devices.computing.precision, device)
         self.wall_seconds = 0.0
         self.totals = Totals()
-        self.batches = training_batches(config, data)
+        self.batches = training_batches(config, data, self.ranks.part)
         self.blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
         with seeded(derive_seed(config.seed, "derived network"), device):
             self.network = self.blueprint.build(auxiliary=config.auxiliary_weight > 0).to(device)
@@ -122,7 +124,7 @@ class Training:
         config = self.config
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(epoch, step)
-        images, labels = self.ranks.batch(self.batches.at(epoch, step))
+        images, labels = self.batches.at(epoch, step)
         self.network.train()
         with (
             seeded(derive_seed(config.seed, "drop-path", epoch, step), self.device),
@@ -151,7 +153,9 @@ class Training:
 
     def test(self) -> Evaluation:
         return self.evaluate(
-            in_order(self.data.test, self.data.normalisation, self.config.batch_size)
+            in_order(
+                self.data.test, self.data.normalisation, self.config.batch_size, self.ranks.part
+            )
         )
 
     def saved(self, test: Evaluation) -> SavedNetwork:

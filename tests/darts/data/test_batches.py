@@ -1,5 +1,7 @@
 """A batch is a function of (seed, epoch, step); augmentation does what it says, pixel by pixel."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +11,7 @@ from darts.data import Augmentation, Batches, LabelledImages, Normalisation, Pai
 from darts.data.augmentation import UNCHANGED
 from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
+from darts.spaces.joint_draws import Part
 
 IDENTITY = Normalisation((0.0,), (1.0,), full_scale=1.0)
 
@@ -55,6 +58,33 @@ def test_an_epoch_shows_no_image_twice_and_leaves_out_less_than_a_batch(size, se
     ]
     assert len(set(seen)) == len(seen)
     assert 20 - len(seen) < size
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_parts_of_several_processes_together_are_the_batch_of_one(count):
+    augmentation = Augmentation(padding=1, mirror=True, cutout=1)
+    whole = batches(numbered(), augmentation).at(2, 1)
+    parts = [
+        replace(batches(numbered(), augmentation), part=Part(index, count)).at(2, 1)
+        for index in range(count)
+    ]
+    assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
+    assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
+
+
+def test_a_process_asks_for_its_own_images_alone():
+    data = followed()
+    replace(batches(data), part=Part(1, 3)).at(0, 0)
+    assert [len(indices) for indices, _ in data.asked] == [2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_processes_share_an_evaluation_by_whole_batches(count):
+    data = numbered()
+    shares = [list(in_order(data, IDENTITY, 3, Part(index, count))) for index in range(count)]
+    seen = [int(v) for share in shares for batch in share for v in batch.images[:, 0, 0, 0]]
+    assert sorted(seen) == list(range(20))
+    assert [len(batch.labels) for batch in shares[0]][:2] == [3, 3][: len(shares[0])]
 
 
 def test_labels_stay_with_their_images():

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from darts.data.photographs import (
     UnreadableImageError,
     resized,
 )
+from darts.spaces.joint_draws import Part
 from tests.darts.data.photographs import HIGH, WIDE, photograph, write_tree
 from tests.darts.data.real_files import real
 
@@ -90,6 +92,13 @@ def test_a_batch_is_the_same_bits_for_every_number_of_threads_and_order_of_askin
         images, labels = stream.at(epoch, 1)
         assert torch.equal(images, expected[epoch].images)
         assert torch.equal(labels, expected[epoch].labels)
+
+
+def test_photographs_of_several_processes_together_are_those_of_one(root):
+    whole = training(root).at(1, 1)
+    parts = [replace(training(root), part=Part(index, 3)).at(1, 1) for index in range(3)]
+    assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
+    assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
 
 
 def test_a_view_changes_with_epoch_step_and_seed_and_not_with_the_folder(root, tmp_path):
