@@ -208,7 +208,7 @@ def _registry() -> tyro.constructors.ConstructorRegistry:
             names, declared = NAMES[info.type], info.type
             return tyro.constructors.PrimitiveConstructorSpec(
                 nargs=1,
-                metavar="{" + ",".join(names.known) + "}[:PARAMETER=VALUE,...]",
+                metavar=names.form,
                 instance_from_str=lambda words: names.read(words[0]),
                 is_instance=lambda value: isinstance(value, declared),
                 str_from_instance=lambda value: [names.write(value)],

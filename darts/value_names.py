@@ -36,6 +36,12 @@ class Names:
     def known(self) -> tuple[str, ...]:
         return ((NOTHING,) if self.optional else ()) + tuple(self.kinds)
 
+    @property
+    def form(self) -> str:
+        """What `read` takes, as help texts show it."""
+        named = "{" + ",".join(self.known) + "}[:PARAMETER=VALUE,...]"
+        return f"INT|{named}" if self.number else named
+
     def read(self, text: str) -> Any:
         """The value that `text` names.
 
@@ -48,7 +54,10 @@ class Names:
         if self.number and text.isdecimal():
             return int(text)
         if name not in self.kinds:
-            raise ValueError(f"No {self.what} {name!r}; there are {', '.join(self.known)}.")
+            besides = ", and whole numbers" if self.number else ""
+            raise ValueError(
+                f"No {self.what} {name!r}; there are {', '.join(self.known)}{besides}."
+            )
         kind = self.kinds[name]
         parameters = _parameters(kind)
         values: dict[str, Any] = dict(self.usual.get(name, {}))

@@ -51,8 +51,11 @@ def test_a_width_is_a_number_or_a_limit_and_reads_back():
         assert WIDTHS.read(text) == value
         assert WIDTHS.read(WIDTHS.write(value)) == value
     for text in ("-1", "4.5", "many", "within:channels=3", ""):
-        with pytest.raises(ValueError, match=r"number of channels|within has no parameter"):
+        with pytest.raises(
+            ValueError, match=r"there are within, and whole numbers|within has no parameter"
+        ):
             WIDTHS.read(text)
+    assert WIDTHS.form == "INT|{within}[:PARAMETER=VALUE,...]"
 
 
 @pytest.mark.parametrize(
