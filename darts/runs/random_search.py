@@ -79,7 +79,7 @@ def random_search(
             {
                 "epoch": number,
                 "genotype": genotype.to_dict(),
-                "val_accuracy_percent": trained.test.accuracy_percent,
+                **trained.test.to_record("val"),
                 "params_millions": trained.params_millions,
             },
         )
