@@ -4,6 +4,7 @@ import copy
 import json
 import random
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ POOL = [
     *("", "x", "none", "NaN", "../../etc/passwd", "ω" * 50, "\ud800", "0", "sep_conv_3x3", "\n\0"),
     *([], {}, [[]], [0], [None], {"type": "Digits"}, {"type": "Space"}, {"type": []}, [1, 2, 3]),
     *(float("nan"), float("inf"), float("-inf")),
+    *("bf16", "fp16", {"type": "Computing"}),
     *({"type": "SearchConfig"}, {"normal": []}, ["skip_connect", 0], [["skip_connect", 0]] * 9),
 ]
 
@@ -166,7 +168,8 @@ def test_by_command_a_damaged_file_is_one_line_and_status_1_or_2_or_it_counts(
     seed, tmp_path, capsys, monkeypatch
 ):
     """Through main itself, so that nothing on the way turns an error into a traceback."""
-    monkeypatch.setattr(cli, "run_jobs", lambda jobs, device: None)  # a valid run would run
+    monkeypatch.setattr(cli, "run_jobs", lambda jobs, devices: None)  # a valid run would run
+    monkeypatch.setattr(cli, "launched", lambda placement, computing: nullcontext())
     for number, content in enumerate(mutants(GENOTYPES, 10, seed=100 + seed)):
         path = tmp_path / f"{number}.json"
         path.write_bytes(content)
