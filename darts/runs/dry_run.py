@@ -1,6 +1,7 @@
 """Every phase of a run once, on real images, and from that what the whole run would take."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from math import ceil, isfinite
@@ -18,6 +19,7 @@ PROBES = (SMALLEST, 2 * SMALLEST)
 """Images in the batches that come first: two, for a line."""
 
 SHARE_OF_FREE_MEMORY = 0.9
+GIB = 2**30
 
 
 class PhaseError(ValueError):
@@ -144,22 +146,42 @@ def dry_run(
         PhaseError: a loss or a gradient is not finite, shapes do not fit, or not even two images
             fit the memory.
     """
-    meter = Meter(devices.device, limits or Limits())
+    with failing_as_phase("building the networks"):
+        return _dry_run(config, images, devices, limits or Limits(), genotype, runs)
+
+
+def _dry_run(
+    config: FullConfig,
+    images: ImageSet,
+    devices: Devices,
+    limits: Limits,
+    genotype: Genotype | None,
+    runs: int,
+) -> DryRun:
+    meter = Meter(devices.device, limits)
     walks: list[Callable[[], Iterable[Phase]]] = []
-    measured: list[tuple[Phase, Network, list[Cost]]] = []
+    measured: list[tuple[Phase, list[Cost]]] = []
+    networks: dict[str, Network] = {}  # as they are after the last phase of a stage
+
+    def measure(phase: Phase) -> None:
+        measured.append((phase, meter.measure(phase)))
+        networks[phase.stage] = phase.network()
+
     if config.search is not None:
         halves = SearchData.of(images, config.search.train_share, config.search.seed)
         halves = halves.to(devices.device)
         walks.append(partial(SearchPhases, config.search, halves, devices))
         search = SearchPhases(config.search, halves, devices)
-        measured += [(phase, *meter.measure(phase)) for phase in search]
+        for phase in search:
+            measure(phase)
         genotype = search.genotype()
         del search
     if config.retrain is not None:
         assert genotype is not None
         data = RetrainData.of(images).to(devices.device)
         walks.append(partial(retraining_phases, config.retrain, genotype, data, devices))
-        measured += [(phase, *meter.measure(phase)) for phase in walks[-1]()]
+        for phase in walks[-1]():
+            measure(phase)
     # Counting comes last: what it leaves behind in oneDNN's caches would count as memory.
     counts = [meter.count(phase) for walk in walks for phase in walk()]
     estimates = [
@@ -168,12 +190,12 @@ def dry_run(
             phase.work,
             phase.times,
             phase.images,
-            network,
+            networks[phase.stage],
             count,
             tuple(costs),
             extrapolated(costs, phase.images),
         )
-        for (phase, network, costs), count in zip(measured, counts, strict=True)
+        for (phase, costs), count in zip(measured, counts, strict=True)
     ]
     return DryRun(config.preset, runs, tuple(estimates), meter.base)
 
@@ -187,10 +209,10 @@ class Meter:
         self.memory = memory_of(device)
         self.base = self.memory.held()
         gib = limits.memory_gib
-        self.room = self.memory.free() * SHARE_OF_FREE_MEMORY if gib is None else gib * 2**30
+        self.room = self.memory.free() * SHARE_OF_FREE_MEMORY if gib is None else gib * GIB
 
-    def measure(self, phase: Phase) -> tuple[Network, list[Cost]]:
-        """Do the phase with growing batches; its network, and what each took.
+    def measure(self, phase: Phase) -> list[Cost]:
+        """Do the phase with growing batches; what each took.
 
         Raises:
             PhaseError: it failed, or two images are too many.
@@ -212,7 +234,7 @@ class Meter:
                     if not ran_out_of_memory(error):
                         raise
             images = ceil(images / 2)
-        return phase.network(), costs
+        return costs
 
     def count(self, phase: Phase) -> int:
         """Multiply-adds of the phase with the run's batch, from a small one's in proportion."""
@@ -224,25 +246,34 @@ class Meter:
 
     def _work(self, phase: Phase, images: int) -> Callable[[], None]:
         def work() -> None:
-            try:
+            with failing_as_phase(_place(phase, images)):
                 numbers = list(phase.once(images))
-            except Exception as error:
-                if ran_out_of_memory(error):
-                    raise
-                raise self._failure(phase, images, f"{type(error).__name__}: {error}") from error
             if not all(map(isfinite, numbers)):
-                raise self._failure(phase, images, f"not finite: {numbers}")
+                raise PhaseError(f"{_place(phase, images)}: not finite: {numbers}")
 
         return work
 
     def _require_room(self, phase: Phase, cost: Cost) -> None:
         if cost.peak_bytes > self.room:
-            raise self._failure(
-                phase,
-                cost.images,
-                f"they take {cost.peak_bytes / 2**30:.2f} GiB of memory, and the dry run may take "
-                f"{self.room / 2**30:.2f}. Give it more, or the network fewer channels or cells",
+            raise PhaseError(
+                f"{_place(phase, cost.images)}: they take {cost.peak_bytes / GIB:.2f} GiB of "
+                f"memory, and the dry run may take {self.room / GIB:.2f}. Give it more, or the "
+                "network fewer channels or cells."
             )
 
-    def _failure(self, phase: Phase, images: int, what: str) -> PhaseError:
-        return PhaseError(f"{phase.stage}, {phase.work}, {images} images: {what}")
+
+def _place(phase: Phase, images: int) -> str:
+    return f"{phase.stage}, {phase.work}, {images} images"
+
+
+@contextmanager
+def failing_as_phase(place: str) -> Iterator[None]:
+    """Say of any error but one for want of memory where it was met."""
+    try:
+        yield
+    except PhaseError:
+        raise
+    except Exception as error:
+        if ran_out_of_memory(error):
+            raise
+        raise PhaseError(f"{place}: {type(error).__name__}: {error}") from error

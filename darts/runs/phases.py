@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import islice
 from math import ceil
 from typing import Generic, Protocol, TypeVar
@@ -52,7 +51,7 @@ class Phase:
         times: how often the whole run does it; with early stopping, at most.
         images: of its batch in the run.
         once: do it once, on a batch of so many real images.
-        network: that it is done on; to be asked once the work has been done.
+        network: that it is done on, as it is now: an optimiser has its state after a step.
     """
 
     stage: str
@@ -127,10 +126,9 @@ class SearchPhases:
 
     def _of_stage(self, name: str, epochs: range) -> Iterator[Phase]:
         config, data, last = self.config, self.data, epochs[-1]
-        network = cache(lambda: self._network(last))
 
         def phase(work: str, times: int, once: Callable[[int], Numbers]) -> Phase:
-            return Phase(name, work, times, config.batch_size, once, network)
+            return Phase(name, work, times, config.batch_size, once, lambda: self._network(last))
 
         still = sum(map(self.at.now.still, epochs))
         if still:
@@ -197,7 +195,6 @@ def retraining_phases(
         lambda images: Training(replace(config, batch_size=images), genotype, data, devices)
     )
 
-    @cache
     def network() -> Network:
         return Network(
             count_parameters(at.now.network),

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from darts.data import ImageSet, LabelledImages, Normalisation
 
 BESIDE_PROJECT = Path(__file__).parents[4] / "shared" / "data"
 
@@ -37,14 +40,40 @@ def _idx(values: np.ndarray) -> bytes:
     return bytes([0, 0, 8, values.ndim]) + sizes + np.ascontiguousarray(values).tobytes()
 
 
+def cifar10_images(train: int, test: int) -> ImageSet:
+    """The first images of CIFAR-10's first training file, and of its test file."""
+    parts = []
+    for name, count in (("data_batch_1", train), ("test_batch", test)):
+        with zipfile.ZipFile(real(f"cifar10/{name}.zip")) as archive:
+            sheets = sorted(n for n in archive.namelist() if n.endswith("webp"))
+            tiles = _tiles(archive, sheets[: -(-count // 100)])
+            pixels = torch.from_numpy(tiles[:count]).permute(0, 3, 1, 2).contiguous()
+            labels = np.frombuffer(archive.read("labels.u1"), np.uint8)[:count].astype(np.int64)
+        parts.append(LabelledImages(pixels, torch.from_numpy(labels), classes=10))
+    names = "airplane automobile bird cat deer dog frog horse ship truck"
+    return ImageSet(
+        "cifar10",
+        *parts,
+        tuple(names.split()),
+        Normalisation.measure(parts[0].images),
+        mirror=True,
+    )
+
+
+def _tiles(archive: zipfile.ZipFile, names: list[str]) -> np.ndarray:
+    """The images of sheets of 10 by 10, uint8 [n 32 32 3]."""
+    sheets = [np.asarray(Image.open(io.BytesIO(archive.read(n))).convert("RGB")) for n in names]
+    tiles = np.stack(sheets).reshape(-1, 10, 32, 10, 32, 3).transpose(0, 1, 3, 2, 4, 5)
+    return tiles.reshape(-1, 32, 32, 3)
+
+
 def cifar100_part(part: str) -> tuple[np.ndarray, np.ndarray]:
     """uint8 images [n 32 32 3] and labels of the subset of CIFAR-100, "train" or "test"."""
     with zipfile.ZipFile(real("small/cifar100_subset.zip")) as archive:
         names = sorted(n for n in archive.namelist() if n.startswith(part) and n.endswith("webp"))
-        sheets = [np.asarray(Image.open(io.BytesIO(archive.read(n))).convert("RGB")) for n in names]
-        tiles = np.stack(sheets).reshape(-1, 10, 32, 10, 32, 3).transpose(0, 1, 3, 2, 4, 5)
+        tiles = _tiles(archive, names)
         labels = np.frombuffer(archive.read(f"{part}/labels.u1"), np.uint8)
-    return tiles.reshape(-1, 32, 32, 3)[: len(labels)], labels.astype(np.int64)
+    return tiles[: len(labels)], labels.astype(np.int64)
 
 
 def cifar100_names() -> tuple[str, ...]:
