@@ -24,7 +24,7 @@ from darts.runs.saved_evaluation import evaluate_saved, in_words
 from darts.spaces import Genotype
 from darts.spaces.nasbench201 import from_string
 from darts.spaces.published import DARTS_V2
-from tests.darts.networks.test_width import of_the_size_of_the_papers_s2
+from tests.darts.networks.test_width import AT_42, s2_genotype
 from tests.darts.runs import test_imagenet_retrain as imagenet
 from tests.darts.runs.tiny import full_config, images, new_run, retrain_config, search_config
 
@@ -220,7 +220,7 @@ def nasbench201() -> Genotype:
 
 
 SMALL = {"frame": SMALL_IMAGES, "channels": 2, "auxiliary_weight": 0.0}
-S2 = of_the_size_of_the_papers_s2()
+S2 = s2_genotype(AT_42)
 
 
 @pytest.mark.parametrize(
