@@ -58,7 +58,8 @@ class Options(DataOptions):
         devices: processes on this machine that share every batch, one a GPU where there are GPUs;
             auto is as many as there are GPUs. See docs/DEVICES.md, also on torchrun and SLURM.
         nodes: machines, each with so many processes.
-        group_timeout: seconds after which a process that does not answer is taken for dead.
+        group_timeout: seconds after which a process that does not answer, or does not start, is
+            taken for dead.
         precision: of the weights' steps in search and retraining. 32 is float32; bf16 and fp16
             are autocast. Curvature products and evaluations are float32 in any case.
         compile: retraining's network by torch.compile.

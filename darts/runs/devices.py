@@ -117,18 +117,19 @@ def launched(placement: Placement, computing: Computing) -> Iterator[Devices]:
             timeout=timedelta(seconds=placement.timeout_seconds),
         ),
     )
-    fabric.launch()
-    ranks = Ranks(fabric.global_rank, fabric.world_size, str(fabric.device))
     try:
+        fabric.launch()
+        ranks = Ranks(fabric.global_rank, fabric.world_size, str(fabric.device))
         yield Devices(str(fabric.device), ranks, computing)
         dist.barrier()
     except RuntimeError as error:
         if not is_loss(error):
             raise
         raise LostProcessError(
-            f"Process {ranks.index} of {ranks.count} stopped, because another one ended or did "
-            f"not answer for {placement.timeout_seconds:g} s ({str(error).splitlines()[0]}). The "
-            "last checkpoint is kept: go on with --resume and the run folder."
+            f"Process {fabric.global_rank} of {placement.processes} stopped, because another one "
+            f"ended or did not answer for {placement.timeout_seconds:g} s "
+            f"({next(iter(str(error).splitlines()), type(error).__name__)}). The last checkpoint, "
+            "if there is one, is kept: go on with --resume and the run folder."
         ) from error
     dist.destroy_process_group()
 

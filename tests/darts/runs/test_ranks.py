@@ -26,7 +26,7 @@ STEPS = 20
 f32, f64 = torch.float32, torch.float64
 SEARCHES = {
     "first order": search_config(FirstOrder()),
-    "amended": search_config(Amended(eta=0.1, derivatives=Autograd())),
+    "amended": search_config(Amended(eta=0.1, derivatives=Autograd()), dropout=0.3),
     "amended by differences": search_config(Amended(eta=0.1, derivatives=CentralDifference())),
     "conjugate gradient": search_config(ConjugateGradient(iterations=3, damping=1.0)),
     "everything that draws": search_config(
