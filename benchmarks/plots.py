@@ -90,6 +90,7 @@ def draw_supernet(record: dict[str, Any], path: Path) -> Path:
         for setting, part in settings.items()
     }
     _bars(steps, times, "CPU time / own weight step")
+    steps.set_xscale("log")
     peaks = {
         setting: {name: mib / part["peak MiB"][UNIT] for name, mib in part["peak MiB"].items()}
         for setting, part in settings.items()
@@ -107,14 +108,17 @@ def draw_supernet(record: dict[str, Any], path: Path) -> Path:
                 label=f"{what}, {name}: {row['slope']:.2f}",
             )
     growth.set(xscale="log", yscale="log", xlabel="size / smallest", ylabel="time / smallest")
-    growth.legend(fontsize=6, title="slope", title_fontsize=7)
-    for count, row in record.get("trade", {}).get("cells recomputed", {}).items():
+    growth.legend(fontsize=6, title="slope", title_fontsize=7, bbox_to_anchor=(1.0, 1.0))
+    points = record.get("trade", {}).get("cells recomputed", {})
+    for count, row in points.items():
         trade.plot(row["time"]["median"], row["memory"], "o", color="C0")
-        trade.annotate(count, (row["time"]["median"], row["memory"]), (4, 4), textcoords=OFFSET)
+        place = row["time"]["median"], row["memory"]
+        trade.annotate(f"{count} cells", place, (4, 4), textcoords=OFFSET, fontsize=7)
     trade.axhline(1.5, color="0.6", linewidth=0.8)
     trade.axvline(4.0, color="0.6", linewidth=0.8)
-    trade.set_xlabel("exact amended step, time / weight step; grey: the goals")
-    trade.set_ylabel("memory / weight step's; at the points: cells recomputed")
+    trade.set_xlabel("exact amended step with cells recomputed: time / weight step")
+    trade.set_ylabel("memory / weight step's; grey: the goals")
+    trade.set_visible(bool(points))
     for axes in (steps, memory, growth, trade):
         axes.spines[["top", "right"]].set_visible(False)
     commits = sorted({made["commit"][:7] for made in record.get("made", {}).values()})
