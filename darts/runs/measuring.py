@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+TWICE_BELOW_SECONDS = 10.0
+"""Shorter work is done twice at least: with a batch of a new size, the first time makes kernels."""
 REPEATED_SECONDS = 1.0
 REPETITIONS = 5
 """Short work is timed a few times, as long as all of it takes no more than a second."""
@@ -145,7 +147,7 @@ def cost_of(work: Callable[[], Any], images: int, memory: Memory, base: int, dev
     memory.forget_peak()
     wall: list[float] = []
     cpu: list[float] = []
-    while not wall or (len(wall) < REPETITIONS and sum(wall) + wall[-1] < REPEATED_SECONDS):
+    while _again(wall):
         began = time.perf_counter(), time.process_time()
         work()
         if torch.device(device).type == "cuda":
@@ -153,6 +155,13 @@ def cost_of(work: Callable[[], Any], images: int, memory: Memory, base: int, dev
         wall.append(time.perf_counter() - began[0])
         cpu.append(time.process_time() - began[1])
     return Cost(images, min(wall), min(cpu), memory.peak() - base)
+
+
+def _again(seconds: list[float]) -> bool:
+    """Whether work that took these so far is done once more."""
+    if len(seconds) < 2:
+        return not seconds or seconds[0] < TWICE_BELOW_SECONDS
+    return len(seconds) < REPETITIONS and sum(seconds) + seconds[-1] < REPEATED_SECONDS
 
 
 def extrapolated(costs: Sequence[Cost], images: int) -> Cost:

@@ -71,6 +71,7 @@ def sized(monkeypatch, free_gib: float) -> None:
 def _quick(monkeypatch) -> None:
     """Nothing here looks at seconds, and at real memory only what says so."""
     monkeypatch.setattr("darts.runs.measuring.REPEATED_SECONDS", 0.0)
+    monkeypatch.setattr("darts.runs.measuring.TWICE_BELOW_SECONDS", 0.0)
     sized(monkeypatch, 1000)
 
 

@@ -1,5 +1,7 @@
 """What work takes: memory of known size, multiply-adds known by hand, and a line through two."""
 
+import time
+
 import pytest
 import torch
 from torch import nn
@@ -41,6 +43,13 @@ def test_short_work_is_timed_several_times_and_the_least_counts():
     memory = HostMemory()
     cost_of(lambda: calls.append(0), 1, memory, 0, "cpu")
     assert len(calls) == 5
+
+
+def test_what_is_made_the_first_time_is_not_counted():
+    """Half a second at first, as kernels of a new size take, then none."""
+    waits = [0.5]
+    cost = cost_of(lambda: time.sleep(waits.pop() if waits else 0), 1, HostMemory(), 0, "cpu")
+    assert cost.wall_seconds < 0.25
 
 
 @pytest.mark.parametrize("groups", [1, 3, 6])
