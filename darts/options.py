@@ -85,7 +85,7 @@ class Options(DataOptions):
     device: str = "auto"
     devices: int | Literal["auto"] = 1
     nodes: int = 1
-    group_timeout: float = 600
+    group_timeout: float = 1800
     precision: Precision = "32"
     compile: bool = False
     checkpoint_activations: bool = False

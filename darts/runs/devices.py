@@ -51,7 +51,7 @@ class Placement:
     device: str = "cpu"
     per_node: int = 1
     nodes: int = 1
-    timeout_seconds: float = 600.0
+    timeout_seconds: float = 1800.0
 
     def __post_init__(self) -> None:
         if self.per_node < 1 or self.nodes < 1:
