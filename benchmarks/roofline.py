@@ -227,7 +227,7 @@ def operators(case: Callable[[], Any], most: int = 12) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("docs/records/supernet_roofline.json"))
     options = parser.parse_args()
