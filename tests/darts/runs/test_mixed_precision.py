@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bilevel import Autograd, BilevelProblem, CentralDifference, NonFiniteError
+from bilevel import Autograd, BilevelProblem, CentralDifference, NonFiniteError, Vector
 from bilevel.estimators import Amended
 from bilevel.solver import outer_step
 from darts.data import RetrainData, SearchData
@@ -13,6 +13,8 @@ from darts.runs.devices import Devices
 from darts.runs.mixed_precision import MixedPrecision
 from darts.runs.searching import Searching
 from darts.runs.training import Training
+from darts.spaces import SPACES
+from darts.spaces.published import PUBLISHED
 from tests.darts.runs.killing import GENOTYPE
 from tests.darts.runs.tiny import images, retrain_config, search_config
 
@@ -95,6 +97,44 @@ def test_a_retraining_is_in_half_precision_and_evaluated_in_float32(precision, d
     assert training.test().images == exact.test().images
     assert set(seen) == {f32}
     assert {p.dtype for p in training.network.parameters()} == {f32}
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("space", ["s1", "robust-s4", "nasbench201"])
+def test_every_operation_takes_a_step_in_half_precision(space, precision, recompute, device):
+    arrangement = SPACES[space].arrangement
+    cells = 15 if arrangement.bare else 3
+    config = search_config(space=SPACES[space], cells=cells)
+    data = SearchData.of(images(), config.train_share, config.seed).to(device)
+    computing = Computing(precision, checkpoint_activations=recompute)
+    searching = Searching(config, data, Devices(device, computing=computing))
+    wide = searching.problem(0, 0)
+    loss, length = searching.precision.inner_step(
+        wide, searching.omega, searching.alpha, inner=searching.inner, clip=5.0
+    )
+    exact = searching_in("32", device, space=SPACES[space], cells=cells)
+    value, gradient = exact.problem(0, 0).inner_gradient(
+        Vector.of(exact.omega), Vector.of(exact.alpha)
+    )
+    assert loss == pytest.approx(value, rel=0.05)
+    assert length == pytest.approx(float(gradient.norm()), rel=0.2)
+
+
+@pytest.mark.parametrize("genotype", ["DARTS_V2", "NASNet"])
+def test_published_networks_are_retrained_in_bf16(genotype, device):
+    config = retrain_config(channels=4, cells=3)
+    data = RetrainData.of(images()).to(device)
+    losses = [
+        Training(
+            config,
+            PUBLISHED[genotype].genotype,
+            data,
+            Devices(device, computing=Computing(precision)),
+        ).step(0, 0)[0]
+        for precision in ("32", "bf16")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
 class Quadratic:
