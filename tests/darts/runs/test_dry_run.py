@@ -136,6 +136,18 @@ def test_every_kind_of_work_is_done_as_often_as_is_said(name, tmp_path, monkeypa
     assert said == dict(seen)
 
 
+def watch_steps(owner: type, sizes: set, monkeypatch) -> None:
+    """Note the batch of every step of a search or a training."""
+    step = owner.step
+
+    def watched(self, epoch, number):
+        still = ", still" if owner is Searching and self.still(epoch) else ""
+        sizes.add((f"{owner.__name__}{still}", self.config.batch_size))
+        return step(self, epoch, number)
+
+    monkeypatch.setattr(owner, "step", watched)
+
+
 def test_a_dry_run_does_all_kinds_of_work_of_the_run_itself(monkeypatch):
     """None is left out, and no batch is of another size than it says."""
     config = full_config(search=search_config(stop=EigenvalueGrowth(), still_epochs=1))
@@ -147,9 +159,14 @@ def test_a_dry_run_does_all_kinds_of_work_of_the_run_itself(monkeypatch):
         return at(self, epoch, step)
 
     monkeypatch.setattr(Batches, "at", watched)
+    for owner in (Searching, Training):
+        watch_steps(owner, sizes, monkeypatch)
     seen = counts_of(monkeypatch)
     found = dry_run(config, images())
     assert set(seen) == set(times_of(found))
+    assert {size for where, size in sizes if where == "Searching, still"} == {2, 4, 10}
+    assert {size for where, size in sizes if where == "Searching"} == {2, 4, 10}
+    assert {size for where, size in sizes if where == "Training"} == {2, 4, 20}
     for purpose, batch in (("search train", 10), ("search val", 10), ("retrain", 20)):
         assert {size for where, size in sizes if where == purpose} == {2, 4, batch}
     for estimate in found.estimates:
