@@ -40,9 +40,7 @@ def library(source: str, name: str, flags: Sequence[str]) -> ctypes.CDLL:
         return ctypes.CDLL(str(_built(command, source, name, flags)))
     except (OSError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", "") or str(error)
-        raise NotBuiltError(
-            f"{command} could not build {name}: {detail.strip()[-300:]}"
-        ) from error
+        raise NotBuiltError(f"{command} could not build {name}: {detail.strip()[-300:]}") from error
 
 
 def _built(command: str, source: str, name: str, flags: Sequence[str]) -> Path:
