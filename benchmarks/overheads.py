@@ -3,7 +3,7 @@
 One epoch of the default search on random images of CIFAR-10's size, a few steps long, as
 `darts.runs.search` runs it; CPU seconds inside each part. Per step: the two batches (taken,
 cropped, mirrored, normalised), the step's record and its numbers. Per epoch: batch norm's averages
-and the supernet's evaluation on the validation half, which has as many batches as there are steps.
+and the supernet's evaluation on images of the validation half, as many as the default search takes.
 An epoch of 25,000 images is what its parts add up to; checkpoints are held to 2 % of the time by
 the run itself.
 """
@@ -73,11 +73,13 @@ def measured(batch: int, steps: int, config: SearchConfig) -> dict[str, list[flo
     return spent
 
 
-def shares(spent: dict[str, list[float]], batch: int, averaged: int) -> dict[str, float]:
+def shares(
+    spent: dict[str, list[float]], batch: int, averaged: int, judged: int
+) -> dict[str, float]:
     """Of the steps alone, over an epoch of half of CIFAR-10.
 
     The first step of each part is left out, which also warms up. `averaged` batches make the
-    averages; their augmentation counts with them.
+    averages; their augmentation counts with them. `judged` images are evaluated.
     """
     steps = CIFAR_HALF // batch
     mean = {name: sum(s[1:]) / max(len(s) - 1, 1) for name, s in spent.items()}
@@ -90,7 +92,7 @@ def shares(spent: dict[str, list[float]], batch: int, averaged: int) -> dict[str
         "batches": mean["batches"] / alone,
         "records and progress": bookkeeping / alone,
         "batch norm's averages": per_epoch["batch norm's averages"] / seen * averaged / whole,
-        "evaluation": per_epoch["evaluation"] / seen * steps / whole,
+        "evaluation": per_epoch["evaluation"] / seen * judged / batch / whole,
     }
 
 
@@ -108,7 +110,8 @@ def main() -> None:
         estimator=Amended(0.1, derivatives=ReverseOverForward()),
     )
     spent = measured(options.batch, options.steps, config)
-    found = shares(spent, options.batch, config.statistics_batches)
+    judged = min(config.evaluation_images or CIFAR_HALF, CIFAR_HALF)
+    found = shares(spent, options.batch, config.statistics_batches, judged)
     part = {"batch": options.batch, "steps": options.steps, "seconds": spent, "shares": found}
     merge(options.out, {"amended, exact": part})
     for name, share in found.items():

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+import torch
+
 from bilevel.estimators import Amended, Estimator
-from darts.data import Augmentation, DataSet
+from darts.data import Augmentation, DataSet, Images
 from darts.methods import (
     AuxiliarySkip,
     Mixing,
@@ -54,6 +56,8 @@ class SearchConfig:
         cutout: side in pixels of the erased square; 0 is none.
         statistics_batches: training batches from which batch norm's averages are taken
             before each evaluation.
+        evaluation_images: of α's half, evenly spaced, on which the supernet is judged after each
+            epoch; None takes all. With 5,000 a figure of 80 % has a standard error of 0.6 %.
         checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
             every step.
         mixing: how α becomes the weights of a step.
@@ -89,6 +93,7 @@ class SearchConfig:
     padding: int = 4
     cutout: int = 0
     statistics_batches: int = 20
+    evaluation_images: int | None = 5000
     checkpoint_share: float = 0.02
     mixing: Mixing = field(default_factory=Softmax)
     partial_channels: PartialChannels | None = None
@@ -111,8 +116,9 @@ class SearchConfig:
                 "still_epochs auxiliary_weight"
             ),
         )
-        if self.stem_multiplier is not None:
-            require_ranges(self, at_least_one="stem_multiplier", positive="", not_negative="")
+        for entry in ("stem_multiplier", "evaluation_images"):
+            if getattr(self, entry) is not None:
+                require_ranges(self, at_least_one=entry, positive="", not_negative="")
         require_decay(self, "drop_path", self.drop_path)
         require_decay(self, "dropout", self.dropout)
         stages = 1 if self.progressive is None else self.progressive.stages
@@ -140,6 +146,13 @@ class SearchConfig:
 
     def augmentation(self, mirror: bool) -> Augmentation:
         return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
+
+    def judged(self, val: Images) -> Images:
+        """The images of α's half on which the supernet is judged after each epoch."""
+        most = self.evaluation_images
+        if most is None or most >= len(val):
+            return val
+        return val.take(torch.arange(most) * len(val) // most)
 
 
 @dataclass(frozen=True)

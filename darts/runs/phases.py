@@ -150,7 +150,7 @@ class SearchPhases:
         )
         yield phase(
             "evaluation",
-            len(epochs) * ceil(len(data.val) / config.batch_size),
+            len(epochs) * ceil(len(config.judged(data.val)) / config.batch_size),
             lambda images: [
                 self.at(images).evaluate(last, _first(data.val, data.normalisation, images)).loss
             ],

@@ -123,7 +123,7 @@ def search(
         if stopped:
             run.note(f"Stopped after epoch {epoch + 1}: {stopped.reason}.")
             break
-    result = _result(run, data, searching.wall_seconds, stopped, score)
+    result = _result(run, len(searching.judged), searching.wall_seconds, stopped, score)
     run.write("genotype.json", result.genotype.to_dict())
     return result
 
@@ -143,7 +143,7 @@ def _stopped(config: SearchConfig, run: RunFolder) -> Stopped | None:
 
 def _result(
     run: RunFolder,
-    data: SearchData,
+    judged: int,
     wall_seconds: float,
     stopped: Stopped | None,
     score: Score | None,
@@ -153,7 +153,7 @@ def _result(
     genotype = Genotype.from_dict(record["genotype"])
     return SearchResult(
         genotype,
-        Evaluation.from_record(record, "val", len(data.val)),
+        Evaluation.from_record(record, "val", judged),
         wall_seconds,
         record["epoch"],
         stopped,

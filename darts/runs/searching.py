@@ -35,6 +35,7 @@ class Searching:
     def __init__(self, config: SearchConfig, data: SearchData, devices: Devices = CPU) -> None:
         self.config = config
         self.data = data
+        self.judged = config.judged(data.val)
         self.device = devices.device
         self.ranks = devices.ranks
         self.recompute = devices.computing.checkpoint_activations
@@ -203,9 +204,7 @@ class Searching:
         self.update_statistics(epoch, min(self.config.statistics_batches, len(steps)))
         val = self.evaluate(
             epoch,
-            in_order(
-                self.data.val, self.data.normalisation, self.config.batch_size, self.ranks.part
-            ),
+            in_order(self.judged, self.data.normalisation, self.config.batch_size, self.ranks.part),
         )
         if not val.loss < float("inf"):
             raise NonFiniteLossError(

@@ -89,8 +89,8 @@ def test_shares_are_of_the_steps_alone():
     spent["steps, all in"] = [9.0, 11.0, 11.0]
     spent["batch norm's averages"] = [6.0]
     spent["evaluation"] = [1.5]
-    found = overheads.shares(spent, batch=100, averaged=20)
+    found = overheads.shares(spent, batch=100, averaged=20, judged=5000)
     assert found["batches"] == pytest.approx(0.1)
     assert found["records and progress"] == pytest.approx(0.2)
     assert found["batch norm's averages"] == pytest.approx(2 * 20 / (250 * 10))
-    assert found["evaluation"] == pytest.approx(0.05)
+    assert found["evaluation"] == pytest.approx(0.01)

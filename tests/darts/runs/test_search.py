@@ -221,3 +221,22 @@ def test_a_batch_larger_than_a_half_is_refused_before_anything_is_built():
     config = full_config(search=search_config(batch_size=31))
     with pytest.raises(ValueError, match="search train batch of 31 images asked, of 30"):
         require_feasible(config, images())
+
+
+def test_the_supernet_is_judged_on_evenly_spaced_images_of_alphas_half():
+    val = images().train.take(torch.arange(40))
+    for most, expected in ((None, 40), (40, 40), (100, 40), (4, 4)):
+        assert len(search_config(evaluation_images=most).judged(val)) == expected
+    taken = search_config(evaluation_images=4).judged(val)
+    assert torch.equal(taken.labels, val.labels[[0, 10, 20, 30]])
+
+
+def test_a_search_that_judges_on_fewer_images_takes_the_same_steps(tmp_path):
+    records, numbers = [], []
+    for name, most in (("all", None), ("some", 5)):
+        config = search_config(FirstOrder(), evaluation_images=most)
+        run = new_run(tmp_path / name)
+        numbers.append(search(config, halves(config), run).val.images)
+        records.append(timeless(run.records("search/steps")))
+    assert records[0] == records[1]
+    assert numbers == [len(halves(config).val), 5]
