@@ -116,7 +116,7 @@ def draw_supernet(record: dict[str, Any], path: Path) -> Path:
         trade.annotate(f"{count} cells", place, (4, 4), textcoords=OFFSET, fontsize=7)
     trade.axhline(1.5, color="0.6", linewidth=0.8)
     trade.axvline(4.0, color="0.6", linewidth=0.8)
-    trade.set_xlabel("exact amended step with cells recomputed: time / weight step")
+    trade.set_xlabel("exact amended, cells recomputed: time / weight step")
     trade.set_ylabel("memory / weight step's; grey: the goals")
     trade.set_visible(bool(points))
     for axes in (steps, memory, growth, trade):

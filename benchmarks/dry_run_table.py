@@ -1,0 +1,67 @@
+"""Costs of the presets as docs/EXPERIMENTS.md has them: `python -m benchmarks.dry_run_table`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.dry_runs import RECORD
+from darts.reports.dry_run import A100_MULTIPLY_ADDS, UTILISATION
+
+HEADER = """| Preset | Images | Batch | Multiply-adds | CPU-hours here | Memory | GPU-hours |
+|---|---|---|---|---|---|---|"""
+IMAGENET = {"train": 1_281_167, "test": 50_000}
+"""Photographs of the ILSVRC-2012 training and validation parts."""
+
+Phase = dict[str, Any]
+
+
+def rows(record: dict[str, Any]) -> Iterator[str]:
+    """A line a preset, and another one of all of ImageNet where a sample stood for it."""
+    for name, run in record.items():
+        images = run["images"]
+        yield _row(f"`{name}`", run, images, lambda phase: phase["times"])
+        if images["name"] == "imagenet" and run["config"]["data"]["train_size"] is None:
+            yield _row(f"`{name}`, all of ImageNet", run, IMAGENET, _on_imagenet(images))
+
+
+def _on_imagenet(images: dict[str, int]) -> Callable[[Phase], float]:
+    """How often a retraining's phase is done on all of ImageNet, for how often on a sample."""
+
+    def times(phase: Phase) -> float:
+        batch = phase["images"]
+        if phase["work"] == "evaluation":
+            return phase["times"] * -(-IMAGENET["test"] // batch) / -(-images["test"] // batch)
+        return phase["times"] * (IMAGENET["train"] // batch) / (images["train"] // batch)
+
+    return times
+
+
+def _row(
+    title: str, run: dict[str, Any], images: dict[str, int], times: Callable[[Phase], float]
+) -> str:
+    """Figures that rest on smaller batches than the run's have a ≈."""
+    phases = run["estimates"]
+    batches = "/".join(str(size) for size in dict.fromkeys(p["images"] for p in phases))
+    about = "≈ " if any(p["measured"][-1]["images"] < p["images"] for p in phases) else ""
+    multiply_adds = sum(times(phase) * phase["multiply_adds"] for phase in phases)
+    cpu = sum(times(phase) * phase["once"]["cpu_seconds"] for phase in phases) / 3600
+    gpu = multiply_adds / (UTILISATION * A100_MULTIPLY_ADDS) / 3600
+    return (
+        f"| {title} | {images['train']:,} + {images['test']:,} | {batches} | {multiply_adds:.1e} "
+        f"| {about}{_figures(cpu)} | {about}{run['peak_bytes'] / 2**30:.1f} GiB "
+        f"| {_figures(gpu)} |"
+    )
+
+
+def _figures(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
+
+
+def table() -> str:
+    return "\n".join((HEADER, *rows(json.loads(RECORD.read_text()))))
+
+
+if __name__ == "__main__":
+    print(table())
