@@ -35,6 +35,7 @@ from bilevel.estimators import (
     Penalty,
     Unrolled,
 )
+from darts.runs.measuring import process_bytes
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
 ESTIMATORS: dict[str, Estimator] = {
@@ -76,10 +77,7 @@ def problem(n: int) -> tuple[BilevelProblem, Any, Any]:
 
 def peak_mib() -> float:
     """The largest resident size of this process so far."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmHWM in /proc/self/status: run this on Linux")
+    return process_bytes("VmHWM") / 2**20
 
 
 def measure(name: str, n: int) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from benchmarks.steps import (
     timed,
     with_operations,
 )
+from darts.runs.measuring import process_bytes
 from darts.spaces import NASBENCH201, S2
 
 RECORD = Path("docs/records/supernet.json")
@@ -102,13 +103,8 @@ def own_peak_mib(case: str, setting: Setting) -> float:
 
 
 def peak_resident_mib() -> float:
-    """The largest resident size of this process, MiB, on Linux.
-
-    Not `ru_maxrss`, which a process inherits from the one that started it.
-    """
-    lines = Path("/proc/self/status").read_text().splitlines()
-    line = next(line for line in lines if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
+    """The largest resident size of this process so far."""
+    return process_bytes("VmHWM") / 2**20
 
 
 def trade(repetitions: int, name: str = "S1, batch 16") -> dict[str, Any]:

@@ -55,7 +55,7 @@ class HostMemory(Memory):
         self.forget_peak()
 
     def held(self) -> int:
-        return _status("VmRSS")
+        return process_bytes("VmRSS")
 
     def forget_peak(self) -> None:
         gc.collect()
@@ -71,7 +71,7 @@ class HostMemory(Memory):
             ) from error
 
     def peak(self) -> int:
-        return _status("VmHWM")
+        return process_bytes("VmHWM")
 
     def free(self) -> float:
         """The machine's available memory, or what is left of a control group's limit if less."""
@@ -105,7 +105,11 @@ def memory_of(device: str) -> Memory:
     return CudaMemory(device) if torch.device(device).type == "cuda" else HostMemory()
 
 
-def _status(name: str) -> int:
+def process_bytes(name: str) -> int:
+    """This process's VmRSS (resident now) or VmHWM (at most so far), on Linux.
+
+    Not `ru_maxrss`, which a process inherits from the one that started it.
+    """
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * int(next(line for line in lines if line.startswith(f"{name}:")).split()[1])
 

@@ -2,8 +2,6 @@
 
 import gzip
 import itertools
-import os
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +10,7 @@ from darts.runs.accuracy_table import COLUMNS, AccuracyTable
 from darts.runs.full import require_feasible
 from darts.spaces import NASBENCH201, Genotype
 from darts.spaces.nasbench201 import digits, from_string
-from tests.darts.published_file import BESIDE_PROJECT
+from tests.darts.data.real_files import real
 from tests.darts.runs.tiny import full_config, images, new_run, search_config
 
 NAMES = tuple(COLUMNS.values())
@@ -80,11 +78,7 @@ def test_a_file_that_is_no_table_is_refused_before_any_work(content, message, tm
 
 def test_the_published_table_has_the_published_extremes():
     """Best 94.37 / 73.51 / 47.31; the all-skip cell that DARTS collapses to has 54.30."""
-    root = Path(os.environ.get("DARTS_DATA_DIR", BESIDE_PROJECT))
-    path = root / "nas_tables" / "nasbench201.csv.gz"
-    if not path.is_file():
-        pytest.skip(f"no {path}; set DARTS_DATA_DIR to the folder that has nas_tables/")
-    table = AccuracyTable.read(path)
+    table = AccuracyTable.read(real("nas_tables/nasbench201.csv.gz"))
     assert [round(table.best(name), 2) for name in NAMES] == [94.37, 73.51, 47.31]
     skips = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+" + (
         "|skip_connect~0|skip_connect~1|skip_connect~2|"
