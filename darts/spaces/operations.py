@@ -51,17 +51,27 @@ class FeatureMap:
         return self.activation(self.raw)
 
     @Once
-    def even_pixels(self) -> Tensor:
-        """Pixels 0, 2, 4, ... of the activation: ⌈n/2⌉ a side."""
-        even = self.activated[:, :, ::2, ::2]
-        return even.contiguous(memory_format=torch.channels_last)
+    def even(self) -> Tensor:
+        """Pixels 0, 2, 4, ... before the activation: ⌈n/2⌉ a side."""
+        return self.raw[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last)
 
     @Once
-    def odd_pixels(self) -> Tensor:
-        """Pixels 1, 3, 5, ... of the activation; a side of odd length ends with a zero: ⌈n/2⌉."""
+    def odd(self) -> Tensor:
+        """Pixels 1, 3, 5, ... before the activation: ⌊n/2⌋ a side."""
+        return self.raw[:, :, 1::2, 1::2].contiguous(memory_format=torch.channels_last)
+
+    @Once
+    def even_activated(self) -> Tensor:
+        return self.activation(self.even)
+
+    @Once
+    def odd_activated(self) -> Tensor:
+        return self.activation(self.odd)
+
+    def as_large_as_even(self, odd: Tensor) -> Tensor:
+        """With a row and a column of zeros at the end, where the map's sides are odd."""
         height, width = self.raw.shape[-2:]
-        odd = F.pad(self.activated[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
-        return odd.contiguous(memory_format=torch.channels_last)
+        return F.pad(odd, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else odd
 
 
 @dataclass(frozen=True)
@@ -179,9 +189,11 @@ class FactorizedReduce(Operation):
 
     def forward(self, x: FeatureMap) -> Tensor:
         if x.natively(self.norm):
-            straight = pointwise_norm(x.even_pixels, self.straight.weight)
-            return torch.cat([straight, pointwise_norm(x.odd_pixels, self.shifted.weight)], dim=1)
-        halves = [self.straight(x.even_pixels), self.shifted(x.odd_pixels)]
+            straight = pointwise_norm(x.even, self.straight.weight)
+            shifted = pointwise_norm(x.as_large_as_even(x.odd), self.shifted.weight)
+            return torch.cat([straight, shifted], dim=1)
+        odd = x.as_large_as_even(x.odd_activated)
+        halves = [self.straight(x.even_activated), self.shifted(odd)]
         output: Tensor = self.norm(torch.cat(halves, dim=1))
         return output
 
@@ -238,7 +250,7 @@ class DilatedConvolution(Operation):
         self.norm = recipe.norm(channels)
 
     def forward(self, x: FeatureMap) -> Tensor:
-        pixels = x.activated if self.stride == 1 else x.even_pixels
+        pixels = x.activated if self.stride == 1 else x.even_activated
         output: Tensor = self.norm(self.pointwise(self.depthwise(pixels)))
         return output
 
