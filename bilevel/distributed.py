@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from bilevel.problem import BilevelProblem, Loss
 from bilevel.vector import Tree, Vector
@@ -41,13 +42,12 @@ def averaged(
             at, hyper = Vector.of(omega), Vector.of(alpha)
             _check_equal(at, "ω", group)
             _check_equal(hyper, "α", group)
-            copies = _Replicated.apply(group, *at.leaves, *hyper.leaves)
+            # apart, so that no gradient is taken of what is not tracked
             own = loss(
-                Vector(copies[: len(at.leaves)], at.treespec).tree(),
-                Vector(copies[len(at.leaves) :], hyper.treespec).tree(),
+                Vector(_mapped(_Replicated, group, at.leaves), at.treespec).tree(),
+                Vector(_mapped(_Replicated, group, hyper.leaves), hyper.treespec).tree(),
             )
-            total: Tensor = _Summed.apply(group, share * own)[0]
-            return total
+            return _mapped(_Summed, group, [share * own])[0]
 
         return evaluate
 
@@ -59,13 +59,25 @@ def gathered(tensor: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
 
     Each rank may use the result in its own way: gradients add up over ranks, and so do
     derivatives of any order, so that a statistic of the joint batch is differentiated as one.
-    One collective, and one for each derivative.
+    One collective, and one for each derivative, in either mode.
     """
     rank, ranks = dist.get_rank(group), dist.get_world_size(group)
     absent = torch.zeros_like(tensor)
     slots = torch.stack([tensor if place == rank else absent for place in range(ranks)])
-    stacked: Tensor = _Replicated.apply(group, *_Summed.apply(group, slots))[0]
-    return stacked
+    return _mapped(_Replicated, group, _mapped(_Summed, group, [slots]))[0]
+
+
+def _mapped(
+    function: type[torch.autograd.Function], group: Any, leaves: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """The images of the leaves; of their tangents too, in forward mode: both maps are linear."""
+    pairs = [forward_ad.unpack_dual(leaf) for leaf in leaves]  # type: ignore[no-untyped-call]
+    images: tuple[Tensor, ...] = function.apply(group, *(primal for primal, _ in pairs))
+    tangents = _on_present(function, group, [tangent for _, tangent in pairs])
+    return tuple(
+        image if tangent is None else forward_ad.make_dual(image, tangent)  # type: ignore[no-untyped-call]
+        for image, tangent in zip(images, tangents, strict=True)
+    )
 
 
 class _Replicated(torch.autograd.Function):

@@ -15,6 +15,7 @@ import torch.multiprocessing as mp
 from bilevel import Autograd, BilevelProblem, CentralDifference
 from bilevel.distributed import averaged
 from bilevel.estimators import HypergradientWarning
+from bilevel.reverse_over_forward import ReverseOverForward
 from tests.dense import ravel
 from tests.estimators import ESTIMATORS, ETA
 
@@ -54,7 +55,7 @@ def terms(problem: BilevelProblem, omega: Any, alpha: Any) -> dict[str, torch.Te
             row.make(ETA, derivatives)(problem, omega, alpha).total
         )[0]
         for name, row in ESTIMATORS.items()
-        for derivatives in (Autograd(), CentralDifference())
+        for derivatives in (Autograd(), CentralDifference(), ReverseOverForward())
     }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from bilevel.distributed import gathered
@@ -30,12 +31,17 @@ def curved(y: torch.Tensor, rows: slice) -> torch.Tensor:
 
 
 def derivatives(rank: int) -> dict[str, torch.Tensor]:
-    """Loss, gradient, and gradient of ‖gradient‖², of this process's part of x."""
+    """Gradient, and that of ‖gradient‖², backwards and over forward mode, of this part of x."""
     x = images()[PARTS[rank]].requires_grad_()
     own = curved(joint_norm(x, 1e-5, gathered)[0], PARTS[rank])
     (gradient,) = torch.autograd.grad(own, x, create_graph=True)
     (second,) = torch.autograd.grad(gradient.square().sum(), x)
-    return {"gradient": gradient.detach(), "second": second}
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, 2 * gradient.detach())
+        own = curved(joint_norm(dual, 1e-5, gathered)[0], PARTS[rank])
+        slope = forward_ad.unpack_dual(own).tangent
+    (forwards,) = torch.autograd.grad(slope, x)
+    return {"gradient": gradient.detach(), "second": second, "forwards": forwards}
 
 
 def test_gradients_of_both_orders_are_those_of_the_joint_batch(tmp_path: Path) -> None:
@@ -45,7 +51,7 @@ def test_gradients_of_both_orders_are_those_of_the_joint_batch(tmp_path: Path) -
     (gradient,) = torch.autograd.grad(total, x, create_graph=True)
     (second,) = torch.autograd.grad(gradient.square().sum(), x)
     for rows, found in zip(PARTS, on_two_processes(derivatives, tmp_path), strict=True):
-        for name, expected in (("gradient", gradient), ("second", second)):
+        for name, expected in (("gradient", gradient), ("second", second), ("forwards", second)):
             error = (found[name] - expected[rows]).abs().max()
             assert error <= 1e-12 * expected.abs().max(), name
 
