@@ -23,6 +23,7 @@ from bilevel.estimators import (
     Penalty,
     Unrolled,
 )
+from bilevel.reverse_over_forward import ReverseOverForward
 from darts.data import DataSet
 from darts.methods import (
     AdversarialPerturbation,
@@ -124,7 +125,7 @@ TYPES: Mapping[str, type] = {
         *(FullConfig, SearchConfig, RetrainConfig, Computing, Space),
         *DATA_SETS.values(),
         *(kind for names in NAMES.values() for kind in names.kinds.values()),
-        *(Autograd, CentralDifference),
+        *(Autograd, ReverseOverForward, CentralDifference),
         *(TwoKinds, OnePerCell, Stages),
     )
 }

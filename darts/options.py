@@ -105,7 +105,8 @@ class SearchOptions(Options):
             darts-second-order[:xi=0.025], amended[:eta=0.1], neumann, landweber,
             conjugate-gradient, minres, nystrom:rank=10,damping=0.1, unrolled:steps=2,lr=0.025,
             penalty:strength=1,steps=2,lr=0.025, certified[:cosine=0.99]. All but the first-order
-            and penalty ones take derivatives=central-difference, or difference_step=0.01.
+            and penalty ones take derivatives=reverse-over-forward, autograd, central-difference, or
+            difference_step=0.01; see docs/METHODS.md.
         space: s1, s1-fixed, s2 (s2:cells=N for N cells), robust-s1 to robust-s4, nasbench201, or
             one that a script has registered. It needs fitting --search.cells: 20 in s2, 15 in
             nasbench201.

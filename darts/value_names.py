@@ -6,8 +6,14 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from bilevel import Autograd, CentralDifference
+from bilevel.derivatives import Derivatives
+from bilevel.reverse_over_forward import ReverseOverForward
 
-DERIVATIVES = {"autograd": Autograd(), "central-difference": CentralDifference()}
+DERIVATIVES: Mapping[str, Derivatives] = {
+    "autograd": Autograd(),
+    "reverse-over-forward": ReverseOverForward(),
+    "central-difference": CentralDifference(),
+}
 NOTHING = "none"
 
 
@@ -21,7 +27,8 @@ class Names:
     Args:
         what: how errors call the idea, e.g. "estimator".
         kinds: the class of each name.
-        usual: parameters that a name alone stands for, where the class asks for them.
+        usual: parameters that a name alone stands for, where the class asks for them or has
+            others by default.
         optional: "none" names the absence of a value.
         number: a whole number stands for itself.
     """
@@ -92,10 +99,12 @@ class Names:
         for key, entry in _parameters(type(value)).items():
             found = getattr(value, key)
             if key == "derivatives":
+                usual = self.usual.get(name, {}).get(key, entry.default)
                 if isinstance(found, CentralDifference) and found.step:
                     parts.append(f"difference_step={found.step}")
-                elif isinstance(found, CentralDifference):
-                    parts.append("derivatives=central-difference")
+                elif found != usual:
+                    kinds = {type(how): text for text, how in DERIVATIVES.items()}
+                    parts.append(f"{key}={kinds[type(found)]}")
             elif found != entry.default:
                 parts.append(f"{key}={_printed(found)}")
         return f"{name}:{','.join(parts)}" if parts else name

@@ -19,6 +19,7 @@ from darts.methods import (
 )
 from darts.methods.combination import require_combination
 from darts.runs.computing import PLAIN, Computing
+from darts.runs.forward_mode import require_forward_mode
 from darts.runs.ranges import (
     require_checkpoint_share,
     require_decay,
@@ -138,6 +139,8 @@ class SearchConfig:
             progressive=self.progressive,
             stop=self.stop,
         )
+        share = 1 if self.partial_channels is None else self.partial_channels.share
+        require_forward_mode(self.space, self.estimator, self.channels // share)
         require_share(self, "train_share", self.train_share)
         require_decay(self, "momentum", self.momentum)
         require_checkpoint_share(self)

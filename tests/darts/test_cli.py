@@ -17,7 +17,9 @@ from bilevel.estimators import (
     Exact,
     FirstOrder,
     Identity,
+    Minres,
 )
+from bilevel.reverse_over_forward import ReverseOverForward
 from darts import cli, names
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.runs.records import RunFolder
@@ -90,6 +92,10 @@ def test_every_name_reads_back_what_it_writes(table):
         ("amended:eta=2", Amended(eta=2.0)),
         ("amended:derivatives=autograd", Amended(eta=0.1, derivatives=Autograd())),
         (
+            "minres:derivatives=reverse-over-forward",
+            Minres(derivatives=ReverseOverForward()),
+        ),
+        (
             "amended:eta=0.2,derivatives=central-difference",
             Amended(eta=0.2, derivatives=CentralDifference()),
         ),
@@ -111,7 +117,7 @@ def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
         ("amended:zeta=1", "amended has no parameter 'zeta'; it has derivatives, eta"),
         ("identity", "identity needs eta, for instance identity:eta=0.1"),
         ("amended:eta=big", "eta=big: it must be a number"),
-        ("amended:derivatives=x", "No derivatives 'x'; there are autograd, central-difference"),
+        ("amended:derivatives=x", "No derivatives 'x'; there are autograd, reverse-over-forward"),
         ("amended:eta=-1", "eta must be positive"),
         ("neumann:terms=1.5", "terms=1.5: it must be a whole number"),
         ("certified:strict=yes", "strict=yes: it must be true or false"),

@@ -10,6 +10,7 @@ import torch
 
 from bilevel import Autograd, CentralDifference
 from bilevel.estimators import Amended, ConjugateGradient, FirstOrder, HypergradientWarning
+from bilevel.reverse_over_forward import ReverseOverForward
 from darts.data import Batch, PairedBatches, RetrainData, SearchData
 from darts.methods import GumbelSoftmax, RandomPerturbation
 from darts.runs.computing import Computing
@@ -26,7 +27,8 @@ STEPS = 20
 f32, f64 = torch.float32, torch.float64
 SEARCHES = {
     "first order": search_config(FirstOrder()),
-    "amended": search_config(Amended(eta=0.1, derivatives=Autograd()), dropout=0.3),
+    "amended": search_config(Amended(eta=0.1, derivatives=ReverseOverForward()), dropout=0.3),
+    "amended by a graph": search_config(Amended(eta=0.1, derivatives=Autograd()), dropout=0.3),
     "amended by differences": search_config(Amended(eta=0.1, derivatives=CentralDifference())),
     "conjugate gradient": search_config(ConjugateGradient(iterations=3, damping=1.0)),
     "everything that draws": search_config(
