@@ -13,7 +13,12 @@ from torch.nn import functional as F
 
 from darts.kernels import Unit, sums
 from darts.networks import Supernet
-from darts.spaces.operations import FactorizedReduce, FeatureMap, Operation, Pool
+from darts.spaces.feature_map import FeatureMap
+from darts.spaces.operations import (
+    FactorizedReduce,
+    Operation,
+    Pool,
+)
 from tests.reference_supernet import Apply, Reduce, ReferenceSupernet
 
 Decisions = dict[str, Tensor]

@@ -27,7 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.records import merge, spread
 from benchmarks.steps import EXACT, FIRST, PLAIN, UNIT, Setting, ours
 from darts.kernels import sums
-from darts.kernels.native import Unit
+from darts.kernels.native import Sum, Unit
 
 ELSEWHERE = "elsewhere"
 
@@ -125,15 +125,24 @@ def _macs(unit: Unit, x: Tensor, channels: int) -> tuple[float, float]:
 
 
 def forward_work(
-    unit: Unit, x: Tensor, xt: Tensor | None, before: Any, parameters: Any, *_: Any
+    unit: Unit,
+    x: Tensor,
+    xt: Tensor | None,
+    before: Any,
+    parameters: Any,
+    parameters_t: Any,
+    known: Tensor | None = None,
 ) -> tuple[str, float, float]:
-    """With a tangent the product rule makes three passes of one."""
+    """With a tangent the product rule makes three passes of one; a known output spares one."""
     channels = parameters[-1].shape[0]
     depthwise, pointwise = _macs(unit, x, channels)
     out = x.element_size() * int(pointwise // max(x.shape[1], 1))
     if xt is None:
         return "units forward", depthwise + pointwise, size(x) + out
-    return "units forward, tangent", 3 * (depthwise + pointwise), 2 * (size(x) + out)
+    moved = 2 * (size(x) + out)
+    if known is None:
+        return "units forward, tangent", 3 * (depthwise + pointwise), moved
+    return "units forward, tangent alone", 3 * depthwise + 2 * pointwise, moved
 
 
 def backward_work(
@@ -166,14 +175,18 @@ def backward_work(
     return kind + (", tangent" if with_tangent else ""), macs, reads + writes
 
 
-def combine_work(
-    out: Tensor, terms: Any, scales: Any, *, add: bool = False
+def combine_work(terms: Any, whole: Sum, part: Sum | None = None) -> tuple[str, float, float]:
+    sums = [whole] if part is None else [whole, part]
+    macs = sum((len(one.scales) - 1) * one.out.numel() for one in sums)
+    written = sum(size(one.out) * (1 + one.add) for one in sums)
+    return "sums of maps", macs, size(*terms) + written
+
+
+def dots_work(
+    g: Tensor, terms: Any, g_part: Tensor | None = None, part: int = 0
 ) -> tuple[str, float, float]:
-    return "sums of maps", len(terms) * out.numel(), size(*terms) + size(out) * (1 + add)
-
-
-def dots_work(g: Tensor, terms: Any) -> tuple[str, float, float]:
-    return "dots of maps", len(terms) * g.numel(), size(g, *terms)
+    products = len(terms) + (0 if g_part is None else part)
+    return "dots of maps", products * g.numel(), size(g, g_part, *terms)
 
 
 def moments_work(y: Tensor, yt: Tensor | None) -> tuple[str, float, float]:

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from bilevel.derivatives import Curvature, Derivatives
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
+from bilevel.repeated import Repeated
 from bilevel.vector import Vector
 
 
@@ -31,6 +32,10 @@ class ReverseOverForward(Derivatives):
     graph of 2.3 gradients and adds to it in every product. For a few products of a large network
     take this, for many products of a small one `Autograd` or `Traced`.
 
+    Products at one point differ in their tangents alone. Parts of the loss that can keep the rest
+    (`bilevel.repeated`: the native nodes of `darts.kernels`) compute it once; what they keep
+    lives as long as the curvature. Other parts compute it every time.
+
     Jumps of the gradient (ReLU) are left out, as in `Autograd`. Leaves of ω without influence
     are not refused; their rows of H are zero.
 
@@ -46,18 +51,19 @@ class ReverseOverForward(Derivatives):
 
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
         omega, alpha = omega.detach(), alpha.detach()
+        point = Repeated()
 
         def hessian(v: Vector) -> Vector:
             at = omega.tracked()
-            return _gradient(_along(problem, _dual(at, v), lambda: alpha), at)
+            return _gradient(_along(point, problem, _dual(at, v), lambda: alpha), at)
 
         def mixed(v: Vector) -> Vector:
             at = alpha.tracked()
-            return _gradient(_along(problem, _dual(omega, v), lambda: at), at)
+            return _gradient(_along(point, problem, _dual(omega, v), lambda: at), at)
 
         def mixed_transposed(u: Vector) -> Vector:
             at = omega.tracked()
-            return _gradient(_along(problem, lambda: at, _dual(alpha, u)), at)
+            return _gradient(_along(point, problem, lambda: at, _dual(alpha, u)), at)
 
         return Curvature(
             hessian=LinearOperator(omega, omega, hessian, hessian),
@@ -97,10 +103,13 @@ class _Refusing(TorchFunctionMode):
 
 @torch.enable_grad()
 def _along(
-    problem: BilevelProblem, omega: Callable[[], Vector], alpha: Callable[[], Vector]
+    point: Repeated,
+    problem: BilevelProblem,
+    omega: Callable[[], Vector],
+    alpha: Callable[[], Vector],
 ) -> Tensor | None:
     """The derivative of L_train along the tangents; None where it is zero by construction."""
-    with forward_ad.dual_level(), _Refusing():
+    with forward_ad.dual_level(), _Refusing(), point.evaluation():
         value = problem.inner_value(omega(), alpha())
         tangent: Tensor | None
         _, tangent = forward_ad.unpack_dual(value)  # type: ignore[no-untyped-call]

@@ -23,9 +23,11 @@ ALLOWED = {
         "bilevel.linear",
         "bilevel.vector",
     ),
+    "bilevel.repeated": (),
     "bilevel.reverse_over_forward": (
         "bilevel.derivatives",
         "bilevel.problem",
+        "bilevel.repeated",
         "bilevel.linear",
         "bilevel.vector",
     ),
@@ -88,7 +90,7 @@ ALLOWED = {
     "bilevel": ("bilevel",),
     "toy.gradient_trap": ("toy", "bilevel", "darts"),
     "toy": ("toy", "bilevel"),
-    "darts.kernels": ("darts.kernels", "bilevel.native"),
+    "darts.kernels": ("darts.kernels", "bilevel.native", "bilevel.repeated"),
     "darts.spaces": ("darts.spaces", "darts.kernels"),
     # methods are values: networks read what to mix by, runs when to stop
     "darts.methods": ("darts.methods", "darts.spaces"),

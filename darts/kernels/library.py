@@ -18,11 +18,11 @@ FLAGS = (
 SWITCH = "DARTS_KERNELS"
 """Environment variable: `off` leaves the kernels out, and everything runs in plain PyTorch."""
 POINTERS = {
-    "unit_forward": "ppppppppppp",
+    "unit_forward": "pppppppppipp",
     "unit_backward": "pppppppppppppppippp",
     "moments": "pplllp",
-    "combine": "lllpppi",
-    "dots": "lllppp",
+    "combine": "lllpppilppi",
+    "dots": "lllpplpp",
 }
 _TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_long, "i": ctypes.c_int}
 

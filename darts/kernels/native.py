@@ -45,18 +45,37 @@ def moments(y: Tensor, yt: Tensor | None) -> Array:
     return out
 
 
-def combine(out: Tensor, terms: Sequence[Tensor], scales: Array, *, add: bool = False) -> None:
-    """out (+)= scales[0] + Σ scales[1 + i] · terms[i], scales per channel."""
-    scales = np.ascontiguousarray(scales, dtype=_numpy_type(out))
-    arguments = (_array_of(terms), _at(scales), _at(out), int(add))
-    _call("combine", out.dtype, pixels(out), out.shape[1], len(terms), *arguments)
+@dataclass
+class Sum:
+    """out (+)= scales[0] + Σ scales[1 + i] · x[i], scales per channel."""
+
+    out: Tensor
+    scales: Array
+    add: bool = False
 
 
-def dots(g: Tensor, terms: Sequence[Tensor]) -> Array:
-    """Per channel: Σ g, and Σ g·x for every x."""
-    out = np.empty((len(terms) + 1, g.shape[1]))
-    _call("dots", g.dtype, pixels(g), g.shape[1], len(terms), _at(g), _array_of(terms), _at(out))
-    return out
+def combine(terms: Sequence[Tensor], whole: Sum, part: Sum | None = None) -> None:
+    """Make `whole` of all terms, and `part` of the first of them, reading each once."""
+    channels, dtype = whole.out.shape[1], _numpy_type(whole.out)
+    k = np.ascontiguousarray(whole.scales, dtype=dtype)
+    arguments: list[Any] = [_array_of(terms), _at(k), _at(whole.out), int(whole.add)]
+    if part is None:
+        arguments += [0, None, None, 0]
+    else:
+        k2 = np.ascontiguousarray(part.scales, dtype=dtype)
+        arguments += [len(k2) - 1, _at(k2), _at(part.out), int(part.add)]
+    _call("combine", whole.out.dtype, pixels(whole.out), channels, len(terms), *arguments)
+
+
+def dots(
+    g: Tensor, terms: Sequence[Tensor], g_part: Tensor | None = None, part: int = 0
+) -> tuple[Array, Array | None]:
+    """Per channel: Σ g, and Σ g·x for every x; and the same of `g_part` with the first `part`."""
+    count, channels = len(terms), g.shape[1]
+    out = np.empty((count + 1 + (0 if g_part is None else part + 1), channels))
+    given = (_at(g), _array_of(terms), part, _at(g_part), _at(out))
+    _call("dots", g.dtype, pixels(g), channels, count, *given)
+    return out[: count + 1], None if g_part is None else out[count + 1 :]
 
 
 def unit_forward(
@@ -66,6 +85,7 @@ def unit_forward(
     before: Array | None,
     parameters: Sequence[Tensor],
     parameters_t: Sequence[Tensor] | None,
+    known: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None, Array]:
     """A unit without its norm, its tangent if x has one, and `moments` of the two.
 
@@ -77,18 +97,21 @@ def unit_forward(
             None where it is taken of x.
         parameters: depthwise [c, 1, k, k] if it has one, pointwise [c_out, c, 1, 1].
         parameters_t: their tangents, where x has one.
+        known: the unit's output, where only its tangent is wanted.
     """
     channels = parameters[-1].shape[0]
     size = [-(-side // unit.stride) for side in x.shape[2:]]
     shape = (x.shape[0], channels, *size)
-    y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    y = known
+    if y is None:
+        y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
     yt = None if xt is None else empty_like(y)
     out = np.empty((4, channels))
     dims = _dims(unit, x, channels)
     before = None if before is None else before.astype(_numpy_type(x))
     weights = _ends(parameters, parameters_t)
-    arguments = (dims, x, xt, before, *weights, y, yt, out)
-    _call("unit_forward", x.dtype, *map(_at, arguments))
+    given = map(_at, (dims, x, xt, before, *weights, y))
+    _call("unit_forward", x.dtype, *given, int(known is not None), _at(yt), _at(out))
     return y, yt, out
 
 

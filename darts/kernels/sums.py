@@ -20,7 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from darts.kernels.kept import Kept
 from darts.kernels.native import (
+    Sum,
     Unit,
     combine,
     dots,
@@ -109,6 +111,10 @@ class Tape:
         pairs = [(step.y, step.yt) for steps in self.steps for step in steps]
         return [x for pair in pairs for x in pair if x is not None]
 
+    def known(self) -> list[list[Tensor]]:
+        """What every unit of every term gave, which no tangent changes."""
+        return [[step.y for step in steps] for steps in self.steps]
+
     def emptied(self) -> Tape:
         """The same without tensors, which autograd keeps, and frees, better than we."""
         steps = [[replace(s, x=None, xt=None, y=None, yt=None) for s in one] for one in self.steps]
@@ -153,20 +159,25 @@ def forward(
     weights: Tensor,
     parameters: Sequence[Tensor],
     tangents: Tangents | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Tensor, Tensor | None, Tape]:
-    """The node, its tangent if its inputs have tangents, and the tape."""
+    """The node, its tangent if its inputs have tangents, and the tape.
+
+    With a `kept` of the same inputs only the tangents are computed.
+    """
     sources_t, weights_t, parameters_t = tangents or (None, None, None)
     mix = weights.numpy().astype(np.float64)
     mix_t = np.zeros_like(mix) if weights_t is None else weights_t.numpy().astype(np.float64)
     tape = Tape(spec, mix, mix_t, sources, sources_t, parameters, parameters_t)
-    for term, places in zip(spec.terms, spec.parameters, strict=True):
+    for i, (term, places) in enumerate(zip(spec.terms, spec.parameters, strict=True)):
         x = sources[term.source]
         xt = None if sources_t is None else sources_t[term.source]
         steps: list[Step] = []
         before = None
-        for unit, own in zip(term.units, places, strict=True):
+        for j, (unit, own) in enumerate(zip(term.units, places, strict=True)):
             theirs = None if parameters_t is None else parameters_t[own]
-            y, yt, found = unit_forward(unit, x, xt, before, parameters[own], theirs)
+            known = None if kept is None else kept.units[i][j]
+            y, yt, found = unit_forward(unit, x, xt, before, parameters[own], theirs, known)
             steps.append(Step(x, xt, before, y, yt, Norm.of(found, spec.eps)))
             x, xt, before = y, yt, steps[-1].norm.affine()
         tape.steps.append(steps)
@@ -174,22 +185,24 @@ def forward(
         if term.normed:
             norm = steps[-1].norm if steps else Norm.of(moments(x, xt), spec.eps)
         tape.norms.append(norm)
-    return *_combined(tape), tape
+    return *_combined(tape, None if kept is None else kept.z), tape
 
 
-def _combined(tape: Tape) -> tuple[Tensor, Tensor | None]:
+def _combined(tape: Tape, known: Tensor | None) -> tuple[Tensor, Tensor | None]:
     ys, yts = tape.outputs()
     ones = np.ones(ys[0].shape[1])
     maps = [np.outer([1, 0, 1, 0, 0], ones) if n is None else n.affine() for n in tape.norms]
     mix = list(zip(tape.weights, tape.weights_t, maps, strict=True))
-    z = empty_like(ys[0])
-    combine(z, ys, _scales([w * m[0] for w, _, m in mix], [w * m[1] for w, _, m in mix]))
+    z = empty_like(ys[0]) if known is None else known
+    of_z = Sum(z, _scales([w * m[0] for w, _, m in mix], [w * m[1] for w, _, m in mix]))
     if tape.sources_t is None:
+        combine(ys, of_z)
         return z, None
     zt = empty_like(z)
     on_y = [wt * m[0] + w * m[3] for w, wt, m in mix]
     on_yt = [w * m[2] for w, _, m in mix]
-    combine(zt, ys + yts, _scales(on_y + on_yt, [wt * m[1] + w * m[4] for w, wt, m in mix]))
+    of_zt = Sum(zt, _scales(on_y + on_yt, [wt * m[1] + w * m[4] for w, wt, m in mix]))
+    combine(ys + yts, of_zt, of_z if known is None else None)
     return z, zt
 
 
@@ -221,8 +234,7 @@ def backward(
     """
     ys, yts = tape.outputs()
     count, channels, terms = float(pixels(ys[0])), ys[0].shape[1], len(ys)
-    on_g = np.zeros((terms + 1, channels)) if g is None else dots(g, ys)
-    on_p = None if p is None else dots(p, ys + yts)
+    on_g, on_p = _projections(g, p, ys, yts)
     none: list[Tensor | None] = [None] * len(tape.sources)
     gradients = Gradients([*none], [*none], torch.empty(terms, dtype=ys[0].dtype))
     loose: dict[int, Array] = {}  # what sources get without a convolution: scales of g p y ẏ
@@ -242,22 +254,40 @@ def backward(
     for source, scales in loose.items():
         x = tape.sources[source]
         xt = None if tape.sources_t is None else tape.sources_t[source]
-        _leave(gradients.sources, source, [g, p, x, xt], scales[:5])
-        if p is not None and full:
-            _leave(gradients.sources_t, source, [p, x], scales[5:])
+        both = p is not None and full
+        # p and x first: the sum on the tangent's adjoint is of those two alone
+        there = [
+            (i, t)
+            for i, t in ((2, p), (3, x), (1, g), (4, xt))
+            if t is not None and (scales[i].any() or (both and i in (2, 3) and scales[4 + i].any()))
+        ]
+        whole = _onto(gradients.sources, source, x, scales[[0, *(i for i, _ in there)]])
+        part = None
+        if both:
+            rows = [5, *(4 + i for i, _ in there if i in (2, 3))]
+            part = _onto(gradients.sources_t, source, x, scales[rows])
+        combine([t for _, t in there], whole, part)
     return gradients
 
 
-def _leave(
-    into: list[Tensor | None], source: int, terms: Sequence[Tensor | None], scales: Array
-) -> None:
-    there = [(1 + i, x) for i, x in enumerate(terms) if x is not None and scales[1 + i].any()]
+def _projections(
+    g: Tensor | None, p: Tensor | None, ys: list[Tensor], yts: list[Tensor]
+) -> tuple[Array, Array | None]:
+    """Of g on 1 and the outputs; and of p on 1, the outputs and their tangents."""
+    if p is None:
+        assert g is not None
+        return dots(g, ys)
+    on_p, on_g = dots(p, ys + yts, g, len(ys))
+    return np.zeros((len(ys) + 1, p.shape[1])) if on_g is None else on_g, on_p
+
+
+def _onto(into: list[Tensor | None], source: int, like: Tensor, scales: Array) -> Sum:
+    """A sum that is added to what a source has, or is the first that it gets."""
     out = into[source]
-    add = out is not None
-    if out is None:
-        known = next(x for x in terms if x is not None)
-        out = into[source] = empty_like(known)
-    combine(out, [x for _, x in there], scales[[0, *(i for i, _ in there)]], add=add)
+    if out is not None:
+        return Sum(out, scales, add=True)
+    out = into[source] = empty_like(like)
+    return Sum(out, scales)
 
 
 def _chain(

@@ -1,5 +1,5 @@
 // Units of a searched cell, channels last: relu of an affine map, depthwise convolution, pointwise
-// convolution; with their first and second derivatives. See units.py for what each call means.
+// convolution; with their first and second derivatives. See native.py for what each call means.
 //
 // A dot (x_t) is a tangent: the derivative along one direction. Every image is taken apart into
 // maps: blocks of V channels, each a plane of pixels with zeros around it; a stride of 2 makes four
@@ -388,7 +388,7 @@ template <class T, bool F> struct Kernels {
   }
 
   static void unit_forward(const long *dims, const T *x, const T *xt, const T *pre, const T *d, const T *dt,
-                           const T *p, const T *pt, T *y, T *yt, double *out, int threads) {
+                           const T *p, const T *pt, T *y, int known, T *yt, double *out, int threads) {
     Shape s(dims);
     long bi = up(s.cin, V), bo = up(s.cout, V), tangents = xt ? 2 : 1;
     long pixels = s.out_area();
@@ -419,17 +419,25 @@ template <class T, bool F> struct Kernels {
             depthwise(s, ut + b * pixels, hb, tangent.depthwise + b * s.taps(), true);
           }
         }
-        product(out_map, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, weights.forward, bo, false);
-        write(y + to, out_map, pixels, pixels, s.cout);
+        if (!known) {
+          product(out_map, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, weights.forward, bo, false);
+          write(y + to, out_map, pixels, pixels, s.cout);
+        }
         if (xt) {
           product(out_map_t, pixels, s.wo, ut, pixels, s.ho, s.wo, s.cin, weights.forward, bo, false);
           product(out_map_t, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, tangent.forward, bo, true);
           write(yt + to, out_map_t, pixels, pixels, s.cout);
         }
         for (long c0 = 0; c0 < s.cout; c0 += V) {
+          double *part = parts.data() + n * 4 * s.cout + c0;
+          long lanes = std::min(V, s.cout - c0);
+          if (known) {
+            moments(y + to + c0, yt + to + c0, s.cout, pixels, lanes, part, s.cout);
+            continue;
+          }
           const T *map = reinterpret_cast<const T *>(out_map + c0 / V * pixels);
           const T *map_t = xt ? reinterpret_cast<const T *>(out_map_t + c0 / V * pixels) : nullptr;
-          moments(map, map_t, V, pixels, std::min(V, s.cout - c0), parts.data() + n * 4 * s.cout + c0, s.cout);
+          moments(map, map_t, V, pixels, lanes, part, s.cout);
         }
       }
     }
@@ -579,52 +587,75 @@ template <class T, bool F> struct Kernels {
       for (long i = 0; i < s.cin; ++i) pb[o * s.cin + i] = ps[o * bi * V + i];
   }
 
-  // out (+)= k[0] + Σ_i k[1 + i] · x_i, per channel.
+  // sum[j] += scale · x[j] for up to 64 pixels.
+  static inline void add_scaled(vec *sum, vec scale, const T *x, long channels, long pixels, long lanes) {
+    for (long j = 0; j < pixels; ++j) sum[j] += scale * load(x + j * channels, lanes);
+  }
+  // out (+)= k[0] + Σ_i k[1 + i] · x_i, per channel; where there is an out2, the same with k2 of the
+  // first count2 of the x_i. Each x_i is read once.
   static void combine(long pixels, long channels, long count, const T *const *x, const T *k, T *out, int add,
-                      int threads) {
+                      long count2, const T *k2, T *out2, int add2, int threads) {
     long chunks = std::min(pixels, CHUNKS);
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (long chunk = 0; chunk < chunks; ++chunk) {
       long end = (chunk + 1) * pixels / chunks;
       for (long p0 = chunk * pixels / chunks; p0 < end; p0 += 64)  // 64 pixels stay in the cache
         for (long c0 = 0; c0 < channels; c0 += V) {
-          long lanes = std::min(V, channels - c0), stop = std::min(p0 + 64, end);
-          vec constant = load(k + c0, lanes), sum[64];
-          for (long p = p0; p < stop; ++p)
-            sum[p - p0] = add ? constant + load(out + p * channels + c0, lanes) : constant;
+          long lanes = std::min(V, channels - c0), block = std::min(64L, end - p0);
+          long at = p0 * channels + c0;
+          vec sum[64], sum2[64];
+          start(sum, load(k + c0, lanes), out + at, channels, block, lanes, add);
+          if (out2) start(sum2, load(k2 + c0, lanes), out2 + at, channels, block, lanes, add2);
           for (long i = 0; i < count; ++i) {
-            vec scale = load(k + (1 + i) * channels + c0, lanes);
-            for (long p = p0; p < stop; ++p) sum[p - p0] += scale * load(x[i] + p * channels + c0, lanes);
+            long row = (1 + i) * channels + c0;
+            add_scaled(sum, load(k + row, lanes), x[i] + at, channels, block, lanes);
+            if (i < count2) add_scaled(sum2, load(k2 + row, lanes), x[i] + at, channels, block, lanes);
           }
-          for (long p = p0; p < stop; ++p) store(out + p * channels + c0, sum[p - p0], lanes);
+          for (long j = 0; j < block; ++j) store(out + at + j * channels, sum[j], lanes);
+          for (long j = 0; out2 && j < block; ++j) store(out2 + at + j * channels, sum2[j], lanes);
         }
     }
   }
-  // out[0] = Σ g, out[1 + i] = Σ g · x_i, per channel over all pixels.
-  static void dots(long pixels, long channels, long count, const T *g, const T *const *x, double *out,
-                   int threads) {
-    long chunks = std::min(pixels, CHUNKS), size = (count + 1) * channels;
+  static inline void start(vec *sum, vec constant, const T *out, long channels, long pixels, long lanes,
+                           int add) {
+    for (long j = 0; j < pixels; ++j) sum[j] = add ? constant + load(out + j * channels, lanes) : constant;
+  }
+  // o[0] += Σ g · x over a block, two sums at a time; x of null is 1.
+  static inline void add_dot(double *o, const T *g, const T *x, long channels, long pixels, long lanes) {
+    vec a{}, b{};
+    long j = 0;
+    for (; j + 2 <= pixels; j += 2) {
+      vec v = load(g + j * channels, lanes), w = load(g + (j + 1) * channels, lanes);
+      a += x ? v * load(x + j * channels, lanes) : v;
+      b += x ? w * load(x + (j + 1) * channels, lanes) : w;
+    }
+    if (j < pixels) {
+      vec v = load(g + j * channels, lanes);
+      a += x ? v * load(x + j * channels, lanes) : v;
+    }
+    a += b;
+    for (long l = 0; l < lanes; ++l) o[l] += a[l];
+  }
+  // out[0] = Σ g, out[1 + i] = Σ g · x_i, per channel over all pixels; where there is a g2, the same
+  // with g2 and the first count2 of the x_i after it. Each x_i is read from memory once.
+  static void dots(long pixels, long channels, long count, const T *g, const T *const *x, long count2,
+                   const T *g2, double *out, int threads) {
+    long chunks = std::min(pixels, CHUNKS), size = (count + 1 + (g2 ? count2 + 1 : 0)) * channels;
     std::vector<double> parts(chunks * size);
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (long chunk = 0; chunk < chunks; ++chunk) {
-      double *o = parts.data() + chunk * size;
+      double *o = parts.data() + chunk * size, *o2 = o + (count + 1) * channels;
       long end = (chunk + 1) * pixels / chunks;
       for (long p0 = chunk * pixels / chunks; p0 < end; p0 += 128)
         for (long c0 = 0; c0 < channels; c0 += V) {
-          long lanes = std::min(V, channels - c0), stop = std::min(p0 + 128, end);
-          vec sum{};
-          for (long p = p0; p < stop; ++p) sum += load(g + p * channels + c0, lanes);
-          for (long l = 0; l < lanes; ++l) o[c0 + l] += sum[l];
+          long lanes = std::min(V, channels - c0), block = std::min(128L, end - p0);
+          long at = p0 * channels + c0;
+          add_dot(o + c0, g + at, nullptr, channels, block, lanes);
+          if (g2) add_dot(o2 + c0, g2 + at, nullptr, channels, block, lanes);
           for (long i = 0; i < count; ++i) {
-            vec a{}, b{};
-            long p = p0;
-            for (; p + 2 <= stop; p += 2) {
-              a += load(g + p * channels + c0, lanes) * load(x[i] + p * channels + c0, lanes);
-              b += load(g + (p + 1) * channels + c0, lanes) * load(x[i] + (p + 1) * channels + c0, lanes);
-            }
-            if (p < stop) a += load(g + p * channels + c0, lanes) * load(x[i] + p * channels + c0, lanes);
-            a += b;
-            for (long l = 0; l < lanes; ++l) o[(1 + i) * channels + c0 + l] += a[l];
+            long row = (1 + i) * channels + c0;
+            add_dot(o + row, g + at, x[i] + at, channels, block, lanes);
+            if (g2 && i < count2) add_dot(o2 + row, g2 + at, x[i] + at, channels, block, lanes);
           }
         }
     }
@@ -639,10 +670,10 @@ template <class T, bool F> struct Kernels {
 
 #define EXPORT(T, S) \
   extern "C" void unit_forward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
-                                   const T *dt, const T *p, const T *pt, T *y, T *yt, double *out, \
+                                   const T *dt, const T *p, const T *pt, T *y, int known, T *yt, double *out, \
                                    int threads) { \
     (dims[3] % (64 / sizeof(T)) || dims[4] % (64 / sizeof(T)) ? Kernels<T, false>::unit_forward \
- : Kernels<T, true>::unit_forward)(dims, x, xt, pre, d, dt, p, pt, y, yt, out, threads); \
+ : Kernels<T, true>::unit_forward)(dims, x, xt, pre, d, dt, p, pt, y, known, yt, out, threads); \
   } \
   extern "C" void unit_backward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
                                     const T *dt, const T *p, const T *pt, const T *gz, const T *gp, \
@@ -657,12 +688,12 @@ template <class T, bool F> struct Kernels {
     (channels % (64 / sizeof(T)) ? Kernels<T, false>::moments_of : Kernels<T, true>::moments_of)(y, yt, images, pixels, channels, out, threads); \
   } \
   extern "C" void combine_##S(long pixels, long channels, long count, const T *const *x, const T *k, T *out, \
-                              int add, int threads) { \
-    (channels % (64 / sizeof(T)) ? Kernels<T, false>::combine : Kernels<T, true>::combine)(pixels, channels, count, x, k, out, add, threads); \
+                              int add, long count2, const T *k2, T *out2, int add2, int threads) { \
+    (channels % (64 / sizeof(T)) ? Kernels<T, false>::combine : Kernels<T, true>::combine)(pixels, channels, count, x, k, out, add, count2, k2, out2, add2, threads); \
   } \
   extern "C" void dots_##S(long pixels, long channels, long count, const T *g, const T *const *x, \
-                           double *out, int threads) { \
-    (channels % (64 / sizeof(T)) ? Kernels<T, false>::dots : Kernels<T, true>::dots)(pixels, channels, count, g, x, out, threads); \
+                           long count2, const T *g2, double *out, int threads) { \
+    (channels % (64 / sizeof(T)) ? Kernels<T, false>::dots : Kernels<T, true>::dots)(pixels, channels, count, g, x, count2, g2, out, threads); \
   }
 EXPORT(float, f32)
 EXPORT(double, f64)

@@ -12,13 +12,12 @@ from darts.methods.mix import Mix
 from darts.methods.partial_channels import PartialChannels, passed_by, shuffled
 from darts.networks.weighted_sum import weighted_sum
 from darts.spaces.arrangement import Arrangement, Place
+from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.genotype import CellGenotype
 from darts.spaces.joint_draws import WHOLE, Drawing, Part
 from darts.spaces.operations import (
-    Activation,
     ConvNorm,
     FactorizedReduce,
-    FeatureMap,
     Identity,
     Operation,
     Recipe,

@@ -8,8 +8,11 @@ from darts.networks.cells import DerivedCell, ResidualBlock, Stack
 from darts.networks.frames import SMALL_IMAGES, Frame
 from darts.networks.supernet import require_positive
 from darts.spaces.arrangement import arrangement_of
+from darts.spaces.feature_map import FeatureMap
 from darts.spaces.genotype import Genotype
-from darts.spaces.operations import FeatureMap, derived_recipe
+from darts.spaces.operations import (
+    derived_recipe,
+)
 
 
 class DerivedNetwork(nn.Module):

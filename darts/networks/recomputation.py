@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
+from bilevel.repeated import nothing_kept
 from darts.kernels import unpacked
 from darts.networks.cells import CellMix
-from darts.spaces.operations import Activation, FeatureMap
+from darts.spaces.feature_map import Activation, FeatureMap
 
 
 def recomputed(
@@ -56,7 +57,8 @@ def recomputed(
             )
             return unpacked(output.raw)
 
-    raw, tangent = checkpoint(run, use_reentrant=False)
+    with nothing_kept():
+        raw, tangent = checkpoint(run, use_reentrant=False)
     if tangent is not None:
         raw = forward_ad.make_dual(raw, tangent)  # type: ignore[no-untyped-call]
     return FeatureMap(raw, activation)

@@ -11,9 +11,12 @@ from darts.methods.partial_channels import PartialChannels
 from darts.networks.cells import CellMix, ResidualBlock, SearchCell, Stack
 from darts.networks.frames import SMALL_IMAGES
 from darts.networks.recomputation import recomputed
+from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm
-from darts.spaces.operations import Activation, FeatureMap, search_recipe
+from darts.spaces.operations import (
+    search_recipe,
+)
 from darts.spaces.space import Space
 
 

@@ -6,8 +6,13 @@ import torch
 from torch import Tensor
 
 from darts.kernels import NodeSpec, Term, node, usable
+from darts.spaces.feature_map import FeatureMap
 from darts.spaces.normalization import by_batch
-from darts.spaces.operations import FeatureMap, Identity, Operation, Pool
+from darts.spaces.operations import (
+    Identity,
+    Operation,
+    Pool,
+)
 
 
 class WeightedSum(ABC):

@@ -13,7 +13,11 @@ from bilevel.problem import BoundModule
 from bilevel.reverse_over_forward import ReverseOverForward
 from bilevel.vector import Tree
 from darts.spaces import Space
-from darts.spaces.operations import FeatureMap, build, search_recipe
+from darts.spaces.feature_map import FeatureMap
+from darts.spaces.operations import (
+    build,
+    search_recipe,
+)
 from darts.spaces.space import NONE
 
 COMPARED = frozenset(

@@ -121,6 +121,27 @@ def test_node_agrees_with_pytorch_in_every_derivative_up_to_the_second(spec, siz
 
 
 @needs_compiler
+def test_a_node_on_nodes_agrees_with_pytorch_backwards_over_forwards():
+    """The tangents of its sources are then themselves functions of what is tracked."""
+    torch.manual_seed(0)
+    leaves = inputs(STRIDE_ONE, 4, 6, 6)
+    directions = [torch.randn_like(x) for x in leaves]
+
+    def loss(function, points):
+        first = function(STRIDE_ONE, points[:2], points[2], points[3:])
+        second = function(STRIDE_ONE, [points[0], first], points[2], points[3:])
+        third = function(STRIDE_ONE, [first, second], points[2], points[3:])
+        return loss_of(function, STRIDE_ONE, [second, third, *points[2:]])
+
+    gradient = torch.autograd.grad(loss(plain, leaves), leaves, create_graph=True)
+    expected = torch.autograd.grad(gradient, leaves, directions)
+    with forward_ad.dual_level():
+        duals = [forward_ad.make_dual(x, v) for x, v in zip(leaves, directions, strict=True)]
+        slope = forward_ad.unpack_dual(loss(node, duals)).tangent
+    close(torch.autograd.grad(slope, leaves), expected, 1e-11)
+
+
+@needs_compiler
 def test_float32_node_is_the_float64_one_up_to_rounding():
     """1e-5 for float32, whose ε is 1e-7, on a chain of six sums of up to a thousand terms."""
     torch.manual_seed(0)

@@ -11,7 +11,11 @@ from darts.networks import Architecture, Supernet
 from darts.networks.cells import CellMix, SearchCell
 from darts.networks.counting import count_parameters
 from darts.spaces import S1, Space
-from darts.spaces.operations import FeatureMap, Identity, search_recipe
+from darts.spaces.feature_map import FeatureMap
+from darts.spaces.operations import (
+    Identity,
+    search_recipe,
+)
 
 OPERATIONS = ("none", "skip_connect", "sep_conv_3x3", "avg_pool_3x3")
 ONE_NODE = Space("one-node", OPERATIONS, nodes=1, edges=((0, 2), (1, 2)), keep_edges=2)

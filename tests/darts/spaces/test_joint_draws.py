@@ -7,8 +7,11 @@ from darts.methods.mix import Mix
 from darts.networks import Architecture, DerivedNetwork, Supernet
 from darts.networks.cells import dropped
 from darts.spaces import SPACES
+from darts.spaces.feature_map import FeatureMap
 from darts.spaces.joint_draws import WHOLE, Part, share_draws
-from darts.spaces.operations import FeatureMap, Noise
+from darts.spaces.operations import (
+    Noise,
+)
 from darts.spaces.published import PUBLISHED
 
 PARTS = [Part(index, 3) for index in range(3)]

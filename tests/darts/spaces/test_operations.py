@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from darts.spaces.feature_map import FeatureMap
 from darts.spaces.operations import (
     OPERATIONS,
     FactorizedReduce,
-    FeatureMap,
     build,
     derived_recipe,
     search_recipe,
