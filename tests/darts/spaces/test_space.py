@@ -3,6 +3,7 @@
 import runpy
 from itertools import product
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -21,8 +22,10 @@ from darts.spaces import (
     Genotype,
     Space,
     TwoKinds,
+    operations,
     register_operation,
     register_space,
+    registry,
     s2,
     space_named,
 )
@@ -130,6 +133,8 @@ def test_nasbench201_takes_the_stem_as_it_is():
         Supernet(NASBENCH201, cells=3, stem_multiplier=3)
 
 
+@mock.patch.dict(registry._SPACES)
+@mock.patch.dict(operations._TABLE)
 def test_a_space_that_a_user_registers_is_found_by_name_and_searched(tmp_path):
     """The lines of docs/OWN_SPACE.md, all but the last, which runs the command line."""
     text = (Path(__file__).parents[3] / "docs" / "OWN_SPACE.md").read_text(encoding="utf-8")
