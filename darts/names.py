@@ -45,7 +45,7 @@ from darts.networks.frames import Frame, ImageNetFrame, SmallImageFrame
 from darts.networks.width import MultiplyAddLimit, Width
 from darts.reports.loggers import LoggerMaker, csv_logger
 from darts.runs.computing import Computing
-from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
+from darts.runs.config import AMENDED, FullConfig, RetrainConfig, SearchConfig
 from darts.runs.extras import require_extra
 from darts.runs.schedule import HalfCosine, Linear, Schedule
 from darts.runs.untrusted import read_text
@@ -61,6 +61,8 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; exit status 2."""
 
 
+_FEW = {"derivatives": ReverseOverForward()}
+"""Of estimators that take few products at a point, for which it is faster than a graph."""
 ESTIMATORS = Names(
     "estimator",
     {
@@ -78,7 +80,12 @@ ESTIMATORS = Names(
         "penalty": Penalty,
         "certified": Certified,
     },
-    usual={"amended": {"eta": 0.1}},  # the paper's η (§4.1.1)
+    usual={
+        "amended": {"eta": AMENDED.eta, **_FEW},
+        "identity": _FEW,
+        "darts-second-order": _FEW,
+        "unrolled": _FEW,
+    },
 )
 MIXINGS = Names(
     "mixing",

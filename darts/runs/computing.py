@@ -47,8 +47,8 @@ class Computing:
         if self.compiled and not retrain:
             raise ValueError(
                 "--compile without a retraining: the supernet is not compiled. Its second "
-                "derivatives go through graphs of gradients, and torch.compile gives a network "
-                "that can be differentiated once. Leave --compile out."
+                "derivatives go through forward mode or graphs of gradients, and torch.compile "
+                "gives a network that can be differentiated once. Leave --compile out."
             )
         if self.checkpoint_activations and not search:
             raise ValueError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.estimators import Amended, Estimator, FirstOrder
-from darts.runs.config import FullConfig, differences, to_json
+from darts.runs.config import AMENDED, FullConfig, differences, to_json
 from darts.runs.records import RunFolder
 
 FILE = "sweep.json"
@@ -123,7 +123,7 @@ def amending_coefficients(config: FullConfig, text: str) -> dict[str, FullConfig
     if config.search is None:
         raise ValueError("A sweep over η needs a search stage.")
     usual = config.search.estimator
-    base = usual if isinstance(usual, Amended) else Amended(eta=0.1)
+    base = usual if isinstance(usual, Amended) else AMENDED
     settings: dict[str, FullConfig] = {}
     for part in text.split(","):
         try:

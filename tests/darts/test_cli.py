@@ -18,6 +18,7 @@ from bilevel.estimators import (
     FirstOrder,
     Identity,
     Minres,
+    Unrolled,
 )
 from bilevel.reverse_over_forward import ReverseOverForward
 from darts import cli, names
@@ -26,6 +27,7 @@ from darts.runs.records import RunFolder
 from darts.spaces.notation import genotype_to_text
 from darts.spaces.published import PUBLISHED
 
+FORWARDS = ReverseOverForward()
 TINY = [
     *("--preset", "digits-check", "--train-size", "60", "--space", "s1-fixed"),
     *("--search.batch-size", "10", "--search.epochs", "1", "--search.cells", "1"),
@@ -85,15 +87,20 @@ def test_every_name_reads_back_what_it_writes(table):
     [
         ("exact", Exact()),
         ("first-order", FirstOrder()),
-        ("identity:eta=0.5", Identity(eta=0.5)),
-        ("darts-second-order", DartsSecondOrder()),
-        ("darts-second-order:xi=0.01,momentum=0.9", DartsSecondOrder(xi=0.01, momentum=0.9)),
-        ("amended", Amended(eta=0.1)),
-        ("amended:eta=2", Amended(eta=2.0)),
+        ("identity:eta=0.5", Identity(eta=0.5, derivatives=FORWARDS)),
+        ("darts-second-order", DartsSecondOrder(derivatives=FORWARDS)),
+        (
+            "darts-second-order:xi=0.01,momentum=0.9,derivatives=autograd",
+            DartsSecondOrder(xi=0.01, momentum=0.9),
+        ),
+        ("unrolled:steps=2,lr=0.1", Unrolled(2, 0.1, derivatives=FORWARDS)),
+        ("minres", Minres()),
+        ("amended", Amended(eta=0.1, derivatives=FORWARDS)),
+        ("amended:eta=2", Amended(eta=2.0, derivatives=FORWARDS)),
         ("amended:derivatives=autograd", Amended(eta=0.1, derivatives=Autograd())),
         (
             "minres:derivatives=reverse-over-forward",
-            Minres(derivatives=ReverseOverForward()),
+            Minres(derivatives=FORWARDS),
         ),
         (
             "amended:eta=0.2,derivatives=central-difference",
@@ -199,7 +206,7 @@ def test_a_preset_sets_the_defaults_and_options_override_them():
     config = options["config"]
     assert (config.preset, config.data.root, config.seed) == ("cifar10-s1", "D", 3)
     assert (config.search.epochs, config.search.channels) == (7, 16)
-    assert config.search.estimator == Amended(eta=0.5)
+    assert config.search.estimator == Amended(eta=0.5, derivatives=FORWARDS)
     assert config.retrain.epochs == 600
 
 

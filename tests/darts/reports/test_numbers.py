@@ -3,6 +3,9 @@
 import pytest
 from scipy.stats import binomtest
 
+from bilevel import Autograd, CentralDifference
+from bilevel.estimators import Amended
+from bilevel.reverse_over_forward import ReverseOverForward
 from darts.reports.page import bars
 from darts.reports.plots import operation_label
 from darts.reports.shares import share
@@ -56,8 +59,14 @@ def test_the_mixing_table_marks_the_operation_that_was_kept_and_no_other():
     assert marked == ["30.0", "30.0"]
 
 
-def test_the_settings_table_sets_bold_what_differs_from_the_paper_and_only_that():
-    html = settings_table(to_json(search_config(seed=4)), SearchConfig())
+@pytest.mark.parametrize(
+    ("derivatives", "more"),
+    [(ReverseOverForward(), ()), (Autograd(), ()), (CentralDifference(), ("estimator",))],
+    ids=["forwards", "graph", "differences"],
+)
+def test_the_settings_table_sets_bold_what_differs_from_the_paper_and_only_that(derivatives, more):
+    search = search_config(Amended(eta=0.1, derivatives=derivatives), seed=4)
+    html = settings_table(to_json(search), SearchConfig())
     rows = {row.split("<")[0]: row for row in html.replace("<tr><td>", "\n").split("\n")[1:]}
     bold = {name for name, row in rows.items() if "<b>" in row}
     assert bold == {
@@ -68,6 +77,7 @@ def test_the_settings_table_sets_bold_what_differs_from_the_paper_and_only_that(
         "cells",
         "alpha learning rate",
         "padding",
+        *more,
     }
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from bilevel import CentralDifference
+from bilevel import Autograd, CentralDifference
 from bilevel.estimators import Amended, DartsSecondOrder, FirstOrder
+from bilevel.reverse_over_forward import ReverseOverForward
 from darts.data import Cifar10
-from darts.names import TYPES
+from darts.names import ESTIMATORS, TYPES
 from darts.networks.frames import SMALL_IMAGES
 from darts.runs import PRESETS, FullConfig, RetrainConfig, SearchConfig
 from darts.runs.config import differences, from_json, to_json
@@ -19,7 +20,8 @@ from tests.darts.runs.tiny import full_config
 def test_the_defaults_are_the_papers():
     search, retrain = SearchConfig(), RetrainConfig()
     assert (search.channels, search.cells, search.batch_size) == (16, 8, 96)
-    assert search.estimator == Amended(eta=0.1)
+    assert search.estimator == Amended(eta=0.1, derivatives=ReverseOverForward())
+    assert ESTIMATORS.read("amended") == search.estimator
     assert (search.alpha_learning_rate, search.alpha_betas) == (3e-4, (0.5, 0.999))
     assert (search.alpha_weight_decay, search.weight_decay) == (1e-3, 3e-4)
     assert (search.learning_rate, search.learning_rate_end) == (0.025, 0.001)
@@ -38,6 +40,15 @@ def test_the_defaults_are_the_papers():
 def test_every_preset_survives_being_written_and_read(name):
     text = json.dumps(to_json(PRESETS[name]))
     assert from_json(json.loads(text), TYPES) == PRESETS[name]
+
+
+def test_a_config_of_before_keeps_the_graph_that_it_names():
+    """Searches took all exact products by `Autograd` at first, and their configs say so."""
+    stored = {"type": "Amended", "eta": 0.1, "derivatives": {"type": "Autograd", "chunk": 1}}
+    content = {**to_json(PRESETS["cifar10-s1"].search), "estimator": stored}
+    config = from_json(json.loads(json.dumps(content)), TYPES)
+    assert config.estimator == Amended(eta=0.1, derivatives=Autograd())
+    assert to_json(config) == content
 
 
 @pytest.mark.parametrize(
@@ -88,8 +99,7 @@ def test_differences_name_every_setting_that_differs_and_no_other():
     found = differences(to_json(one), to_json(other))
     assert found == [
         "search.epochs: 3 ≠ 7",
-        "search.estimator.derivatives.chunk: 1 ≠ absent",
-        "search.estimator.derivatives.type: Autograd ≠ absent",
+        "search.estimator.derivatives.type: ReverseOverForward ≠ absent",
         "search.estimator.eta: 0.1 ≠ absent",
         "search.estimator.type: Amended ≠ FirstOrder",
     ]

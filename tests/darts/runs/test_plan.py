@@ -6,6 +6,7 @@ import pytest
 
 from bilevel import CentralDifference
 from bilevel.estimators import Amended, Exact, FirstOrder
+from darts.runs.config import AMENDED
 from darts.runs.plan import Plan, amending_coefficients
 from tests.darts.runs.tiny import full_config, search_config
 
@@ -26,7 +27,7 @@ def test_every_setting_meets_every_seed_and_early_seeds_come_first():
     ]
     for trial in trials:
         assert trial.config.search.seed == trial.config.retrain.seed == trial.seed
-    assert [t.config.search.estimator for t in trials[:2]] == [FirstOrder(), Amended(eta=0.1)]
+    assert [t.config.search.estimator for t in trials[:2]] == [FirstOrder(), AMENDED]
 
 
 def test_eta_keeps_how_derivatives_are_taken():
@@ -34,7 +35,9 @@ def test_eta_keeps_how_derivatives_are_taken():
     found = amending_coefficients(config, "0.5")["eta-0.5"].search.estimator
     assert found == Amended(eta=0.5, derivatives=CentralDifference())
     other = full_config(search=search_config(Exact()))
-    assert amending_coefficients(other, "0.5")["eta-0.5"].search.estimator == Amended(eta=0.5)
+    assert amending_coefficients(other, "0.5")["eta-0.5"].search.estimator == replace(
+        AMENDED, eta=0.5
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from bilevel.estimators import Amended, Estimator
+from bilevel.estimators import Estimator
 from darts.data import Digits, ImageSet
 from darts.runs import FullConfig, RetrainConfig, RunFolder, SearchConfig
 from darts.runs.config import to_json
@@ -29,7 +29,6 @@ EPOCHS = 3
 def search_config(estimator: Estimator | None = None, **changes: object) -> SearchConfig:
     settings = {
         "space": TWO_EDGES,
-        "estimator": estimator or Amended(eta=0.1),
         "epochs": EPOCHS,
         "batch_size": 10,
         "channels": 2,
@@ -38,6 +37,8 @@ def search_config(estimator: Estimator | None = None, **changes: object) -> Sear
         "padding": 1,
         "checkpoint_share": 1.0,
     }
+    if estimator is not None:
+        settings["estimator"] = estimator
     return SearchConfig(**{**settings, **changes})
 
 
