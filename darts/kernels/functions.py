@@ -158,6 +158,7 @@ class _Tangent(Function):
         if kept is not None:
             if known is None:
                 kept.keep(sources, primals[count:], tape.known(), z)
+            given = *kept.sources, *given[count:]  # not the same maps twice
             z = z.detach()  # autograd marks what is returned, and the kept one is to stay as it is
         ctx.count, ctx.inputs, ctx.tape = count, len(given), tape.emptied()
         ctx.save_for_backward(*given, *tape.tensors())

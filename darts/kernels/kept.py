@@ -18,7 +18,7 @@ class Kept:
     def __init__(self) -> None:
         self.units: list[list[Tensor]] = []
         self.z = torch.empty(0)
-        self._maps: list[Tensor] = []
+        self.sources: list[Tensor] = []
         self._versions: list[int] = []
         self._small: list[Tensor] = []
 
@@ -31,12 +31,13 @@ class Kept:
     ) -> None:
         """Keep what `units` gave and their sum z, for these sources, weights and parameters."""
         self.units, self.z = units, z
-        self._maps, self._versions = [*sources], [x._version for x in sources]
+        self.sources = [x.detach() for x in sources]  # without the graph that made them
+        self._versions = [x._version for x in sources]
         self._small = [x.clone() for x in small]
 
     def of(self, sources: Sequence[Tensor], small: Sequence[Tensor]) -> Kept | None:
         """Itself, if it was kept for inputs equal to these."""
-        if len(self._maps) != len(sources) or len(self._small) != len(small):
+        if len(self.sources) != len(sources) or len(self._small) != len(small):
             return None
         if not all(map(_equal, self._small, small)):
             return None
@@ -44,7 +45,7 @@ class Kept:
         return self if all(same) else None
 
     def _unchanged(self, i: int, x: Tensor) -> bool:
-        known = self._maps[i]
+        known = self.sources[i]
         if known._version != self._versions[i]:
             return False
         return _shares(known, x) or _equal(known, x)
