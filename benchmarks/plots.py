@@ -110,10 +110,10 @@ def draw_supernet(record: dict[str, Any], path: Path) -> Path:
     growth.set(xscale="log", yscale="log", xlabel="size / smallest", ylabel="time / smallest")
     growth.legend(fontsize=6, title="slope", title_fontsize=7, bbox_to_anchor=(1.0, 1.0))
     points = record.get("trade", {}).get("cells recomputed", {})
-    for count, row in points.items():
+    for way, row in points.items():
         trade.plot(row["time"]["median"], row["memory"], "o", color="C0")
         place = row["time"]["median"], row["memory"]
-        trade.annotate(f"{count} cells", place, (4, 4), textcoords=OFFSET, fontsize=7)
+        trade.annotate(way, place, (4, 4), textcoords=OFFSET, fontsize=7)
     trade.axhline(1.5, color="0.6", linewidth=0.8)
     trade.axvline(4.0, color="0.6", linewidth=0.8)
     trade.set_xlabel("exact amended, cells recomputed: time / weight step")

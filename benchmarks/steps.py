@@ -26,6 +26,7 @@ from tests.reference_supernet import BenchSupernet, ReferenceSupernet
 UNIT = "weight step"
 FIRST = "first-order α step"
 EXACT = "amended, exact"
+LEAN = "amended, exact, nothing kept between products"
 DIFFERENCES = "amended, differences"
 SECOND = "DARTS second order, differences"
 CERTIFIED = "certified"
@@ -107,6 +108,7 @@ def ours(setting: Setting) -> dict[str, Case]:
         FIRST: lambda: problem.outer_gradient_alpha(at, hyper),
         SECOND: estimate(DartsSecondOrder(xi=0.025, derivatives=CentralDifference(0.01))),
         EXACT: estimate(Amended(0.1, derivatives=exact)),
+        LEAN: estimate(Amended(0.1, derivatives=replace(exact, keep=False))),
         "amended, Autograd": estimate(Amended(0.1, derivatives=Autograd())),
         DIFFERENCES: estimate(Amended(0.1, derivatives=difference)),
         "CG-5": estimate(ConjugateGradient(5, tolerance=None, damping=1.0, derivatives=exact)),

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from bilevel.derivatives import Curvature, Derivatives
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
-from bilevel.repeated import Repeated
+from bilevel.repeated import Repeated, nothing_kept
 from bilevel.vector import Vector
 
 
@@ -33,8 +33,8 @@ class ReverseOverForward(Derivatives):
     take this, for many products of a small one `Autograd` or `Traced`.
 
     Products at one point differ in their tangents alone. Parts of the loss that can keep the rest
-    (`bilevel.repeated`: the native nodes of `darts.kernels`) compute it once; what they keep
-    lives as long as the curvature. Other parts compute it every time.
+    (`bilevel.repeated`: the native nodes of `darts.kernels`) compute it once, unless told not to;
+    what they keep lives as long as the curvature. Other parts compute it every time.
 
     Jumps of the gradient (ReLU) are left out, as in `Autograd`. Leaves of ω without influence
     are not refused; their rows of H are zero.
@@ -44,14 +44,20 @@ class ReverseOverForward(Derivatives):
     without a word: they are refused here. Compare with `Autograd` once before you trust a loss
     with other rare operations.
 
+    Args:
+        keep: let parts of the loss keep what all products at a point have in common. Without, a
+            product holds nothing for the next, and takes less memory and more time.
+
     Raises:
         NotImplementedError: the loss holds an operation that PyTorch differentiates wrongly so,
             or that has no forward mode.
     """
 
+    keep: bool = True
+
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
         omega, alpha = omega.detach(), alpha.detach()
-        point = Repeated()
+        point = Repeated() if self.keep else None
 
         def hessian(v: Vector) -> Vector:
             at = omega.tracked()
@@ -103,13 +109,14 @@ class _Refusing(TorchFunctionMode):
 
 @torch.enable_grad()
 def _along(
-    point: Repeated,
+    point: Repeated | None,
     problem: BilevelProblem,
     omega: Callable[[], Vector],
     alpha: Callable[[], Vector],
 ) -> Tensor | None:
     """The derivative of L_train along the tangents; None where it is zero by construction."""
-    with forward_ad.dual_level(), _Refusing(), point.evaluation():
+    evaluation = nothing_kept() if point is None else point.evaluation()
+    with forward_ad.dual_level(), _Refusing(), evaluation:
         value = problem.inner_value(omega(), alpha())
         tangent: Tensor | None
         _, tangent = forward_ad.unpack_dual(value)  # type: ignore[no-untyped-call]

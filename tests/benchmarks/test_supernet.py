@@ -32,7 +32,7 @@ def test_the_chart_is_drawn_from_the_record(tmp_path: Path) -> None:
     record: dict[str, Any] = {
         "S1, batch 16": {"steps": dict.fromkeys((UNIT, REFERENCE), step), "peak MiB": {UNIT: 1.0}},
         "slopes": {"batch": {"sizes": [1, 2, 4]} | dict.fromkeys((UNIT, EXACT, REFERENCE), growth)},
-        "trade": {"cells recomputed": {"0": {"time": spread, "memory": 2.0}}},
+        "trade": {"cells recomputed": {"0 cells": {"time": spread, "memory": 2.0}}},
         "made": {"slopes": {"commit": "0123456789"}},
     }
     assert draw(record, tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")

@@ -94,9 +94,12 @@ def test_only_the_first_product_computes_what_units_give():
     assert seen == [[units, 0], [0, units], [0, units]]
 
 
-def test_recomputed_cells_keep_nothing():
-    problem, omega, alpha, v, _ = case(recompute=True)
-    curvature = ReverseOverForward()(problem, omega, alpha)
+@pytest.mark.parametrize(
+    ("recompute", "keep"), [(True, True), (False, False)], ids=["recomputed", "told not to"]
+)
+def test_recomputed_cells_keep_nothing_nor_does_a_curvature_that_is_told_not_to(recompute, keep):
+    problem, omega, alpha, v, _ = case(recompute=recompute)
+    curvature = ReverseOverForward(keep=keep)(problem, omega, alpha)
     with mock.patch.object(sums, "unit_forward", wraps=sums.unit_forward) as unit:
         for _ in range(2):
             curvature.hessian @ v
