@@ -85,7 +85,7 @@ def ours(setting: Setting) -> dict[str, Case]:
     omega = adapter.omega
     at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
     mixing = architecture.mixing(alpha)
-    exact, difference = ReverseOverForward(), CentralDifference(0.1)
+    exact, difference = ReverseOverForward(keep=True), CentralDifference(0.1)
 
     def estimate(estimator: Estimator) -> Case:
         return lambda: estimator(problem, omega, alpha)

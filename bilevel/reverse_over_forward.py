@@ -33,7 +33,7 @@ class ReverseOverForward(Derivatives):
     take this, for many products of a small one `Autograd` or `Traced`.
 
     Products at one point differ in their tangents alone. Parts of the loss that can keep the rest
-    (`bilevel.repeated`: the native nodes of `darts.kernels`) compute it once, unless told not to;
+    (`bilevel.repeated`: the native nodes of `darts.kernels`) compute it once where `keep` says so;
     what they keep lives as long as the curvature. Other parts compute it every time.
 
     Jumps of the gradient (ReLU) are left out, as in `Autograd`. Leaves of ω without influence
@@ -45,15 +45,16 @@ class ReverseOverForward(Derivatives):
     with other rare operations.
 
     Args:
-        keep: let parts of the loss keep what all products at a point have in common. Without, a
-            product holds nothing for the next, and takes less memory and more time.
+        keep: let parts of the loss keep what all products at a point have in common, for more
+            memory (docs/SPEED.md); for one or two products it has gained no time. Without, a
+            product holds nothing for the next.
 
     Raises:
         NotImplementedError: the loss holds an operation that PyTorch differentiates wrongly so,
             or that has no forward mode.
     """
 
-    keep: bool = True
+    keep: bool = False
 
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
         omega, alpha = omega.detach(), alpha.detach()

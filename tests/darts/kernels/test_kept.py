@@ -44,7 +44,7 @@ def products(curvature, v, u):
 
 def alone(space, dtype, v, u, name):
     problem, omega, alpha, *_ = case(space, dtype)
-    return products(ReverseOverForward()(problem, omega, alpha), v, u)[name]()
+    return products(ReverseOverForward(keep=True)(problem, omega, alpha), v, u)[name]()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
@@ -52,7 +52,7 @@ def alone(space, dtype, v, u, name):
 @pytest.mark.parametrize("order", [("Hv", "Bv", "Hv", "Bᵀu"), ("Bᵀu", "Bv", "Hv")], ids=str)
 def test_a_product_is_bit_for_bit_that_of_a_curvature_used_once(space, dtype, order):
     problem, omega, alpha, v, u = case(space, dtype)
-    shared = products(ReverseOverForward()(problem, omega, alpha), v, u)
+    shared = products(ReverseOverForward(keep=True)(problem, omega, alpha), v, u)
     for name in order:
         expected = alone(space, dtype, v, u, name)
         for a, b in zip(shared[name]().leaves, expected.leaves, strict=True):
@@ -63,13 +63,13 @@ def test_a_product_is_bit_for_bit_that_of_a_curvature_used_once(space, dtype, or
 def test_a_point_that_was_changed_in_place_is_noticed(what):
     """The mixed product is then that of the new point, not of what was kept."""
     problem, omega, alpha, v, _ = case()
-    curvature = ReverseOverForward()(problem, omega, alpha)
+    curvature = ReverseOverForward(keep=True)(problem, omega, alpha)
     before = curvature.mixed @ v
     changed = omega if what == "weights of ω" else alpha
     for leaf in changed.leaves:
         leaf.data.mul_(1.5)  # past PyTorch's counter of changes
     found = curvature.mixed @ v
-    expected = ReverseOverForward()(problem, omega, alpha).mixed @ v
+    expected = ReverseOverForward(keep=True)(problem, omega, alpha).mixed @ v
     assert (found.flat() - before.flat()).norm() > 1e-3 * before.flat().norm()
     assert torch.equal(found.flat(), expected.flat())
 
@@ -82,7 +82,7 @@ def outputs_computed(calls) -> list[int]:
 
 def test_only_the_first_product_computes_what_units_give():
     problem, omega, alpha, v, _ = case()
-    curvature = ReverseOverForward()(problem, omega, alpha)
+    curvature = ReverseOverForward(keep=True)(problem, omega, alpha)
     seen = []
     with mock.patch.object(sums, "unit_forward", wraps=sums.unit_forward) as unit:
         for product in (curvature.hessian, curvature.mixed, curvature.hessian):
@@ -108,7 +108,7 @@ def test_recomputed_cells_keep_nothing_nor_does_a_curvature_that_is_told_not_to(
 
 def test_what_is_kept_holds_no_graph():
     problem, omega, alpha, v, _ = case()
-    curvature = ReverseOverForward()(problem, omega, alpha)
+    curvature = ReverseOverForward(keep=True)(problem, omega, alpha)
     made = []
     with mock.patch.object(
         functions, "entry", side_effect=lambda kind: made.append(kind()) or made[-1]
