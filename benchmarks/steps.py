@@ -26,6 +26,7 @@ from tests.reference_supernet import BenchSupernet, ReferenceSupernet
 UNIT = "weight step"
 FIRST = "first-order α step"
 EXACT = "amended, exact"
+"""With units kept between its two products, which is not the default; LEAN is."""
 LEAN = "amended, exact, nothing kept between products"
 DIFFERENCES = "amended, differences"
 SECOND = "DARTS second order, differences"
