@@ -42,13 +42,10 @@ from bilevel.estimators import (
 )
 from bilevel.krylov import conjugate_gradient
 from bilevel.problems import ReadyProblem, logistic_regression, mlp_cleaning, quadratic
-from bilevel.traced import Traced
 
 RECORD = Path("docs/records/estimators.json")
 CPU = torch.device("cpu")
 LOOP = 20
-MARGIN = 200
-"""Products more, to tell a product's time from what is done once a point."""
 BARS = {"logreg": 37, "mlp_clean": 183}
 ACCURACY = 2e-5
 
@@ -79,7 +76,6 @@ def ours() -> dict[str, Estimator]:
         "Nyström 100, ρ = 0.01": Nystrom(100, damping=0.01, tolerance=None),
         "certified, cos 0.99": Certified(cosine=0.99),
         "certified, cos 0.99, μ guessed": Certified(cosine=0.99, failure_probability=None),
-        "CG, 20, traced": ConjugateGradient(20, tolerance=None, derivatives=Traced()),
     }
 
 
@@ -192,61 +188,37 @@ def measure(setting: Setting, repetitions: int) -> list[dict[str, Any]]:
         if row["name"] in calls:
             ratio = Ratio.of(seconds[row["name"]], loop)
             row["time"] = {"median": ratio.median, "low": ratio.low, "high": ratio.high}
-            if "jaxopt" not in row["name"] and "traced" not in row["name"]:  # torch sees not all
+            if "jaxopt" not in row["name"]:  # torch does not see its memory
                 row["peak_bytes"] = peak_bytes(calls[row["name"]], CPU)
     return rows
 
 
 def product_times(setting: Setting, repetitions: int) -> dict[str, Any]:
-    """One Hessian product: ours, traced, 20 at once, against `autograd.grad` written out."""
+    """One Hessian product: ours, 20 at once, and JAX's, against `autograd.grad` written out."""
     problem, omega, alpha = setting.ready.problem, setting.omega, setting.alpha
     w = [leaf.detach().requires_grad_() for leaf in omega.leaves]
     value = problem.inner(Vector(tuple(w), omega.treespec).tree(), alpha.tree())
     gradient = torch.autograd.grad(value, w, create_graph=True)
-    x = torch.ones(omega.numel, dtype=omega.dtype)
-    v = omega.like(x)
+    v = omega.like(torch.ones(omega.numel, dtype=omega.dtype))
     plain = Autograd()(problem, omega, alpha).hessian
     batched = Autograd(chunk=LOOP)(problem, omega, alpha).hessian
     many = torch.ones(LOOP, omega.numel, dtype=omega.dtype)
-    began = time.process_time()
-    traced = Traced()(problem, omega, alpha).hessian
-    traced @ v
-    compilation = time.process_time() - began
     bare = lambda: torch.autograd.grad(gradient, w, v.leaves, retain_graph=True)  # noqa: E731
-    long = LOOP + MARGIN
     calls: dict[str, Callable[[], Any]] = {
         "autograd.grad": lambda: [bare() for _ in range(LOOP)],
         "Autograd()": lambda: [plain @ v for _ in range(LOOP)],
         "Autograd(chunk=20)": lambda: batched.many(many),
-        "Traced()": lambda: [traced.on_flat(x) for _ in range(LOOP)],
-        "Traced(), longer": lambda: [traced.on_flat(x) for _ in range(long)],
     }
     if PEERS[0].missing() is None:
         calls["jitted JAX"] = jax_products(setting.ready, LOOP)
-        calls["jitted JAX, longer"] = jax_products(setting.ready, long)
     for call in calls.values():
         call()
     measured = interleaved_seconds(list(calls.values()), repetitions=repetitions, device=CPU)
     seconds = dict(zip(calls, measured, strict=True))
-    found: dict[str, Any] = {
-        "ratios": {
-            name: asdict(Ratio.of(taken, seconds["autograd.grad"]))
-            for name, taken in seconds.items()
-            if "longer" not in name
-        },
-        "trace_seconds": compilation,
+    ratios = {
+        name: asdict(Ratio.of(taken, seconds["autograd.grad"])) for name, taken in seconds.items()
     }
-    if "jitted JAX" in seconds:  # what a product more costs, without what is done once a point
-        ours_, jax = (
-            [b - a for a, b in zip(seconds[name], seconds[f"{name}, longer"], strict=True)]
-            for name in ("Traced()", "jitted JAX")
-        )
-        found["traced_over_jax"] = asdict(Ratio.of(ours_, jax))
-        found["microseconds"] = {
-            name: 1e6 * median(taken) / MARGIN
-            for name, taken in (("Traced()", ours_), ("jitted JAX", jax))
-        }
-    return found
+    return {"ratios": ratios}
 
 
 def products_needed(seed: int) -> dict[str, Any]:
@@ -331,22 +303,14 @@ def bars(record: dict[str, Any]) -> list[dict[str, Any]]:
         found.append(
             {"bar": f"{name}: memory ≤ 1.05 × loop", "measured": memory, "met": memory <= 1.05}
         )
-        if "time" in (jax := rows["jaxopt CG, 20, jitted"]):
-            ratio = rows["CG, 20, traced"]["time"]["median"] / jax["time"]["median"]
-            product = record["problems"][name]["products"]["traced_over_jax"]["median"]
-            found += [
-                {"bar": f"{name}: {what} ≤ jitted JAX's", "measured": part, "met": part <= 1}
-                for what, part in (("time a product", product), ("time of a CG of 20", ratio))
-            ]
-        for method in ("CG, 20", "CG, 20, traced"):
-            ratio = rows[method]["time"]["median"]
-            found.append(
-                {
-                    "bar": f"{name}: time ≤ 1.05 × loop, {method}",
-                    "measured": ratio,
-                    "met": ratio <= 1.05,
-                }
-            )
+        ratio = ours_["time"]["median"]
+        found.append(
+            {
+                "bar": f"{name}: time ≤ 1.05 × loop, CG, 20",
+                "measured": ratio,
+                "met": ratio <= 1.05,
+            }
+        )
     seeds = record["mlp_clean_seeds"]
     for method in ("CG", "CG, Nyström 40"):
         counts = [row[method] for row in seeds]

@@ -131,18 +131,14 @@ def forward_work(
     before: Any,
     parameters: Any,
     parameters_t: Any,
-    known: Tensor | None = None,
 ) -> tuple[str, float, float]:
-    """With a tangent the product rule makes three passes of one; a known output spares one."""
+    """With a tangent the product rule makes three passes of one."""
     channels = parameters[-1].shape[0]
     depthwise, pointwise = _macs(unit, x, channels)
     out = x.element_size() * int(pointwise // max(x.shape[1], 1))
     if xt is None:
         return "units forward", depthwise + pointwise, size(x) + out
-    moved = 2 * (size(x) + out)
-    if known is None:
-        return "units forward, tangent", 3 * (depthwise + pointwise), moved
-    return "units forward, tangent alone", 3 * depthwise + 2 * pointwise, moved
+    return "units forward, tangent", 3 * (depthwise + pointwise), 2 * (size(x) + out)
 
 
 def backward_work(

@@ -26,8 +26,6 @@ from tests.reference_supernet import BenchSupernet, ReferenceSupernet
 UNIT = "weight step"
 FIRST = "first-order α step"
 EXACT = "amended, exact"
-"""With units kept between its two products, which is not the default; LEAN is."""
-LEAN = "amended, exact, nothing kept between products"
 DIFFERENCES = "amended, differences"
 SECOND = "DARTS second order, differences"
 CERTIFIED = "certified"
@@ -86,7 +84,7 @@ def ours(setting: Setting) -> dict[str, Case]:
     omega = adapter.omega
     at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
     mixing = architecture.mixing(alpha)
-    exact, difference = ReverseOverForward(keep=True), CentralDifference(0.1)
+    exact, difference = ReverseOverForward(), CentralDifference(0.1)
 
     def estimate(estimator: Estimator) -> Case:
         return lambda: estimator(problem, omega, alpha)
@@ -109,7 +107,6 @@ def ours(setting: Setting) -> dict[str, Case]:
         FIRST: lambda: problem.outer_gradient_alpha(at, hyper),
         SECOND: estimate(DartsSecondOrder(xi=0.025, derivatives=CentralDifference(0.01))),
         EXACT: estimate(Amended(0.1, derivatives=exact)),
-        LEAN: estimate(Amended(0.1, derivatives=replace(exact, keep=False))),
         "amended, Autograd": estimate(Amended(0.1, derivatives=Autograd())),
         DIFFERENCES: estimate(Amended(0.1, derivatives=difference)),
         "CG-5": estimate(ConjugateGradient(5, tolerance=None, damping=1.0, derivatives=exact)),

@@ -39,12 +39,6 @@ class Derivatives(Protocol):
     @abstractmethod
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature: ...
 
-    def outer_gradients(
-        self, problem: BilevelProblem, omega: Vector, alpha: Vector
-    ) -> tuple[float, Vector, Vector]:
-        """L_val, ∇_ω L_val and ∇_α L_val, for ways that have a faster one than the problem's."""
-        return problem.outer_gradients(omega, alpha)
-
 
 @dataclass(frozen=True)
 class Autograd(Derivatives):

@@ -17,8 +17,6 @@ from bilevel.vector import Vector
 Action = Callable[[Vector], Vector]
 BatchedAction = Callable[[Tensor], Tensor]
 """The same map on the rows of a matrix: (k, columns) ↦ (k, rows)."""
-FlatAction = Callable[[Tensor], Tensor]
-"""The same map on coordinates in one tensor, as `Vector.flat` gives them."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,6 @@ class LinearOperator:
             `action` here too; that it is symmetric is believed, not checked.
         batched_action: the map on many vectors at once, where that is cheaper than one by one.
         transposed_batched_action: the adjoint on many vectors at once.
-        flat_action: the map on flat vectors, where that is cheaper than leaf by leaf.
     """
 
     domain: Vector
@@ -42,7 +39,6 @@ class LinearOperator:
     transposed_action: Action | None = None
     batched_action: BatchedAction | None = None
     transposed_batched_action: BatchedAction | None = None
-    flat_action: FlatAction | None = None
 
     @overload
     def __matmul__(self, other: Vector) -> Vector: ...
@@ -120,8 +116,6 @@ class LinearOperator:
 
     def on_flat(self, x: Float[Tensor, " columns"]) -> Float[Tensor, " rows"]:
         """The image of a vector whose coordinates lie in one tensor, in such a tensor."""
-        if self.flat_action is not None:
-            return self.flat_action(x)
         return self.action(self.domain.like(x)).flat()
 
     def to_scipy(self) -> ScipyOperator:

@@ -14,7 +14,6 @@ from torch.overrides import TorchFunctionMode
 from bilevel.derivatives import Curvature, Derivatives
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
-from bilevel.repeated import Repeated, nothing_kept
 from bilevel.vector import Vector
 
 
@@ -30,11 +29,7 @@ class ReverseOverForward(Derivatives):
     gradients a product, nothing once a point. Memory: that of one gradient and its tangents, by
     construction about twice one gradient, whatever the number of products; `Autograd` keeps a
     graph of 2.3 gradients and adds to it in every product. For a few products of a large network
-    take this, for many products of a small one `Autograd` or `Traced`.
-
-    Products at one point differ in their tangents alone. Parts of the loss that can keep the rest
-    (`bilevel.repeated`: the native nodes of `darts.kernels`) compute it once where `keep` says so;
-    what they keep lives as long as the curvature. Other parts compute it every time.
+    take this, for many products of a small one `Autograd`.
 
     Jumps of the gradient (ReLU) are left out, as in `Autograd`. Leaves of ω without influence
     are not refused; their rows of H are zero.
@@ -44,33 +39,25 @@ class ReverseOverForward(Derivatives):
     without a word: they are refused here. Compare with `Autograd` once before you trust a loss
     with other rare operations.
 
-    Args:
-        keep: let parts of the loss keep what all products at a point have in common, for more
-            memory (docs/SPEED.md); for one or two products it has gained no time. Without, a
-            product holds nothing for the next.
-
     Raises:
         NotImplementedError: the loss holds an operation that PyTorch differentiates wrongly so,
             or that has no forward mode.
     """
 
-    keep: bool = False
-
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
         omega, alpha = omega.detach(), alpha.detach()
-        point = Repeated() if self.keep else None
 
         def hessian(v: Vector) -> Vector:
             at = omega.tracked()
-            return _gradient(_along(point, problem, _dual(at, v), lambda: alpha), at)
+            return _gradient(_along(problem, _dual(at, v), lambda: alpha), at)
 
         def mixed(v: Vector) -> Vector:
             at = alpha.tracked()
-            return _gradient(_along(point, problem, _dual(omega, v), lambda: at), at)
+            return _gradient(_along(problem, _dual(omega, v), lambda: at), at)
 
         def mixed_transposed(u: Vector) -> Vector:
             at = omega.tracked()
-            return _gradient(_along(point, problem, lambda: at, _dual(alpha, u)), at)
+            return _gradient(_along(problem, lambda: at, _dual(alpha, u)), at)
 
         return Curvature(
             hessian=LinearOperator(omega, omega, hessian, hessian),
@@ -110,14 +97,12 @@ class _Refusing(TorchFunctionMode):
 
 @torch.enable_grad()
 def _along(
-    point: Repeated | None,
     problem: BilevelProblem,
     omega: Callable[[], Vector],
     alpha: Callable[[], Vector],
 ) -> Tensor | None:
     """The derivative of L_train along the tangents; None where it is zero by construction."""
-    evaluation = nothing_kept() if point is None else point.evaluation()
-    with forward_ad.dual_level(), _Refusing(), evaluation:
+    with forward_ad.dual_level(), _Refusing():
         value = problem.inner_value(omega(), alpha())
         tangent: Tensor | None
         _, tangent = forward_ad.unpack_dual(value)  # type: ignore[no-untyped-call]

@@ -70,11 +70,6 @@ class CountedDerivatives(Derivatives):
             mixed=_watched(curvature.mixed, self.count, "mixed_products"),
         )
 
-    def outer_gradients(
-        self, problem: BilevelProblem, omega: Vector, alpha: Vector
-    ) -> tuple[float, Vector, Vector]:
-        return self.taken.outer_gradients(problem, omega, alpha)
-
 
 def _watched(operator: LinearOperator, count: Count, what: str) -> LinearOperator:
     """The operator, with each of its actions adding to `what`; batched ones add a row each."""

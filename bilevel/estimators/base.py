@@ -138,7 +138,7 @@ class ImplicitEstimator(Estimator):
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         point = self.outer_point(problem, omega, alpha)
         # first L_val, so that its graph is gone before the larger one of the curvature is built
-        outer_loss, slope, direct = self.derivatives.outer_gradients(problem, point, alpha)
+        outer_loss, slope, direct = problem.outer_gradients(point, alpha)
         curvature = self.derivatives(problem, omega, alpha)
         solve = self.solve_at(curvature, slope)
         implicit = -(curvature.mixed @ solve.value)

@@ -139,10 +139,14 @@ def damped(hessian: LinearOperator, damping: float) -> LinearOperator:
     def action(v: Vector) -> Vector:
         return hessian @ v + damping * v
 
-    def flat_action(x: Tensor) -> Tensor:
-        return hessian.on_flat(x).add(x, alpha=damping)
+    batched = hessian.batched_action
 
-    return LinearOperator(hessian.domain, hessian.codomain, action, action, flat_action=flat_action)
+    def many(rows: Tensor) -> Tensor:
+        assert batched is not None
+        return batched(rows).add(rows, alpha=damping)
+
+    together = None if batched is None else many
+    return LinearOperator(hessian.domain, hessian.codomain, action, action, together, together)
 
 
 def check_not_negative(estimator: object, **values: float) -> None:

@@ -10,8 +10,6 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.function import Function, once_differentiable
 
-from bilevel.repeated import entry
-from darts.kernels.kept import Kept
 from darts.kernels.library import kernels
 from darts.kernels.native import Unit
 from darts.kernels.sums import Gradients, NodeSpec, Tape, Term, backward, forward
@@ -46,12 +44,11 @@ def node(
     given = [*map(_dense, sources), weights, *(x.contiguous() for x in parameters)]
     pairs = [unpacked(x) for x in given]
     primals = [primal for primal, _ in pairs]
-    kept = entry(Kept)
     if all(tangent is None for _, tangent in pairs):
         result: Tensor = _Node.apply(spec, len(sources), *primals)
         return result
     tangents = [torch.zeros_like(x) if t is None else _as(t, x) for x, t in pairs]
-    z, zt = _Tangent.apply(spec, len(sources), kept, *primals, *tangents)
+    z, zt = _Tangent.apply(spec, len(sources), *primals, *tangents)
     dual: Tensor = forward_ad.make_dual(z, zt)  # type: ignore[no-untyped-call]
     return dual
 
@@ -146,20 +143,12 @@ class _Tangent(Function):
     """(sources, weights, parameters, a tangent of each) ↦ z and its tangent."""
 
     @staticmethod
-    def forward(
-        ctx: Any, spec: NodeSpec, count: int, kept: Kept | None, *given: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, spec: NodeSpec, count: int, *given: Tensor) -> tuple[Tensor, Tensor]:
         primals, tangents = given[: len(given) // 2], given[len(given) // 2 :]
         split = tangents[:count], tangents[count], tangents[count + 1 :]
         sources, weights, parameters = primals[:count], primals[count], primals[count + 1 :]
-        known = None if kept is None else kept.of(sources, primals[count:])
-        z, zt, tape = forward(spec, sources, weights, parameters, split, known)
+        z, zt, tape = forward(spec, sources, weights, parameters, split)
         assert zt is not None
-        if kept is not None:
-            if known is None:
-                kept.keep(sources, primals[count:], tape.known(), z)
-            given = *kept.sources, *given[count:]  # not the same maps twice
-            z = z.detach()  # autograd marks what is returned, and the kept one is to stay as it is
         ctx.count, ctx.inputs, ctx.tape = count, len(given), tape.emptied()
         ctx.save_for_backward(*given, *tape.tensors())
         return z, zt
@@ -176,9 +165,9 @@ class _Tangent(Function):
             primals[count + 1 :],
             (tangents[:count], tangents[count + 1 :]),
         )
-        wanted = any(ctx.needs_input_grad[3 + count + 1 : 3 + half])
-        full = any(ctx.needs_input_grad[3 + half : 3 + half + count])
+        wanted = any(ctx.needs_input_grad[2 + count + 1 : 2 + half])
+        full = any(ctx.needs_input_grad[2 + half : 2 + half + count])
         found = backward(tape, _dense(g), _dense(p), with_parameters=wanted, full=full)
         slopes = *found.sources, found.weights, *_parameters(found, half - count - 1)
         # tangents of weights and parameters are given directions, not functions of anything
-        return None, None, None, *slopes, *found.sources_t, *[None] * (half - count)
+        return None, None, *slopes, *found.sources_t, *[None] * (half - count)

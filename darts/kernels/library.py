@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bilevel.native import NotBuiltError, compiler, library
+from darts.kernels.compiled import NotBuiltError, compiler, library
 
 SOURCE = Path(__file__).with_name("units.cpp")
 FLAGS = (
@@ -18,7 +18,7 @@ FLAGS = (
 SWITCH = "DARTS_KERNELS"
 """Environment variable: `off` leaves the kernels out, and everything runs in plain PyTorch."""
 POINTERS = {
-    "unit_forward": "pppppppppipp",
+    "unit_forward": "ppppppppppp",
     "unit_backward": "pppppppppppppppippp",
     "moments": "pplllp",
     "combine": "lllpppilppi",

@@ -85,7 +85,6 @@ def unit_forward(
     before: Array | None,
     parameters: Sequence[Tensor],
     parameters_t: Sequence[Tensor] | None,
-    known: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None, Array]:
     """A unit without its norm, its tangent if x has one, and `moments` of the two.
 
@@ -97,21 +96,18 @@ def unit_forward(
             None where it is taken of x.
         parameters: depthwise [c, 1, k, k] if it has one, pointwise [c_out, c, 1, 1].
         parameters_t: their tangents, where x has one.
-        known: the unit's output, where only its tangent is wanted.
     """
     channels = parameters[-1].shape[0]
     size = [-(-side // unit.stride) for side in x.shape[2:]]
     shape = (x.shape[0], channels, *size)
-    y = known
-    if y is None:
-        y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
     yt = None if xt is None else empty_like(y)
     out = np.empty((4, channels))
     dims = _dims(unit, x, channels)
     before = None if before is None else before.astype(_numpy_type(x))
     weights = _ends(parameters, parameters_t)
     given = map(_at, (dims, x, xt, before, *weights, y))
-    _call("unit_forward", x.dtype, *given, int(known is not None), _at(yt), _at(out))
+    _call("unit_forward", x.dtype, *given, _at(yt), _at(out))
     return y, yt, out
 
 

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from darts.kernels.kept import Kept
 from darts.kernels.native import (
     Sum,
     Unit,
@@ -111,10 +110,6 @@ class Tape:
         pairs = [(step.y, step.yt) for steps in self.steps for step in steps]
         return [x for pair in pairs for x in pair if x is not None]
 
-    def known(self) -> list[list[Tensor]]:
-        """What every unit of every term gave, which no tangent changes."""
-        return [[step.y for step in steps] for steps in self.steps]
-
     def emptied(self) -> Tape:
         """The same without tensors, which autograd keeps, and frees, better than we."""
         steps = [[replace(s, x=None, xt=None, y=None, yt=None) for s in one] for one in self.steps]
@@ -159,25 +154,20 @@ def forward(
     weights: Tensor,
     parameters: Sequence[Tensor],
     tangents: Tangents | None = None,
-    kept: Kept | None = None,
 ) -> tuple[Tensor, Tensor | None, Tape]:
-    """The node, its tangent if its inputs have tangents, and the tape.
-
-    With a `kept` of the same inputs only the tangents are computed.
-    """
+    """The node, its tangent if its inputs have tangents, and the tape."""
     sources_t, weights_t, parameters_t = tangents or (None, None, None)
     mix = weights.numpy().astype(np.float64)
     mix_t = np.zeros_like(mix) if weights_t is None else weights_t.numpy().astype(np.float64)
     tape = Tape(spec, mix, mix_t, sources, sources_t, parameters, parameters_t)
-    for i, (term, places) in enumerate(zip(spec.terms, spec.parameters, strict=True)):
+    for term, places in zip(spec.terms, spec.parameters, strict=True):
         x = sources[term.source]
         xt = None if sources_t is None else sources_t[term.source]
         steps: list[Step] = []
         before = None
-        for j, (unit, own) in enumerate(zip(term.units, places, strict=True)):
+        for unit, own in zip(term.units, places, strict=True):
             theirs = None if parameters_t is None else parameters_t[own]
-            known = None if kept is None else kept.units[i][j]
-            y, yt, found = unit_forward(unit, x, xt, before, parameters[own], theirs, known)
+            y, yt, found = unit_forward(unit, x, xt, before, parameters[own], theirs)
             steps.append(Step(x, xt, before, y, yt, Norm.of(found, spec.eps)))
             x, xt, before = y, yt, steps[-1].norm.affine()
         tape.steps.append(steps)
@@ -185,15 +175,15 @@ def forward(
         if term.normed:
             norm = steps[-1].norm if steps else Norm.of(moments(x, xt), spec.eps)
         tape.norms.append(norm)
-    return *_combined(tape, None if kept is None else kept.z), tape
+    return *_combined(tape), tape
 
 
-def _combined(tape: Tape, known: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def _combined(tape: Tape) -> tuple[Tensor, Tensor | None]:
     ys, yts = tape.outputs()
     ones = np.ones(ys[0].shape[1])
     maps = [np.outer([1, 0, 1, 0, 0], ones) if n is None else n.affine() for n in tape.norms]
     mix = list(zip(tape.weights, tape.weights_t, maps, strict=True))
-    z = empty_like(ys[0]) if known is None else known
+    z = empty_like(ys[0])
     of_z = Sum(z, _scales([w * m[0] for w, _, m in mix], [w * m[1] for w, _, m in mix]))
     if tape.sources_t is None:
         combine(ys, of_z)
@@ -202,7 +192,7 @@ def _combined(tape: Tape, known: Tensor | None) -> tuple[Tensor, Tensor | None]:
     on_y = [wt * m[0] + w * m[3] for w, wt, m in mix]
     on_yt = [w * m[2] for w, _, m in mix]
     of_zt = Sum(zt, _scales(on_y + on_yt, [wt * m[1] + w * m[4] for w, wt, m in mix]))
-    combine(ys + yts, of_zt, of_z if known is None else None)
+    combine(ys + yts, of_zt, of_z)
     return z, zt
 
 

@@ -388,7 +388,7 @@ template <class T, bool F> struct Kernels {
   }
 
   static void unit_forward(const long *dims, const T *x, const T *xt, const T *pre, const T *d, const T *dt,
-                           const T *p, const T *pt, T *y, int known, T *yt, double *out, int threads) {
+                           const T *p, const T *pt, T *y, T *yt, double *out, int threads) {
     Shape s(dims);
     long bi = up(s.cin, V), bo = up(s.cout, V), tangents = xt ? 2 : 1;
     long pixels = s.out_area();
@@ -419,10 +419,8 @@ template <class T, bool F> struct Kernels {
             depthwise(s, ut + b * pixels, hb, tangent.depthwise + b * s.taps(), true);
           }
         }
-        if (!known) {
-          product(out_map, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, weights.forward, bo, false);
-          write(y + to, out_map, pixels, pixels, s.cout);
-        }
+        product(out_map, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, weights.forward, bo, false);
+        write(y + to, out_map, pixels, pixels, s.cout);
         if (xt) {
           product(out_map_t, pixels, s.wo, ut, pixels, s.ho, s.wo, s.cin, weights.forward, bo, false);
           product(out_map_t, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, tangent.forward, bo, true);
@@ -431,10 +429,6 @@ template <class T, bool F> struct Kernels {
         for (long c0 = 0; c0 < s.cout; c0 += V) {
           double *part = parts.data() + n * 4 * s.cout + c0;
           long lanes = std::min(V, s.cout - c0);
-          if (known) {
-            moments(y + to + c0, yt + to + c0, s.cout, pixels, lanes, part, s.cout);
-            continue;
-          }
           const T *map = reinterpret_cast<const T *>(out_map + c0 / V * pixels);
           const T *map_t = xt ? reinterpret_cast<const T *>(out_map_t + c0 / V * pixels) : nullptr;
           moments(map, map_t, V, pixels, lanes, part, s.cout);
@@ -670,10 +664,10 @@ template <class T, bool F> struct Kernels {
 
 #define EXPORT(T, S) \
   extern "C" void unit_forward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
-                                   const T *dt, const T *p, const T *pt, T *y, int known, T *yt, double *out, \
+                                   const T *dt, const T *p, const T *pt, T *y, T *yt, double *out, \
                                    int threads) { \
     (dims[3] % (64 / sizeof(T)) || dims[4] % (64 / sizeof(T)) ? Kernels<T, false>::unit_forward \
- : Kernels<T, true>::unit_forward)(dims, x, xt, pre, d, dt, p, pt, y, known, yt, out, threads); \
+ : Kernels<T, true>::unit_forward)(dims, x, xt, pre, d, dt, p, pt, y, yt, out, threads); \
   } \
   extern "C" void unit_backward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
                                     const T *dt, const T *p, const T *pt, const T *gz, const T *gp, \

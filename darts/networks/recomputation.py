@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
-from bilevel.repeated import nothing_kept
 from darts.kernels import unpacked
 from darts.networks.cells import CellMix
 from darts.spaces.feature_map import Activation, FeatureMap
@@ -57,8 +56,7 @@ def recomputed(
             )
             return unpacked(output.raw)
 
-    with nothing_kept():
-        raw, tangent = checkpoint(run, use_reentrant=False)
+    raw, tangent = checkpoint(run, use_reentrant=False)
     if tangent is not None:
         raw = forward_ad.make_dual(raw, tangent)  # type: ignore[no-untyped-call]
     return FeatureMap(raw, activation)

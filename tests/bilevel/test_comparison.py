@@ -27,7 +27,6 @@ from bilevel.estimators import (
 from bilevel.estimators.base import Estimator
 from bilevel.problem import BilevelProblem
 from bilevel.problems import logistic_regression, quadratic
-from bilevel.traced import Traced
 
 f64 = torch.float64
 # R1 of the theory: g₂ = +1, amended −η, and DARTS's term exactly 0
@@ -96,9 +95,9 @@ def test_counts_what_each_estimator_asks_for() -> None:
 
 
 def test_a_product_counts_once_however_it_is_taken() -> None:
-    """Leaf by leaf, on flat vectors (traced), or many at once."""
+    """Leaf by leaf, or many at once."""
     ready = quadratic(20, 3, condition=100.0)
-    for derivatives in (Autograd(), Traced(), Autograd(chunk=4)):
+    for derivatives in (Autograd(), Autograd(chunk=4)):
         for estimator, products in (
             (ConjugateGradient(5, tolerance=None, derivatives=derivatives), 5),
             (Exact(derivatives=derivatives), 20),

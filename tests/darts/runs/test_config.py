@@ -99,7 +99,6 @@ def test_differences_name_every_setting_that_differs_and_no_other():
     found = differences(to_json(one), to_json(other))
     assert found == [
         "search.epochs: 3 ≠ 7",
-        "search.estimator.derivatives.keep: False ≠ absent",
         "search.estimator.derivatives.type: ReverseOverForward ≠ absent",
         "search.estimator.eta: 0.1 ≠ absent",
         "search.estimator.type: Amended ≠ FirstOrder",
