@@ -12,7 +12,7 @@ from darts.networks.frames import IMAGENET, SMALL_IMAGES, Frame
 from darts.networks.stored import Blueprint
 from darts.networks.width import channels_within, multiply_adds
 from darts.options import Count, Sizes
-from darts.spaces import Genotype
+from darts.spaces import Genotype, spaces_in_words
 
 USUAL: Mapping[Frame, Sizes] = MappingProxyType(
     {
@@ -54,5 +54,6 @@ def count(options: Count) -> str:
         f"C = {blueprint.channels}, {blueprint.cells} cells, {blueprint.classes} classes: "
         f"{parameters / 1e6:.3f} M parameters, "
         f"{multiply_adds(blueprint, image) / 1e6:.1f} M multiply-adds "
-        f"for one image of {image[0]}×{image[1]} (no auxiliary head)"
+        f"for one image of {image[0]}×{image[1]} (no auxiliary head); "
+        f"{spaces_in_words(blueprint.genotype)}"
     )

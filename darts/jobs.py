@@ -17,7 +17,7 @@ from darts.runs.full import full_run, require_feasible
 from darts.runs.plan import FILE
 from darts.runs.records import Listener, RunFolder
 from darts.runs.shared_run import SharedRun
-from darts.spaces import Genotype
+from darts.spaces import Genotype, spaces_in_words
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def run_jobs(jobs: list[Job], devices: Devices) -> None:
                 f"{job.path}",
                 flush=True,
             )
+            if job.genotype is not None:
+                print(f"the genotype is {spaces_in_words(job.genotype)}", flush=True)
         try:
             full_run(job.config, images, run, devices=devices)
         finally:

@@ -107,8 +107,9 @@ class SearchOptions(Options):
             penalty:strength=1,steps=2,lr=0.025, certified[:cosine=0.99]. All but the first-order
             and penalty ones take derivatives=reverse-over-forward, autograd, central-difference, or
             difference_step=0.01; see docs/METHODS.md.
-        space: s1, s1-fixed, s2 (s2:cells=N for N cells), robust-s1 to robust-s4, nasbench201, or
-            one that a script has registered. It needs fitting --search.cells: 20 in s2, 15 in
+        space: s1 (DARTS's 14 edges), s1-fixed (the paper's S1), s2 (s2:cells=N for N cells),
+            robust-s1 to robust-s4, nasbench201, s1-fixed-adjacent or s2-adjacent (docs/METHODS.md),
+            or one that a script has registered. It needs fitting --search.cells: 20 in s2, 15 in
             nasbench201.
         accuracy_table: file of NAS-Bench-201's true accuracies (CSV, or .csv.gz), by which a search
             in that space is scored after every epoch; by default

@@ -13,7 +13,7 @@ from darts.reports.top5 import top5_words
 from darts.runs.config import RetrainConfig, SearchConfig, to_json
 from darts.runs.imagenet_presets import MOBILE
 from darts.runs.records import Record, RunFolder, write_atomically
-from darts.spaces import Genotype
+from darts.spaces import Genotype, spaces_in_words
 
 
 def write_report(run: RunFolder) -> str:
@@ -138,7 +138,8 @@ def _cells(run: RunFolder) -> str:
     output = "concatenates the nodes" if whole else f"is node {cell.concat[-1] - cell.first + 1}"
     caption = (
         f'<p class="note">A cell reads the output of {reads} before it. Each of its nodes, 1 to '
-        f"{cell.nodes}, adds operations on earlier states; the output {output}.</p>"
+        f"{cell.nodes}, adds operations on earlier states; the output {output}. This genotype is "
+        f"{spaces_in_words(genotype)}.</p>"
     )
     return "<h2>What was found</h2>" + "".join(pictures) + caption
 

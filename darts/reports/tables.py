@@ -10,7 +10,7 @@ from typing import Any
 from darts.reports.plots import operation_label
 from darts.runs.config import LOCATIONS, RetrainConfig, SearchConfig, differences, to_json
 from darts.runs.records import Record
-from darts.spaces import CellGenotype
+from darts.spaces import CellGenotype, named_by_edges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _exact(stage: Record) -> bool:
 def setting_text(value: Any) -> str:
     """One setting, as a reader would write it."""
     if isinstance(value, dict) and value.get("type") == "Space":
-        return escape(str(value["name"]))
+        return escape(str(named_by_edges(value)["name"]))
     if isinstance(value, dict):
         inside = ", ".join(
             f"{key}={setting_text(item)}"

@@ -29,7 +29,7 @@ from darts.runs.ranges import (
 )
 from darts.runs.retrain_config import RetrainConfig as RetrainConfig
 from darts.runs.typed import require_types
-from darts.spaces import NASBENCH201, S1_FIXED, Space
+from darts.spaces import NASBENCH201, S1_FIXED, Space, named_by_edges
 
 AMENDED = Amended(eta=0.1, derivatives=ReverseOverForward())
 """The paper's estimator (§4.1.1), with its two products in the way that is faster for few."""
@@ -249,6 +249,8 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
     name = str(content.get("type"))
     if name not in types:
         raise ValueError(f"The config names type {name!r}; known are {', '.join(sorted(types))}.")
+    if types[name] is Space:
+        content = named_by_edges(content)
     values = {key: from_json(item, types) for key, item in content.items() if key != "type"}
     declared = {entry.name for entry in fields(types[name])}
     if set(values) != declared:
@@ -291,6 +293,8 @@ _ABSENT = object()
 
 def _leaves(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(content, dict):
+        if content.get("type") == Space.__name__:
+            content = named_by_edges(content)
         for key, item in content.items():
             yield from _leaves(f"{prefix}.{key}" if prefix else key, item)
     else:

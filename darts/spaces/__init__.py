@@ -1,5 +1,8 @@
 """What can be searched."""
 
+from darts.spaces.adjacent_edges import S1_ADJACENT as S1_ADJACENT
+from darts.spaces.adjacent_edges import named_by_edges as named_by_edges
+from darts.spaces.adjacent_edges import s2_adjacent as s2_adjacent
 from darts.spaces.arrangement import OnePerCell as OnePerCell
 from darts.spaces.arrangement import Stages as Stages
 from darts.spaces.arrangement import TwoKinds as TwoKinds
@@ -14,6 +17,8 @@ from darts.spaces.operations import register_operation as register_operation
 from darts.spaces.registry import SPACES as SPACES
 from darts.spaces.registry import register_space as register_space
 from darts.spaces.registry import space_named as space_named
+from darts.spaces.registry import spaces_in_words as spaces_in_words
+from darts.spaces.registry import spaces_of as spaces_of
 from darts.spaces.robust_darts import ROBUST_S1 as ROBUST_S1
 from darts.spaces.robust_darts import ROBUST_S2 as ROBUST_S2
 from darts.spaces.robust_darts import ROBUST_S3 as ROBUST_S3

@@ -1,4 +1,4 @@
-"""The spaces of the paper: S1 with its edges searched, S1 with its edges fixed, and S2."""
+"""The spaces of the paper: DARTS's with its 14 edges, S1 with its 8 fixed edges, and S2."""
 
 from darts.spaces.arrangement import OnePerCell
 from darts.spaces.space import NONE, Space
@@ -20,20 +20,21 @@ S1 = Space(
     edges=tuple((source, target) for target in range(2, 6) for source in range(target)),
     keep_edges=2,
 )
-"""Liu et al. 2019: 14 edges, 8 operations; a genotype keeps two inputs a node. (180·7⁸)²."""
+"""DARTS's space (Liu et al. 2019), in which §4.1.1 works: 14 edges, 8 operations; a genotype keeps
+two inputs a node. (180·7⁸)²."""
 
 S1_FIXED = Space(
     name="s1-fixed",
     operations=_OPERATIONS,
     nodes=4,
-    edges=tuple((source, target) for target in range(2, 6) for source in (target - 2, target - 1)),
+    edges=tuple((source, target) for target in range(2, 6) for source in (0, target - 1)),
     keep_edges=None,
 )
-"""The paper's second stage: node j takes states j − 2 and j − 1; no none. 7¹⁶."""
+"""The paper's S1 (§4.1.2, §4.1.3): node i takes node i − 1 and c_{k−2}, state 0; no none. 7¹⁶."""
 
 
 def s2(cells: int = 20) -> Space:
-    """The paper's second space with another number of cells; `S2` has its 20.
+    """The paper's second space, S2, with another number of cells; `S2` has its 20.
 
     Every cell has its own choice on each of the fixed edges: 2^(8·cells) genotypes.
     """

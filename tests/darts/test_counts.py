@@ -27,7 +27,7 @@ def test_a_frame_by_name_prints_imagenets_counts(capsys):
     shown = capsys.readouterr().out
     assert shown == (
         "C = 48, 14 cells, 1000 classes: 4.719 M parameters, 529.9 M multiply-adds for one image "
-        "of 224×224 (no auxiliary head)\n"
+        "of 224×224 (no auxiliary head); in s1\n"
     )
 
 

@@ -88,11 +88,11 @@ def test_strong_none_makes_an_edge_weak():
 
 def test_fixed_edges_are_all_kept_in_order():
     alpha = alpha_of(S1_FIXED)
-    set_alpha(alpha, S1_FIXED, "normal", (2, 4), "sep_conv_5x5", -5.0)
+    set_alpha(alpha, S1_FIXED, "normal", (0, 4), "sep_conv_5x5", -5.0)
     set_alpha(alpha, S1_FIXED, "normal", (3, 4), "skip_connect", 5.0)
     cell = Architecture(S1_FIXED).genotype(alpha)["normal"]
     assert [source for _, source in cell.edges] == [source for source, _ in S1_FIXED.edges]
-    assert cell.inputs(2) == (("max_pool_3x3", 2), ("skip_connect", 3))
+    assert cell.inputs(2) == (("max_pool_3x3", 0), ("skip_connect", 3))
     assert cell.concat == (2, 3, 4, 5)
 
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from darts.networks import Architecture, Supernet
 from darts.networks.counting import count_parameters
-from darts.spaces import NASBENCH201, S1, S1_FIXED, SPACES, s2
+from darts.spaces import NASBENCH201, S1, S1_FIXED, SPACES, s2, s2_adjacent
 from tests.reference_supernet import (
     BenchSupernet,
     ReferenceSupernet,
@@ -15,7 +15,8 @@ from tests.reference_supernet import (
     paired_parameters,
 )
 
-ALL = [s2(3) if name == "s2" else space for name, space in SPACES.items()]
+SMALLER = {"s2": s2(3), "s2-adjacent": s2_adjacent(3)}
+ALL = [SMALLER.get(name, space) for name, space in SPACES.items()]
 EVERY = pytest.mark.parametrize("space", ALL, ids=lambda space: space.name)
 """Every space with networks of three cells."""
 

@@ -105,7 +105,7 @@ def test_a_limit_is_a_positive_number(millions):
 
 def s2_genotype(separable: Sequence[int]) -> Genotype:
     """S2 with so many separable convolutions in each cell, on the first of its 8 edges."""
-    sources = tuple(source for target in range(2, 6) for source in (target - 2, target - 1))
+    sources = tuple(source for target in range(2, 6) for source in (0, target - 1))
     return Genotype(
         tuple(
             CellGenotype(
@@ -121,14 +121,14 @@ def s2_genotype(separable: Sequence[int]) -> Genotype:
     )
 
 
-AT_42 = (6, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 4, 5, 5, 5, 5, 6, 6, 6)
-AT_44 = (4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 4, 4, 4, 5, 5, 5, 4, 4, 4, 4)
+AT_42 = (6, 6, 5, 5, 5, 5, 5, 5, 4, 5, 5, 5, 4, 5, 5, 4, 5, 6, 6, 6)
+AT_44 = (3, 4, 4, 4, 4, 4, 5, 5, 5, 5, 4, 4, 4, 5, 5, 5, 4, 4, 4, 4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("separable", "channels"), [(AT_42, 42), (AT_44, 44)])
 def test_the_printed_size_of_the_papers_s2_does_not_fix_its_channels(separable, channels):
-    """5.5 M parameters and 590 M multiply-adds: its genotype, which does, is not at hand."""
+    """5.5 M parameters and 590 M multiply-adds: the genotype, which would, is in no text."""
     blueprint = Blueprint(s2_genotype(separable), 2, 20, 1000, 3, IMAGENET)
     assert channels_within(blueprint, (224, 224), MultiplyAddLimit()) == channels
     chosen = replace(blueprint, channels=channels)

@@ -28,7 +28,7 @@ def test_genotype_survives_a_round_trip(genotype):
 def test_genotype_of_fixed_edges_survives_a_round_trip():
     genotype = Genotype.from_dict(fixed(), S1_FIXED)
     assert Genotype.from_json(genotype.to_json(), S1_FIXED) == genotype
-    assert genotype["normal"].inputs(3) == (("sep_conv_3x3", 3), ("sep_conv_3x3", 4))
+    assert genotype["normal"].inputs(3) == (("sep_conv_3x3", 0), ("sep_conv_3x3", 4))
 
 
 def test_json_is_the_customary_form():
@@ -102,7 +102,7 @@ FOREIGN = {
     "other edges": (
         S1_FIXED,
         dictionary(),
-        r"'s1-fixed' has no edge 0 → 3; state 3 takes \[1, 2\]",
+        r"'s1-fixed' has no edge 1 → 3; state 3 takes \[0, 2\]",
     ),
     "too few edges": (
         S1,
