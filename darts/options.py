@@ -23,7 +23,8 @@ class DataOptions:
         train_size: stratified subset of the training images; by default the preset's.
         test_size: the same of the test images; digits have no such option.
         download: fetch the images if they are not in the data root; not ImageNet.
-        image_size: side in pixels of what networks see of ImageNet's photographs.
+        image_size: side in pixels of what networks see: of ImageNet's photographs a crop of that
+            size, by default 224; other sets are averaged to a smaller side, by default their own.
         workers: threads that read photographs ahead; by default one for each CPU.
     """
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 
+from darts.data.area import reduced
 from darts.data.images import ImageSet, LabelledImages, Normalisation
 from darts.data.splits import split, subset
 
@@ -20,12 +21,14 @@ class Digits:
         train_share: share of the 1,797 images in the training part.
         train_size: stratified subset of the training part, in images; None takes it all.
         split_seed: seed of both draws.
+        image_size: side in pixels to which images are averaged (`area_average`); None leaves 8.
     """
 
     name: ClassVar[str] = "digits"
     train_share: float = 0.75
     train_size: int | None = None
     split_seed: int = 0
+    image_size: int | None = None
 
     def load(self) -> ImageSet:
         from sklearn.datasets import load_digits
@@ -36,11 +39,11 @@ class Digits:
         train, test = split(
             LabelledImages(images, labels, classes=10), self.train_share, self.split_seed
         )
-        train = subset(train, self.train_size, self.split_seed)
+        train = reduced(subset(train, self.train_size, self.split_seed), self.image_size)
         return ImageSet(
             name=self.name,
             train=train,
-            test=test,
+            test=reduced(test, self.image_size),
             class_names=tuple("0123456789"),
             normalisation=Normalisation.measure(train.images, full_scale=16.0),
             mirror=False,

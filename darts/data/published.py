@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 
+from darts.data.area import reduced
 from darts.data.images import ImageSet, LabelledImages, Normalisation
 from darts.data.splits import subset
 
@@ -21,6 +22,7 @@ class Published:
         test_size: the same of the test part.
         split_seed: seed of both draws; it does not depend on the seed of a run.
         download: fetch the files if they are not there.
+        image_size: side in pixels to which images are averaged (`area_average`); None leaves them.
     """
 
     name: ClassVar[str]
@@ -39,20 +41,21 @@ class Published:
     test_size: int | None = None
     split_seed: int = 0
     download: bool = False
+    image_size: int | None = None
 
     def load(self) -> ImageSet:
         """Read both parts.
 
         Raises:
             FileNotFoundError: the files are not there, or are damaged.
-            ValueError: more images are asked for than there are.
+            ValueError: more images are asked for than there are, or larger ones.
         """
         (train, names), (test, _) = self._part(train=True), self._part(train=False)
-        train = subset(train, self.train_size, self.split_seed)
+        train = reduced(subset(train, self.train_size, self.split_seed), self.image_size)
         return ImageSet(
             name=self.name,
             train=train,
-            test=subset(test, self.test_size, self.split_seed),
+            test=reduced(subset(test, self.test_size, self.split_seed), self.image_size),
             class_names=names,
             normalisation=Normalisation.measure(train.images),
             mirror=self.mirror,

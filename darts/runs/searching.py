@@ -219,6 +219,7 @@ class Searching:
             **val.to_record("val"),
             "direct_norm": _mean(steps, "direct_norm"),
             "implicit_norm": _mean(steps, "implicit_norm"),
+            "angle_degrees": _mean_angle(steps),
             "learning_rate": steps[-1]["learning_rate"],
             "operations": list(self.config.space.operations),
             "mixing": {kind: weights.tolist() for kind, weights in mixing.items()},
@@ -310,6 +311,12 @@ def _still_terms(outer_loss: float, inner_loss: float, gradient_norm: float) -> 
         "implicit_norm": 0.0,
         "angle_degrees": None,
     }
+
+
+def _mean_angle(records: list[Record]) -> float | None:
+    """Over the steps in which both terms have a direction; None if none has."""
+    known = [record for record in records if record["angle_degrees"] is not None]
+    return _mean(known, "angle_degrees") if known else None
 
 
 def _mean(records: list[Record], name: str) -> float:
