@@ -57,4 +57,4 @@ def _overlaps(before: int, after: int, blocks: int) -> Tensor:
     old = torch.arange(before, dtype=torch.float64) * after
     new = torch.arange(after, dtype=torch.float64)[:, None] * before
     overlap = torch.minimum(old + after, new + before) - torch.maximum(old, new)
-    return torch.block_diag(*[overlap.clamp(min=0)] * blocks)
+    return torch.kron(torch.eye(blocks, dtype=torch.float64), overlap.clamp(min=0))
