@@ -41,7 +41,7 @@ def area_average(images: Tensor, side: int) -> Tensor:
     weights = _overlaps(before // share, side // share, share)
     area = (before // share) ** 2
     parts = []
-    for some in images.split(IMAGES_AT_ONCE):
+    for some in torch.split(images, IMAGES_AT_ONCE):
         # whole numbers below 2⁵³, which float64 adds and multiplies exactly
         sums = weights @ some.double() @ weights.T
         parts.append(torch.floor((2 * sums + area) / (2 * area)).to(torch.uint8))
