@@ -1,0 +1,96 @@
+"""The experiments' command: run what is missing, fold journals into records, write pages."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.experiments.catalogue import EXPERIMENTS
+from benchmarks.experiments.packing import pack
+from benchmarks.experiments.page import write_pages
+from benchmarks.experiments.queue import Place, images_of, missing, work_through
+from benchmarks.experiments.record import fold, journal_lines, read_records, write_record
+from darts.runs.accuracy_table import AccuracyTable
+
+WORK = Path("runs/experiments")
+PART = "table_cifar10_percent"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return _act(options)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _act(options: argparse.Namespace) -> int:
+    experiment = EXPERIMENTS[options.name]
+    setting = experiment.runs[0].setting
+    if options.page:
+        write_pages(read_records())
+    elif options.take:
+        _take(options.take, options.table)
+        write_pages(read_records())
+    elif options.pack:
+        pack(setting, images_of(setting, options.data_root, None), options.pack)
+        print(f"{options.pack}: {options.pack.stat().st_size / 1e6:.1f} MB")
+    else:
+        folder = options.records or WORK
+        runs = missing(experiment, [] if options.again else read_records(), options.only)
+        place = Place(
+            work=options.work,
+            journal=folder / f"{experiment.name}.jsonl",
+            data_root=options.data_root,
+            packed=options.packed,
+            device=options.device,
+            deadline=None if options.budget is None else time.time() + options.budget,
+        )
+        print(f"{len(runs)} of {len(experiment.runs)} runs to do → {place.journal}", flush=True)
+        work_through(runs, place, options.workers)
+        print(f"Next: python -m benchmarks.experiments {experiment.name} --take {place.journal}")
+    return 0
+
+
+def _take(journals: list[Path], table: str) -> None:
+    """Fold journals into records; longer records that are there already stay."""
+    rows = AccuracyTable.read(table).rows
+    accuracy = {digits: row[PART] for digits, row in rows.items()}
+    for record in fold(journal_lines(journals), accuracy):
+        written = write_record(record)
+        print(f"{record.method}, seed {record.seed}: {record.epochs} epochs → {written or 'kept'}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.experiments", description=__doc__, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("name", choices=sorted(EXPERIMENTS), help="the experiment")
+    add("--workers", type=int, default=1, help="processes of one thread each")
+    add("--budget", type=float, help="seconds after which runs stop; they go on another time")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
+    add("--data-root", default="data", help="folder that holds cifar-10-batches-py")
+    add("--packed", type=Path, help="images that --pack wrote, in place of --data-root")
+    add("--records", type=Path, help="folder of the journal, by default that of the runs")
+    add("--work", type=Path, default=WORK, help="folder of run folders and checkpoints")
+    add("--only", help="methods or runs (METHOD-seed-N) to do, with commas between")
+    add("--again", action="store_true", help="also do runs whose records are complete")
+    add("--pack", type=Path, metavar="FILE", help="write the images of the setting and stop")
+    add("--take", type=Path, nargs="+", metavar="JOURNAL", help="fold journals into docs/records")
+    add("--page", action="store_true", help="write all pages again from the records")
+    add("--table", default=_usual_table(), help="NAS-Bench-201's accuracy table, for --take")
+    return parser
+
+
+def _usual_table() -> str:
+    import os
+
+    return str(Path(os.environ.get("DARTS_DATA_DIR", "data")) / "nas_tables/nasbench201.csv.gz")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

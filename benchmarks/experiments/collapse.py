@@ -1,0 +1,151 @@
+"""Does DARTS collapse to skip-connect, does amending prevent it, and is the cell better?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from benchmarks.experiments.definition import Claim, Experiment
+from benchmarks.experiments.ends import (
+    accuracy_at,
+    at_common_end,
+    best_accuracy,
+    long_enough,
+    supernet_accuracy_at,
+)
+from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.rules import above, all_do, has_collapsed, none_does
+from benchmarks.experiments.setting import SMALL, planned
+
+RANDOM_CELL_PERCENT = 89.45
+"""Mean CIFAR-10 test accuracy of the 4,096 cells without none, from the table."""
+
+
+def _supernet(method: str) -> Callable[[Sequence[RunRecord]], list[float]]:
+    return lambda records: at_common_end(records, method, "first-order", supernet_accuracy_at)
+
+
+def _against_random(records: Sequence[RunRecord]) -> list[float]:
+    runs = long_enough(records, "amended").values()
+    return [accuracy_at(run, run.epochs) - RANDOM_CELL_PERCENT for run in runs]
+
+
+CLAIMS = (
+    Claim(
+        "§3.2, Fig. 1, A.4",
+        "First-order DARTS, searched to convergence, ends in an architecture of skip-connects.",
+        "Supported if all runs collapse, not supported if half or fewer do.",
+        all_do(has_collapsed, ["first-order"], "The cell collapsed"),
+    ),
+    Claim(
+        "§3.2, Fig. 1",
+        "Second-order DARTS does so too.",
+        "The same rule.",
+        all_do(has_collapsed, ["second-order"], "The cell collapsed"),
+    ),
+    Claim(
+        "§3.2, Fig. 1",
+        "In first-order DARTS the weight of none grows until it dominates (0.97 in the paper).",
+        "Supported if the mean weight of none ends above 0.9 in all runs, not supported if in half "
+        "or fewer.",
+        all_do(
+            lambda run: run.weight("none")[-1] > 0.9,
+            ["first-order"],
+            "The mean weight of none ended above 0.9",
+        ),
+    ),
+    Claim(
+        "§4.1.1, A.4",
+        "Search with the amended term (η = 0.1) does not collapse.",
+        "Not supported if any run collapses, supported if none of three or more does.",
+        none_does(has_collapsed, "amended", "The cell collapsed"),
+    ),
+    Claim(
+        "§1, §3.4",
+        "The amended search ends in a better cell than first-order DARTS searched as long.",
+        "Supported if the interval of the paired difference in accuracy at the end (amended − "
+        "first order) lies above 0, not supported if below.",
+        above(
+            lambda records: at_common_end(records, "amended", "first-order", accuracy_at),
+            "Difference in percentage points",
+        ),
+    ),
+    Claim(
+        "§3.2, §5",
+        "The amended search makes early stopping needless: its last cell is as good as the best "
+        "that first-order DARTS passes on its way.",
+        "Supported if the interval of the paired difference (amended, last epoch − first order, "
+        "best epoch) lies above −1 percentage point, not supported if below.",
+        above(
+            lambda records: at_common_end(
+                records, "amended", "first-order", accuracy_at, best_accuracy
+            ),
+            "Difference in percentage points",
+            line=-1.0,
+        ),
+    ),
+    Claim(
+        "§3.4",
+        "The amended supernet reaches a higher validation accuracy than first order's (91.5 % "
+        "against 90.5 % in the paper).",
+        "Supported if the interval of the paired difference at the end lies above 0, not supported "
+        "if below.",
+        above(_supernet("amended"), "Difference in percentage points"),
+    ),
+    Claim(
+        "§3.4",
+        "The second-order supernet's validation accuracy is lower than first order's.",
+        "Supported if the interval of the paired difference (first order − second order) lies "
+        "above 0, not supported if below.",
+        above(
+            lambda records: [-x for x in _supernet("second-order")(records)],
+            "Difference in percentage points",
+        ),
+    ),
+    Claim(
+        "§4.1.3",
+        "The amended search finds a better cell than chance.",
+        f"Supported if the interval of its accuracy at the end minus {RANDOM_CELL_PERCENT} %, the "
+        "mean of all cells without none, lies above 0, not supported if below.",
+        above(_against_random, "Difference in percentage points"),
+    ),
+)
+
+COLLAPSE = Experiment(
+    name="collapse",
+    title="Collapse, with true accuracies",
+    question=(
+        "The paper says that DARTS, searched to convergence, ends in a network of skip-connects, "
+        "and that its amended term prevents this and finds better cells. NAS-Bench-201 has the "
+        "true accuracy of every cell, so that both can be seen after every epoch "
+        "without training."
+    ),
+    measure=(
+        "After every epoch: the mean weight of each operation over the six edges, the cell of the "
+        "strongest operations with none allowed and not, and the table's CIFAR-10 test accuracy of "
+        "both (mean over the table's training seeds, 200 epochs). Claims are judged on the cell "
+        "without none, as the paper discretises. The supernet is judged on 500 images of α's half."
+    ),
+    runs=(
+        *(planned(SMALL, m, seed) for seed in (0, 1, 2) for m in ("first-order", "amended")),
+        *(planned(SMALL, "second-order", seed) for seed in (0, 1, 2)),
+        *(planned(SMALL, m, 0) for m in ("amended-step-0.01", "amended-step-0.1")),
+        *(planned(SMALL, m, 0) for m in ("conjugate-gradient", "neumann", "landweber")),
+        *(
+            planned(SMALL, m, seed)
+            for seed in (1, 2)
+            for m in ("amended-step-0.01", "amended-step-0.1", "conjugate-gradient")
+        ),
+        *(planned(SMALL, m, seed) for seed in (1, 2) for m in ("neumann", "landweber")),
+    ),
+    claims=CLAIMS,
+    deviations=(
+        "The space is NAS-Bench-201 and not DARTS's: only there is every cell's accuracy known.",
+        "The supernet is small and sees 5,000 images of 16×16 pixels.",
+        "α's learning rate is 0.005 and not 0.0003; learning rate times steps is 39, as in the "
+        "paper's 500 epochs.",
+        "Conjugate gradients solve (H + I)q = ∇L_val, and Neumann and Landweber take five terms "
+        "with a step from ten Lanczos products: H is not definite in these searches.",
+        "Random search with a budget of trainings is not among the runs; the mean of all cells "
+        "stands for chance.",
+    ),
+)

@@ -1,0 +1,82 @@
+"""What is read from a run: where it ended, whether it collapsed, and its cells' true accuracies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from benchmarks.experiments.record import RunRecord
+from darts.spaces import NASBENCH201
+
+HORIZON = 100
+"""Epochs after which a run counts. The paper finds that the best architecture barely changes after
+100 (§4.1.1)."""
+IN_A_ROW = 10
+"""Epochs for which a cell must have stayed collapsed."""
+FEW = 3
+"""Seeds below which nothing is decided."""
+SKIP = str(NASBENCH201.operations.index("skip_connect"))
+POOL = str(NASBENCH201.operations.index("avg_pool_3x3"))
+TABLE = "table_cifar10_percent"
+
+
+def collapsed(cell: str) -> bool:
+    """Whether all but at most one of six edges are skip-connect ("almost all", §3.2)."""
+    return cell.count(SKIP) >= len(cell) - 1
+
+
+def collapse_epoch(record: RunRecord) -> int | None:
+    """The first epoch, counted from 1, from which on the cell beside none stays collapsed.
+
+    None if it is not collapsed at the end, or has not been for `IN_A_ROW` epochs.
+    """
+    cells = record.content["cells_without_none"]
+    length = 0
+    while length < len(cells) and collapsed(cells[-1 - length]):
+        length += 1
+    return None if length < IN_A_ROW else len(cells) - length + 1
+
+
+def long_enough(records: Sequence[RunRecord], method: str) -> dict[int, RunRecord]:
+    """Runs of a method with at least `HORIZON` epochs, by seed."""
+    return {r.seed: r for r in records if r.method == method and r.epochs >= HORIZON}
+
+
+def at_common_end(
+    records: Sequence[RunRecord],
+    first: str,
+    second: str,
+    read: Callable[[RunRecord, int], float],
+    read_second: Callable[[RunRecord, int], float] | None = None,
+) -> list[float]:
+    """first − second for every seed that has both, at the last epoch that both have done.
+
+    Args:
+        records: of one setting.
+        first: method.
+        second: method.
+        read: a number of a run after so many epochs.
+        read_second: the same for the second method, if it is another number.
+    """
+    ones, others = long_enough(records, first), long_enough(records, second)
+    differences = []
+    for seed in sorted(ones.keys() & others.keys()):
+        epochs = min(ones[seed].epochs, others[seed].epochs)
+        left = read(ones[seed], epochs)
+        right = (read_second or read)(others[seed], epochs)
+        differences.append(left - right)
+    return differences
+
+
+def accuracy_at(record: RunRecord, epochs: int) -> float:
+    """The table's CIFAR-10 accuracy of the cell after so many epochs, none not allowed."""
+    return record.curve(f"{TABLE}_without_none")[epochs - 1]
+
+
+def best_accuracy(record: RunRecord, epochs: int) -> float:
+    """The highest of them in that many epochs: early stopping by one who knows the answers."""
+    return max(record.curve(f"{TABLE}_without_none")[:epochs])
+
+
+def supernet_accuracy_at(record: RunRecord, epochs: int) -> float:
+    """The supernet's accuracy on images of α's half."""
+    return record.curve("val_accuracy_percent")[epochs - 1]

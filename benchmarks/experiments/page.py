@@ -1,0 +1,162 @@
+"""Pages of the experiments, written from their definitions and the records in seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.experiments.catalogue import EXPERIMENTS
+from benchmarks.experiments.definition import Experiment
+from benchmarks.experiments.ends import TABLE, collapse_epoch
+from benchmarks.experiments.record import RunRecord
+
+DOCS = Path("docs/experiments")
+TITLE = "# Is it true? The paper's empirical claims at the scale of a few cores"
+
+
+def write_pages(records: Sequence[RunRecord], docs: Path = DOCS) -> None:
+    """The overview's table, a page an experiment, and its figure where there are runs."""
+    from benchmarks.experiments.plots import draw
+
+    for experiment in EXPERIMENTS.values():
+        mine = experiment.mine(records)
+        docs.mkdir(parents=True, exist_ok=True)
+        (docs / f"{experiment.name}.md").write_text(page(experiment, mine), encoding="utf-8")
+        if mine:
+            draw(mine, docs / f"{experiment.name}.svg", digest_of(mine))
+    readme = docs / "README.md"
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else f"{TITLE}\n\n{MARK}\n"
+    readme.write_text(with_table(text, overview(records)), encoding="utf-8")
+
+
+MARK = "<!-- the table below is written by python -m benchmarks.experiments NAME --page -->"
+END = "<!-- end of the table -->"
+
+
+def with_table(text: str, table: str) -> str:
+    """The overview with its table replaced; words before and after it stay."""
+    before, _, rest = text.partition(MARK)
+    after = rest.partition(END)[2]
+    return f"{before}{MARK}\n\n{table}\n\n{END}{after or chr(10)}"
+
+
+def overview(records: Sequence[RunRecord]) -> str:
+    """The table claim → verdict → page."""
+    rows = ["| Claim | Where | Verdict | Page |", "|---|---|---|---|"]
+    for experiment in EXPERIMENTS.values():
+        mine = experiment.mine(records)
+        for claim in experiment.claims:
+            verdict, _ = claim.judge(mine)
+            link = f"[{experiment.name}]({experiment.name}.md)"
+            rows.append(f"| {claim.text} | {claim.where} | **{verdict}** | {link} |")
+    return "\n".join(rows)
+
+
+def digest_of(records: Sequence[RunRecord]) -> str:
+    """A short digest of what a page and its figure were made from."""
+    text = json.dumps([record.content for record in records], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def page(experiment: Experiment, records: Sequence[RunRecord]) -> str:
+    """The whole page as Markdown."""
+    settings = dict.fromkeys(run.setting for run in experiment.runs)
+    methods = list(dict.fromkeys(run.method for run in experiment.runs))
+    done = sum(record.complete for record in records)
+    parts = [
+        f"# {experiment.title}",
+        experiment.question,
+        f"Command: `python -m benchmarks.experiments {experiment.name} --data-root DIR`; "
+        "[README.md](README.md) has its options.",
+        "## What was fixed before the runs",
+        "**Setting.** " + " ".join(setting.words for setting in settings),
+        f"**Runs.** {len(experiment.runs)}: {', '.join(methods)}; seeds 0, 1, 2 in general. Runs "
+        "of one seed share the images, the split, the initial ω and α, the batches and their "
+        "augmentation, so that differences are paired.",
+        f"**Measure.** {experiment.measure}",
+        RULES,
+        "**Claims.**\n\n"
+        + "\n".join(f"- {c.text} ({c.where}) {c.rule}" for c in experiment.claims),
+        "**Deviations and caveats.**\n\n" + "\n".join(f"- {d}" for d in experiment.deviations),
+        "## Results",
+        f"{done} of {len(experiment.runs)} runs are complete, and {len(records) - done} have come "
+        "a part of the way.",
+    ]
+    if records:
+        parts += [
+            f"![Curves of the runs]({experiment.name}.svg)\n\n"
+            f"*One line a run. Records `{digest_of(records)}`.*",
+            _runs_table(records),
+        ]
+    parts += ["## Answer", _answers(experiment, records)]
+    if records:
+        parts += ["## Cost", _cost(records)]
+    return "\n\n".join(parts) + "\n"
+
+
+RULES = (
+    "**Rules.** A cell is collapsed if five or more of its six edges are skip-connect, none not "
+    "being allowed; a run has collapsed if its cell is at the end and has been for ten epochs in "
+    "a row. A run counts once it has 100 epochs, after which the paper finds the best architecture "
+    "barely changed; it is judged at its last epoch, and a pair of runs at the last epoch that "
+    "both have. Nothing is decided with fewer than three seeds: the claim is then undecided. "
+    "Intervals are 95 % by Student's t."
+)
+
+
+def _runs_table(records: Sequence[RunRecord]) -> str:
+    rows = [
+        "| Method | Seed | Epochs | Last cell, none allowed | Without none | Best without none | "
+        "Skip | None | Collapsed from epoch | Supernet | Where |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for run in records:
+        of_cell = run.curve(TABLE)
+        without = run.curve(f"{TABLE}_without_none")
+        best = max(range(run.epochs), key=without.__getitem__)
+        bare = run.content["cells_without_none"]
+        planned = run.content["epochs_planned"]
+        values = (
+            run.method,
+            str(run.seed),
+            f"{run.epochs} of {planned}" if not run.complete else str(run.epochs),
+            f"{run.cells[-1]}, {of_cell[-1]:.2f} %",
+            f"{bare[-1]}, {without[-1]:.2f} %",
+            f"{without[best]:.2f} % at epoch {best + 1}",
+            f"{run.weight('skip_connect')[-1]:.2f}",
+            f"{run.weight('none')[-1]:.2f}",
+            str(collapse_epoch(run) or "–"),
+            f"{run.curve('val_accuracy_percent')[-1]:.1f} %",
+            run.machine,
+        )
+        rows.append(f"| {' | '.join(values)} |")
+    note = (
+        "Cells are the table's digits, an edge each: 0 none, 1 skip-connect, 2 and 3 convolutions "
+        "1×1 and 3×3, 4 average pooling. Percentages of cells are true CIFAR-10 test accuracies. "
+        "Skip and None are mean weights after the last epoch."
+    )
+    return "\n".join(rows) + "\n\n" + note
+
+
+def _answers(experiment: Experiment, records: Sequence[RunRecord]) -> str:
+    rows = ["| Claim | Verdict | By |", "|---|---|---|"]
+    for claim in experiment.claims:
+        verdict, numbers = claim.judge(records)
+        rows.append(f"| {claim.text} | **{verdict}** | {numbers} |")
+    return "\n".join(rows)
+
+
+def _cost(records: Sequence[RunRecord]) -> str:
+    hours = math.fsum(record.content["wall_seconds"] for record in records) / 3600
+    places = sorted({f"{r.machine} (torch {_torch(r)})" for r in records})
+    return (
+        f"{hours:.1f} hours of wall time, added over runs of one thread each, on "
+        f"{', '.join(places)}. Machines were not idle: times are not benchmarks."
+    )
+
+
+def _torch(record: RunRecord) -> str:
+    return str(record.content["environment"]["packages"]["torch"])

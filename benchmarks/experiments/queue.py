@@ -1,0 +1,84 @@
+"""Runs side by side until all are done or the time is over."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from benchmarks.experiments.definition import Experiment, Planned, Setting
+from benchmarks.experiments.packing import unpack
+from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.run import carry_out
+from darts.data import ImageSet
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how runs are done.
+
+    Attributes:
+        work: folder of run folders with their checkpoints.
+        journal: file of lines that all runs append to.
+        data_root: folder that holds cifar-10-batches-py; of no use with `packed`.
+        packed: file that `packing.pack` wrote, in place of the data folder.
+        device: cpu, cuda, cuda:1, ...
+        deadline: seconds since the epoch of the clock at which to stop; None for never.
+    """
+
+    work: Path
+    journal: Path
+    data_root: str
+    packed: Path | None
+    device: str
+    deadline: float | None
+
+
+def missing(
+    experiment: Experiment, records: Sequence[RunRecord], only: str | None = None
+) -> list[Planned]:
+    """The runs without a complete record, in order; of some methods alone if `only` names them."""
+    done = {(r.setting, r.method, r.seed) for r in records if r.complete}
+    wanted = None if only is None else set(only.split(","))
+    return [
+        run
+        for run in experiment.runs
+        if (run.setting.name, run.method, run.seed) not in done
+        and (wanted is None or run.method in wanted or run.name in wanted)
+    ]
+
+
+def work_through(runs: Iterable[Planned], place: Place, workers: int) -> None:
+    """Do, or go on with, the runs; `workers` processes of one thread each take them in order."""
+    context = multiprocessing.get_context("spawn")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for libraries beside torch
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting = {run.name: pool.submit(_do, run, place) for run in runs}
+        for name, outcome in waiting.items():
+            print(f"{name}: {outcome.result()}", flush=True)
+
+
+def _do(run: Planned, place: Place) -> str:
+    if place.deadline is not None and time.time() > place.deadline:
+        return "not begun: the time is over"
+    return carry_out(
+        run,
+        images_of(run.setting, place.data_root, place.packed),
+        place.work / run.setting.name / run.name,
+        place.journal,
+        device=place.device,
+        deadline=place.deadline,
+    )
+
+
+@lru_cache(maxsize=1)
+def images_of(setting: Setting, data_root: str, packed: Path | None) -> ImageSet:
+    """The images of a setting, from a packed file if there is one."""
+    if packed is not None:
+        return unpack(setting, packed)
+    return replace(setting.data, root=data_root).load()

@@ -1,0 +1,213 @@
+"""Records of runs: lines written as a run goes on, and the small files that they are folded into.
+
+A journal is JSON-lines, which any number of processes append to. A line of kind "run" says what a
+run is and where it takes place, one of kind "epoch" what came out of one epoch, one of kind
+"failure" why a run cannot go on. A record is the same of one run in one file: curves as lists, one
+number an epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darts.runs.records import write_atomically
+
+RECORDS = Path("docs/records/experiments")
+CURVES = (
+    *("train_loss", "alpha_loss", "val_loss", "val_accuracy_percent"),
+    *("direct_norm", "implicit_norm", "angle_degrees", "warnings"),
+)
+"""Numbers of an epoch beside the weights and the cell; docs/experiments/README.md explains them."""
+Key = tuple[str, str, int, str]
+"""Setting, method, seed, machine."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as far as it came on one machine.
+
+    Attributes:
+        content: the JSON of its file.
+    """
+
+    content: Mapping[str, Any]
+
+    @property
+    def setting(self) -> str:
+        return str(self.content["setting"])
+
+    @property
+    def method(self) -> str:
+        return str(self.content["method"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.content["seed"])
+
+    @property
+    def machine(self) -> str:
+        return str(self.content["machine"])
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.content["complete"])
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.content["cells"])
+
+    def curve(self, name: str) -> list[float]:
+        """One of `CURVES`, or the accuracies by the table; a number that is not known is NaN."""
+        return [float("nan") if x is None else float(x) for x in self.content["curves"][name]]
+
+    def weight(self, operation: str) -> list[float]:
+        """The mean weight of an operation over the edges, after each epoch."""
+        return [float(x) for x in self.content["weights"][operation]]
+
+    @property
+    def cells(self) -> list[str]:
+        """The strongest operations after each epoch, a digit an edge, none included."""
+        return list(self.content["cells"])
+
+
+def read_records(folder: Path = RECORDS) -> list[RunRecord]:
+    """All records, one of each run: of several machines' the longest, then by machine's name."""
+    found: dict[tuple[str, str, int], RunRecord] = {}
+    for path in sorted(folder.glob("*/*.json")):
+        record = RunRecord(json.loads(path.read_text(encoding="utf-8")))
+        key = (record.setting, record.method, record.seed)
+        if key not in found or record.epochs > found[key].epochs:
+            found[key] = record
+    return list(found.values())
+
+
+def append(journal: Path, line: Mapping[str, Any]) -> None:
+    """Add one line, in one write, so that processes side by side do not mix theirs."""
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+    handle = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(handle, text.encode())
+    finally:
+        os.close(handle)
+
+
+def machine_name(environment: Mapping[str, Any]) -> str:
+    """The device of a run as a short word for file names, e.g. "nvidia-h100-80gb-hbm3"."""
+    device = environment["device_name"]
+    name = environment["processor"] if device == "CPU" else device
+    return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")
+
+
+def journal_lines(journals: Iterable[Path]) -> list[dict[str, Any]]:
+    """All whole lines; the last one of a file may be torn, and is then left out.
+
+    Raises:
+        ValueError: another line is not JSON.
+    """
+    lines = []
+    for journal in journals:
+        parts = journal.read_text(encoding="utf-8").split("\n")
+        for number, text in enumerate(parts[:-1], start=1):
+            try:
+                lines.append(json.loads(text))
+            except ValueError as error:
+                raise ValueError(f"{journal}, line {number} is not JSON ({error}).") from error
+    return lines
+
+
+def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> list[RunRecord]:
+    """One record a run and machine, with the table's accuracy of each epoch's cell.
+
+    An epoch that a stopped run did again counts once, as it was done last. Epochs after a gap are
+    left out.
+
+    Args:
+        lines: of journals.
+        accuracy: CIFAR-10's test accuracy in per cent by the digits of a cell.
+    """
+    headers: dict[Key, Mapping[str, Any]] = {}
+    failures: dict[Key, str] = {}
+    epochs: dict[Key, dict[int, Mapping[str, Any]]] = {}
+    for line in lines:
+        key = (line["setting"], line["method"], line["seed"], line["machine"])
+        if line["kind"] == "run":
+            headers[key] = line
+        elif line["kind"] == "failure":
+            failures[key] = line["failure"]
+        else:
+            epochs.setdefault(key, {})[line["epoch"]] = line
+    return [
+        RunRecord(_folded(headers[key], _contiguous(done), accuracy, failures.get(key)))
+        for key, done in epochs.items()
+        if 0 in done
+    ]
+
+
+def _contiguous(done: Mapping[int, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = []
+    while len(found) in done:
+        found.append(done[len(found)])
+    return found
+
+
+def _folded(
+    header: Mapping[str, Any],
+    epochs: Sequence[Mapping[str, Any]],
+    accuracy: Mapping[str, float],
+    failure: str | None,
+) -> dict[str, Any]:
+    names = ("setting", "method", "seed", "machine", "config", "environment")
+    curves = {name: [epoch[name] for epoch in epochs] for name in CURVES}
+    for name in ("cell", "cell_without_none"):
+        suffix = name.removeprefix("cell")
+        curves[f"table_cifar10_percent{suffix}"] = [accuracy[epoch[name]] for epoch in epochs]
+    planned = header["config"]["search"]["epochs"]
+    return {
+        **{name: header[name] for name in names},
+        "complete": len(epochs) == planned,
+        "epochs_planned": planned,
+        "failure": failure,
+        "wall_seconds": epochs[-1]["wall_seconds"],
+        "cells": [epoch["cell"] for epoch in epochs],
+        "cells_without_none": [epoch["cell_without_none"] for epoch in epochs],
+        "last_weights": epochs[-1]["mixing"],
+        "weights": {
+            operation: [epoch["weights"][operation] for epoch in epochs]
+            for operation in epochs[0]["weights"]
+        },
+        "curves": curves,
+    }
+
+
+def write_record(record: RunRecord, folder: Path = RECORDS) -> Path | None:
+    """Write a record, unless the same or a longer one of its run and machine is there: then None.
+
+    One line a list, so that a file is short and a change of it can be read.
+    """
+    name = f"{record.method}-seed-{record.seed}.{record.machine}.json"
+    path, text = folder / record.setting / name, _text(record.content)
+    if path.is_file():
+        old = RunRecord(json.loads(path.read_text(encoding="utf-8")))
+        if old.epochs > record.epochs or old.content == json.loads(text):
+            return None
+    return write_atomically(path, text.encode())
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    parts = []
+    for key, value in content.items():
+        if key in ("curves", "weights"):
+            rows = (f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in value.items())
+            inner = "{\n" + ",\n".join(rows) + "\n }"
+        else:
+            inner = json.dumps(value, ensure_ascii=False)
+        parts.append(f" {json.dumps(key)}: {inner}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"

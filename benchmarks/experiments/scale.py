@@ -1,0 +1,48 @@
+"""NAS-Bench-201 at its own size: does the collapse, and its prevention, appear there too?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.experiments.definition import NOT_RUN, UNDECIDED, Claim, Experiment
+from benchmarks.experiments.ends import accuracy_at
+from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.rules import Judgement
+from benchmarks.experiments.setting import SCALE, planned
+
+
+def _described(records: Sequence[RunRecord]) -> Judgement:
+    """One seed decides nothing: the last cells of both methods, in numbers."""
+    if not records:
+        return NOT_RUN, "No run has an epoch yet."
+    parts = [
+        f"{run.method}, seed {run.seed}, after {run.epochs} epochs: cell {run.cells[-1]}, "
+        f"{accuracy_at(run, run.epochs):.2f} %"
+        for run in records
+    ]
+    return UNDECIDED, "; ".join(parts) + "."
+
+
+SCALE_EXPERIMENT = Experiment(
+    name="nasbench201-scale",
+    title="NAS-Bench-201 at its own size",
+    question=(
+        "The small setting of the other experiments has 3 cells and 8 channels, and collapse is "
+        "said to need depth. What do first order and the amended estimate do in the supernet of "
+        "the benchmark's own size, on all of CIFAR-10's training images?"
+    ),
+    measure="As in [collapse](collapse.md); the supernet is judged on 2,000 images of α's half.",
+    runs=tuple(planned(SCALE, m, seed) for seed in (0, 1) for m in ("first-order", "amended")),
+    claims=(
+        Claim(
+            "§3.2, §4.1.1",
+            "First-order DARTS collapses, the amended search does not.",
+            "One or two seeds decide nothing: the page states their last cells and accuracies.",
+            _described,
+        ),
+    ),
+    deviations=(
+        "Fewer epochs than the paper's 100 to 500: as many as the time on the machine allows.",
+        "The space is NAS-Bench-201 and not DARTS's.",
+    ),
+)
