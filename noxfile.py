@@ -76,6 +76,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def experiments(session: nox.Session) -> None:
+    """Run what is missing of an experiment: `-- collapse --budget 600 --data-root DIR`."""
+    session.run(environment(session), "-m", "benchmarks.experiments", *session.posargs)
+
+
+@nox.session
 def full_search(session: nox.Session) -> None:
     """Search, retrain, report: digits by default; `-- --preset cifar10-s1 --data-root DIR`."""
     session.run(environment(session), "-m", "darts.cli", "full-search", *session.posargs)
