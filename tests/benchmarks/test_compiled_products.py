@@ -1,5 +1,6 @@
 """The products that compilers are given are the Hessian's, before any compiler sees them."""
 
+import pytest
 import torch
 
 from benchmarks.compiled_products import linearised, matrix_products
@@ -7,6 +8,7 @@ from bilevel import Autograd, Vector, relative_error
 from bilevel.problems import mlp_cleaning
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of torch.fx, about its own graph
 def test_the_linearised_product_is_that_of_autograd_and_its_matrix_products_are_seen() -> None:
     ready = mlp_cleaning()
     omega, alpha = Vector.of(ready.params).detach(), Vector.of(ready.hyperparams).detach()
