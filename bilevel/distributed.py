@@ -10,7 +10,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from bilevel.problem import BilevelProblem, Loss
+from bilevel.losses import Loss, like
+from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
 
 
@@ -38,7 +39,8 @@ def averaged(
     share = 1 / dist.get_world_size(group) if weight is None else weight
 
     def joint(loss: Loss) -> Loss:
-        def evaluate(omega: Tree, alpha: Tree) -> Tensor:
+        @like(loss)
+        def evaluate(omega: Tree, alpha: Tree, *batch: Any) -> Tensor:
             at, hyper = Vector.of(omega), Vector.of(alpha)
             _check_equal(at, "ω", group)
             _check_equal(hyper, "α", group)
@@ -46,6 +48,7 @@ def averaged(
             own = loss(
                 Vector(_mapped(_Replicated, group, at.leaves), at.treespec).tree(),
                 Vector(_mapped(_Replicated, group, hyper.leaves), hyper.treespec).tree(),
+                *batch,
             )
             return _mapped(_Summed, group, [share * own])[0]
 

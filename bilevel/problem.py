@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from bilevel.losses import Loss as Loss
+from bilevel.losses import like, on_batch, refuse_other_arguments, refuse_without_batch, takes_batch
 from bilevel.vector import Tree, Vector
-
-Loss = Callable[[Tree, Tree], Tensor]
-"""(ω, α) ↦ a scalar; it gets back the structures that the caller passed."""
 
 
 class NonFiniteError(ValueError):
@@ -23,22 +22,46 @@ class NonFiniteError(ValueError):
 
 @dataclass(frozen=True)
 class BilevelProblem:
-    """Two losses of (ω, α), with minibatches closed over. Equal input must give equal bits.
+    """Two losses of (ω, α). Equal input must give equal bits.
+
+    Data are closed over, or come as a third argument: with losses of (ω, α, batch) a problem is
+    written once and put on a batch by `on`, which gives the problem that estimators take.
 
     Attributes:
         inner: L_train. Weight decay belongs here: SGD with weight decay λ minimises
             L_train + ½λ‖ω‖², so H includes λI.
         outer: L_val.
+
+    Raises:
+        TypeError: a loss can be called neither with (ω, α) nor with (ω, α, batch).
     """
 
     inner: Loss
     outer: Loss
 
+    def __post_init__(self) -> None:
+        refuse_other_arguments("inner", self.inner)
+        refuse_other_arguments("outer", self.outer)
+
+    def on(self, train_batch: Any, val_batch: Any) -> BilevelProblem:
+        """The problem on two batches: L_train gets the first, L_val the second.
+
+        Args:
+            train_batch, val_batch: anything that the losses read, such as a pair of tensors. They
+                are neither copied nor moved, and must stay as they are while they are used.
+
+        Raises:
+            TypeError: a loss takes no batch, or has one already.
+        """
+        return BilevelProblem(
+            on_batch("inner", self.inner, train_batch), on_batch("outer", self.outer, val_batch)
+        )
+
     @staticmethod
     def from_module(
         module: nn.Module,
-        inner: Callable[[BoundModule, Tree], Tensor],
-        outer: Callable[[BoundModule, Tree], Tensor],
+        inner: Loss,
+        outer: Loss,
         *,
         hyperparams: Tree,
     ) -> tuple[BilevelProblem, dict[str, Tensor], Tree]:
@@ -50,8 +73,8 @@ class BilevelProblem:
 
         Args:
             module: its trainable parameters become ω; frozen ones stay as they are.
-            inner: L_train(net, α).
-            outer: L_val(net, α).
+            inner: L_train(net, α), or L_train(net, α, batch) for `on`.
+            outer: L_val(net, α), or L_val(net, α, batch).
             hyperparams: α. It must not be among the parameters of `module`.
 
         Returns:
@@ -60,7 +83,10 @@ class BilevelProblem:
 
         Raises:
             ValueError: the module has no trainable parameters, or α is one of them.
+            TypeError: a loss takes other arguments than these.
         """
+        refuse_other_arguments("inner", inner, first="net")
+        refuse_other_arguments("outer", outer, first="net")
         params: dict[str, Tensor] = {
             name: p for name, p in module.named_parameters() if p.requires_grad
         }
@@ -78,11 +104,15 @@ class BilevelProblem:
                     f"hyperparameter {name} is the module's own parameter {own[id(leaf)]!r}: it "
                     "would be trained with the weights. Keep α outside the module."
                 )
-        problem = BilevelProblem(
-            lambda omega, alpha: inner(BoundModule(module, omega), alpha),
-            lambda omega, alpha: outer(BoundModule(module, omega), alpha),
-        )
-        return problem, params, hyperparams
+
+        def bound(loss: Loss) -> Loss:
+            @like(loss)
+            def evaluate(omega: Tree, *others: Any) -> Tensor:
+                return loss(BoundModule(module, omega), *others)
+
+            return evaluate
+
+        return BilevelProblem(bound(inner), bound(outer)), params, hyperparams
 
     def replaying(self, seed: int) -> BilevelProblem:
         """The same problem with every evaluation under the random state of `seed`.
@@ -91,11 +121,12 @@ class BilevelProblem:
         """
 
         def replayed(loss: Loss) -> Loss:
-            def evaluate(omega: Tree, alpha: Tree) -> Tensor:
+            @like(loss)
+            def evaluate(omega: Tree, *others: Any) -> Tensor:
                 device = Vector.of(omega).device
                 with torch.random.fork_rng([device] if device.type == "cuda" else []):
                     torch.manual_seed(seed)
-                    return loss(omega, alpha)
+                    return loss(omega, *others)
 
             return evaluate
 
@@ -103,11 +134,20 @@ class BilevelProblem:
 
     def inner_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_train, checked to be one finite number."""
+        if self._lacks_batch:
+            refuse_without_batch("inner", self.inner)
         return _checked("inner", self.inner(omega.tree(), alpha.tree()))
 
     def outer_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_val, checked to be one finite number."""
+        if self._lacks_batch:
+            refuse_without_batch("outer", self.outer)
         return _checked("outer", self.outer(omega.tree(), alpha.tree()))
+
+    @cached_property
+    def _lacks_batch(self) -> bool:
+        """Looking at the arguments of a loss takes longer than some losses do."""
+        return takes_batch(self.inner) or takes_batch(self.outer)
 
     @torch.enable_grad()
     def inner_gradient(self, omega: Vector, alpha: Vector) -> tuple[float, Vector]:

@@ -124,8 +124,9 @@ def solve(
     """Alternate `steps` times from (ω, α), which are copied and left as they were.
 
     Args:
-        problem: one problem, or a function of the step's number that gives its minibatches'. It
-            must give the same problem for the same number, or a resumed solve is another one.
+        problem: one problem, or a function of the step's number that gives its minibatches', such
+            as `lambda number: problem.on(*batches(number))`. It must give the same problem for the
+            same number, or a resumed solve is another one.
         estimator: gives the hypergradient of each step.
         inner: builds the optimiser of ω from its leaves, e.g. `lambda ps: SGD(ps, lr=0.1)`.
         outer: builds the optimiser of α.

@@ -15,7 +15,8 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 ALLOWED = {
     "bilevel.vector": (),
     "bilevel.linear": ("bilevel.vector",),
-    "bilevel.problem": ("bilevel.vector",),
+    "bilevel.losses": ("bilevel.vector",),
+    "bilevel.problem": ("bilevel.losses", "bilevel.vector"),
     "bilevel.derivatives": ("bilevel.problem", "bilevel.linear", "bilevel.vector"),
     "bilevel.reverse_over_forward": (
         "bilevel.derivatives",
@@ -26,7 +27,7 @@ ALLOWED = {
     "bilevel.spectrum": ("bilevel.linear", "bilevel.vector"),
     "bilevel.low_rank": ("bilevel.linear",),
     "bilevel.krylov": ("bilevel.spectrum", "bilevel.problem"),
-    "bilevel.distributed": ("bilevel.problem", "bilevel.vector"),
+    "bilevel.distributed": ("bilevel.losses", "bilevel.problem", "bilevel.vector"),
     "bilevel.estimators": (
         "bilevel.estimators",
         "bilevel.krylov",
@@ -44,6 +45,7 @@ ALLOWED = {
         "bilevel.derivatives",
         "bilevel.problem",
         "bilevel.linear",
+        "bilevel.losses",
         "bilevel.vector",
     ),
     "bilevel.checkpoints": (),

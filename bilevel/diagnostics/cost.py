@@ -14,8 +14,9 @@ from torch import Tensor
 from bilevel.derivatives import Curvature, Derivatives
 from bilevel.estimators.base import Estimator
 from bilevel.linear import LinearOperator
+from bilevel.losses import like
 from bilevel.problem import BilevelProblem
-from bilevel.vector import Tree, Vector
+from bilevel.vector import Vector
 
 
 @dataclass
@@ -41,13 +42,15 @@ def counted(
     """The same estimator and problem, and a count that grows as they are used."""
     count = Count()
 
-    def inner(omega: Tree, alpha: Tree) -> Tensor:
+    @like(problem.inner)
+    def inner(*arguments: Any) -> Tensor:
         count.inner_evaluations += 1
-        return problem.inner(omega, alpha)
+        return problem.inner(*arguments)
 
-    def outer(omega: Tree, alpha: Tree) -> Tensor:
+    @like(problem.outer)
+    def outer(*arguments: Any) -> Tensor:
         count.outer_evaluations += 1
-        return problem.outer(omega, alpha)
+        return problem.outer(*arguments)
 
     if any(field.name == "derivatives" for field in fields(estimator)):  # type: ignore[arg-type]
         watched = CountedDerivatives(estimator.derivatives, count)  # type: ignore[attr-defined]
