@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from benchmarks.experiments.behaviour import BEHAVIOUR
 from benchmarks.experiments.collapse import COLLAPSE
 from benchmarks.experiments.definition import Experiment
 from benchmarks.experiments.eta import ETA
 from benchmarks.experiments.scale import SCALE_EXPERIMENT
 
-EXPERIMENTS: dict[str, Experiment] = {e.name: e for e in (COLLAPSE, ETA, SCALE_EXPERIMENT)}
+EXPERIMENTS: dict[str, Experiment] = {
+    e.name: e for e in (COLLAPSE, ETA, BEHAVIOUR, SCALE_EXPERIMENT)
+}

@@ -73,3 +73,14 @@ def above(
 
 def has_collapsed(record: RunRecord) -> bool:
     return collapse_epoch(record) is not None
+
+
+def any_does(holds: Callable[[RunRecord], bool], method: str, words: str) -> Judge:
+    """Supported if it holds in any run, not supported if in none of at least `FEW`."""
+    opposite = {SUPPORTED: NOT_SUPPORTED, NOT_SUPPORTED: SUPPORTED}
+
+    def judge(records: Sequence[RunRecord]) -> Judgement:
+        verdict, numbers = none_does(holds, method, words)(records)
+        return opposite.get(verdict, verdict), numbers
+
+    return judge

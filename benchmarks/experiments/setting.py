@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.experiments.controls import AtNormOf, Flipped, RandomDirection, TowardsZero
 from benchmarks.experiments.definition import Planned, Setting
 from bilevel.derivatives import CentralDifference
 from bilevel.estimators import (
@@ -68,10 +69,12 @@ T9_STEP = 0.1
 TERMS = 5
 """Steps of the iterative solvers, beside the ten products that choose the length of a step."""
 
+SECOND_ORDER = DartsSecondOrder(derivatives=ReverseOverForward())
+
 METHODS: dict[str, Estimator] = {
     "first-order": FirstOrder(),
     "amended": AMENDED,
-    "second-order": DartsSecondOrder(derivatives=ReverseOverForward()),
+    "second-order": SECOND_ORDER,
     "amended-step-0.01": Amended(eta=0.1, derivatives=CentralDifference(step=0.01)),
     "amended-step-0.1": Amended(eta=0.1, derivatives=CentralDifference(step=T9_STEP)),
     "conjugate-gradient": ConjugateGradient(iterations=TERMS, damping=1.0, tolerance=None),
@@ -80,6 +83,10 @@ METHODS: dict[str, Estimator] = {
     "amended-eta-0.001": Amended(eta=0.001, derivatives=ReverseOverForward()),
     "amended-eta-0.01": Amended(eta=0.01, derivatives=ReverseOverForward()),
     "amended-eta-1": Amended(eta=1.0, derivatives=ReverseOverForward()),
+    "amended-flipped": Flipped(AMENDED),
+    "random-direction": RandomDirection(AMENDED),
+    "toward-zero": TowardsZero(AMENDED),
+    "amended-at-second-order-norm": AtNormOf(AMENDED, SECOND_ORDER),
 }
 """Estimators by the names of records. η is 0.1 unless the name says otherwise."""
 

@@ -31,7 +31,7 @@ from benchmarks.experiments.record import (
     read_records,
     write_record,
 )
-from benchmarks.experiments.rules import above, all_do, has_collapsed, none_does
+from benchmarks.experiments.rules import above, all_do, any_does, has_collapsed, none_does
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.data import Digits, SearchData
@@ -210,6 +210,8 @@ def test_rules_decide_as_they_say(cells, all_verdict, none_verdict):
     records = runs(cells)
     assert all_do(has_collapsed, ["first-order"], "x")(records)[0] == all_verdict
     assert none_does(has_collapsed, "first-order", "x")(records)[0] == none_verdict
+    opposite = {SUPPORTED: NOT_SUPPORTED, NOT_SUPPORTED: SUPPORTED}.get(none_verdict, none_verdict)
+    assert any_does(has_collapsed, "first-order", "x")(records)[0] == opposite
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""What makes the amended search behave: its direction, its size, or any strong second term?"""
+
+from __future__ import annotations
+
+from benchmarks.experiments.definition import Claim, Experiment
+from benchmarks.experiments.ends import accuracy_at, at_common_end
+from benchmarks.experiments.rules import above, any_does, has_collapsed
+from benchmarks.experiments.setting import SMALL, planned
+
+CONTROLS = {
+    "random-direction": "a random direction of the same norm",
+    "toward-zero": "a pull of the same norm towards equal weights (an L2 penalty on α)",
+    "amended-flipped": "the same term with its sign changed",
+    "amended-at-second-order-norm": "the same direction at the norm of DARTS's term",
+}
+
+
+def _prevents(method: str, words: str) -> Claim:
+    return Claim(
+        "§3.3, by implication",
+        f"What prevents collapse is the amended term as it is: with {words} the search collapses.",
+        "Supported if the control collapses in any run, not supported if in none of three or more.",
+        any_does(has_collapsed, method, "The cell collapsed"),
+    )
+
+
+def _better(method: str, words: str) -> Claim:
+    return Claim(
+        "§3.3, by implication",
+        f"The amended term ends in a better cell than {words}.",
+        "Supported if the interval of the paired difference in accuracy at the end lies above 0, "
+        "not supported if below.",
+        above(
+            lambda records: at_common_end(records, "amended", method, accuracy_at),
+            "Difference in percentage points",
+        ),
+    )
+
+
+BEHAVIOUR = Experiment(
+    name="behaviour",
+    title="What makes it behave",
+    question=(
+        "If the amended search does not collapse, is it because the term points towards the true "
+        "hypergradient, or would any second term of its size do, its opposite even?"
+    ),
+    measure=(
+        "As in [collapse](collapse.md), whose amended and first-order runs are used here too. Each "
+        "control keeps g₁ and one property of the amended term."
+    ),
+    runs=(
+        *(planned(SMALL, method, seed) for seed in (0, 1, 2) for method in CONTROLS),
+        *(planned(SMALL, m, seed) for seed in (0, 1, 2) for m in ("first-order", "amended")),
+    ),
+    claims=(
+        *(_prevents(method, words) for method, words in CONTROLS.items()),
+        *(_better(method, words) for method, words in CONTROLS.items()),
+    ),
+    deviations=(
+        "The deviations of [collapse](collapse.md) hold here too.",
+        "Four controls that have been proposed are not among the runs: the amended term on a batch "
+        "independent of the step's, noise with the term's covariance, a penalty on curvature, and "
+        "Adam's second moment from the amended search.",
+    ),
+)
