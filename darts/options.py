@@ -42,11 +42,12 @@ class Options(DataOptions):
     """What every run takes.
 
     Args:
-        preset: named config to begin with: digits, cifar10-s1 (the paper's), cifar10-s1-tiny
-            (15 minutes on two cores; cifar100-, mnist- and fashion-mnist-s1-tiny likewise),
-            digits-check, cifar10-s1-check (a minute); imagenet-mobile, imagenet-check (a minute),
-            which train a genotype; the paper's others, cifar100-s1, cifar10-s1-all-edges,
-            cifar10-s1-consistent, cifar10-s2; cifar10-robust-s1 to cifar10-robust-s4;
+        preset: named config to begin with: digits; the paper's, cifar10-s1-all-edges (§4.1.1),
+            cifar10-s1-consistent (Table 1, S1), cifar10-s2 (Table 1, S2); cifar10-s1 and
+            cifar100-s1, fixed edges alone; cifar10-s1-tiny (15 minutes on two cores; cifar100-,
+            mnist- and fashion-mnist-s1-tiny likewise); digits-check, cifar10-s1-check (a minute);
+            imagenet-mobile, imagenet-check (a minute), which train a genotype;
+            cifar10-robust-s1 to cifar10-robust-s4;
             nasbench201, nasbench201-tiny; and cifar10- before darts-first-order,
             darts-second-order, snas, gdas, proxylessnas, pc-darts, p-darts, darts-plus,
             robust-darts, sdarts-rs, sdarts-adv, darts-minus.

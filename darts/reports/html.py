@@ -12,8 +12,9 @@ from darts.reports.tables import mixing_table, settings_table, table, wilson_int
 from darts.reports.top5 import top5_words
 from darts.runs.config import RetrainConfig, SearchConfig, to_json
 from darts.runs.imagenet_presets import MOBILE
+from darts.runs.paper_presets import PAPER_CELLS, PAPER_SEARCHES
 from darts.runs.records import Record, RunFolder, write_atomically
-from darts.spaces import Genotype, spaces_in_words
+from darts.spaces import S1_FIXED, Genotype, named_by_edges, spaces_in_words
 
 
 def write_report(run: RunFolder) -> str:
@@ -235,7 +236,7 @@ def _beside_the_paper(config: Record) -> str:
         setting = (
             "ImageNet’s mobile setting on all images in its folders. If these are ImageNet’s,"
             if config["data"]["type"] == "ImageFolders"
-            else "the settings of §4.1.1 on the whole of CIFAR-10:"
+            else "the paper’s settings in this space on the whole of CIFAR-10:"
         )
         text.append(
             f"<p>This run has {setting} set its test error beside the paper’s row for this space "
@@ -247,12 +248,21 @@ def _beside_the_paper(config: Record) -> str:
             "CIFAR-10, or ImageNet, with the settings in the right-hand columns below. Nothing "
             "here confirms or contradicts its tables.</p>"
         )
-    for name, usual in (("search", SearchConfig()), ("retrain", _papers_retraining(config))):
+    for name, papers in (("search", _papers_search), ("retrain", _papers_retraining)):
         if config[name]:
             text.append(f"<h3>{name.capitalize()} settings</h3>")
-            text.append(settings_table(config[name], usual))
-    text.append('<p class="note">Bold: differs from the paper.</p>')
+            text.append(settings_table(config[name], papers(config)))
+    text.append(
+        '<p class="note">Bold: differs from the paper, which leaves some settings to DARTS and, on '
+        "ImageNet, to PC-DARTS.</p>"
+    )
     return "".join(text)
+
+
+def _papers_search(config: Record) -> SearchConfig:
+    """The paper's search in the same space, or of Table 1's S1 where it has none there."""
+    name = str(named_by_edges(config["search"]["space"])["name"])
+    return PAPER_SEARCHES.get(name, PAPER_SEARCHES[S1_FIXED.name])
 
 
 def _papers_retraining(config: Record) -> RetrainConfig:
@@ -261,28 +271,28 @@ def _papers_retraining(config: Record) -> RetrainConfig:
 
 
 def is_the_papers(config: Record) -> bool:
-    """Whether a run has the paper's own settings, whatever its space, estimator and seed.
+    """Whether a run has the paper's own settings in its space, whatever its estimator and seed.
 
-    On CIFAR-10 both stages; on ImageNet, where genotypes are only retrained, the second, with as
-    many cells as the genotype has.
+    On CIFAR-10 both stages, the second with 8 or 20 cells; on ImageNet, where genotypes are only
+    retrained, the second, with as many cells as the genotype has.
     """
     data = config["data"]
     if data["type"] not in ("Cifar10", "ImageFolders") or data["train_size"] or data["test_size"]:
         return False
-    free = ["space", "estimator", "seed", "test_every", "checkpoint_share"]
-    free += ["cells"] if data["type"] == "ImageFolders" else []
-
-    def fixed(stage: Record | None, usual: Any) -> bool:
-        paper = to_json(usual)
-        return stage is not None and all(
-            stage[name] == value for name, value in paper.items() if name not in free
-        )
-
-    if not fixed(config["retrain"], _papers_retraining(config)):
+    search, retrain = config["search"], config["retrain"]
+    if retrain is None or not _alike(retrain, _papers_retraining(config), "cells"):
         return False
     if data["type"] == "ImageFolders":
-        return config["search"] is None and data["image_size"] == 224
-    return fixed(config["search"], SearchConfig())
+        return search is None and data["image_size"] == 224
+    if search is None or retrain["cells"] not in PAPER_CELLS:
+        return False
+    return _alike(search, _papers_search(config))
+
+
+def _alike(stage: Record, paper: Any, *free: str) -> bool:
+    """Whether a stage has the paper's settings, but for those that are a run's own."""
+    own = {"estimator", "seed", "test_every", "checkpoint_share", *free}
+    return all(stage[name] == value for name, value in to_json(paper).items() if name not in own)
 
 
 def _not_shown(config: Record) -> str:

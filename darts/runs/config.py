@@ -1,4 +1,4 @@
-"""Every setting of a run: its default is the paper's, with its section and unit."""
+"""Every setting of a run: its default is the paper's with its section, or DARTS's."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -37,26 +37,31 @@ AMENDED = Amended(eta=0.1, derivatives=ReverseOverForward())
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """Search of one supernet (§4.1.1).
+    """Search of one supernet.
+
+    A section after a setting is where the paper's text has the default; the text leaves those of
+    DARTS to DARTS (Liu et al. 2019, §3.1, and its code). `darts/runs/paper_presets.py` has the
+    paper's runs.
 
     Args:
-        space: what is searched; the paper's second stage has fixed edges (§4.1.2).
-        estimator: of the hypergradient. η = 0.1 belongs to the mean cross-entropy of a batch. How
-            exact products are taken changes rounding, time and memory (docs/METHODS.md).
+        space: what is searched; the paper's S1 has fixed edges (§4.1.2).
+        estimator: of the hypergradient; η = 0.1 (§4.1.1) belongs to the mean cross-entropy of a
+            batch. How exact products are taken changes rounding, time and memory (docs/METHODS.md).
         seed: of the split, the initial ω and α, the order of images and the augmentation.
-        epochs: passes over the training half (§4.1.1); with `progressive`, of all stages together.
+        epochs: passes over the training half (§4.1.1: 500 there, 100 later); with `progressive`,
+            of all stages together.
         batch_size: images in each of the two batches of a step (§4.1.1).
-        train_share: share of the training part that ω sees; α sees the rest (§4.1.1).
+        train_share: share of the training part that ω sees; α sees the rest (DARTS).
         channels: initial channels C (§4.1.1).
-        cells: cells in the supernet; those at 1/3 and 2/3 reduce (§4.1.1).
+        cells: cells in the supernet (§4.1.3); those at 1/3 and 2/3 reduce (DARTS).
         stem_multiplier: channels of the stem, in units of C; None is the space's own, DARTS's 3.
         alpha_learning_rate: of Adam on α (§4.1.1).
         alpha_betas: decay rates of Adam's two averages (§4.1.1).
         alpha_weight_decay: of Adam on α, per step (§4.1.1).
-        learning_rate: of SGD on ω at the first step (§4.1.1).
-        learning_rate_end: the same after the last step, along half a cosine (§4.1.1).
-        momentum: of SGD on ω (§4.1.1).
-        weight_decay: λ in L_train + λ/2 ‖ω‖², so that H holds λI (§4.1.1).
+        learning_rate: of SGD on ω at the first step (DARTS).
+        learning_rate_end: the same after the last step, along half a cosine (DARTS).
+        momentum: of SGD on ω (DARTS).
+        weight_decay: λ in L_train + λ/2 ‖ω‖², so that H holds λI (DARTS).
         clip: largest norm of ∇_ω L_train (DARTS).
         padding: border in pixels before the random crop (DARTS).
         cutout: side in pixels of the erased square; 0 is none.

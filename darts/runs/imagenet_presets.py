@@ -1,9 +1,10 @@
 """ImageNet's mobile setting: a genotype is retrained at 600 M multiply-adds or fewer.
 
-250 epochs from 0.5 linearly to 0, momentum 0.9, weight decay 3e-5, smoothing 0.1 and a warm-up are
-the paper's. Batches of 1024, five epochs of warm-up, the auxiliary head's 0.4, the clip at 5 and no
-drop-path are those of PC-DARTS and P-DARTS. Their code (train_imagenet.py) has batches of 256 at
-0.1, without warm-up, as its default.
+250 epochs, the rate from 0.5 linearly down, momentum 0.9 and weight decay 3e-5 are the paper's
+(§4.2). Its text has no batch, warm-up, label smoothing, auxiliary head, clip, drop-path or number
+of cells. Batches of 1024, five epochs of warm-up, smoothing 0.1, the auxiliary head's 0.4, the clip
+at 5, no drop-path and 14 cells are those of PC-DARTS and P-DARTS. Their code (train_imagenet.py)
+has batches of 256 at 0.1, without warm-up, as its default.
 """
 
 from dataclasses import replace
@@ -31,7 +32,8 @@ MOBILE = RetrainConfig(
     drop_path=0.0,
     auxiliary_weight=0.4,
 )
-"""What S1's genotypes take; those of S2 have cells of their own, and need cells=20."""
+"""For genotypes with two kinds of cell. The paper trains its genotype of S2 (§4.2), which has cells
+of its own and needs cells=20."""
 
 _CONFIGS = (
     FullConfig("imagenet-mobile", ImageFolders(), search=None, retrain=MOBILE),

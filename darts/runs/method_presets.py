@@ -21,6 +21,7 @@ from darts.methods import (
     TwoPaths,
 )
 from darts.runs.config import FullConfig, RetrainConfig, SearchConfig
+from darts.runs.paper_presets import CIFAR_ROOT
 from darts.spaces import (
     NASBENCH201,
     ROBUST_S1,
@@ -28,13 +29,8 @@ from darts.spaces import (
     ROBUST_S3,
     ROBUST_S4,
     S1,
-    S1_FIXED,
-    S2,
     Space,
 )
-
-CIFAR_ROOT = "data"
-"""Where CIFAR-10 is looked for unless --data-root says otherwise."""
 
 _DARTS = SearchConfig(space=S1, estimator=FirstOrder(), epochs=50, batch_size=64)
 """DARTS with first-order gradients: what the others change."""
@@ -47,24 +43,6 @@ def _run(name: str, search: SearchConfig, retrain: RetrainConfig | None = None) 
 _SPACES: dict[str, Space] = {
     space.name: space for space in (ROBUST_S1, ROBUST_S2, ROBUST_S3, ROBUST_S4)
 }
-
-_PAPERS = (
-    # the paper's first stage: which 8 of 14 edges is searched too (§4.1.2)
-    _run("cifar10-s1-all-edges", SearchConfig(space=S1)),
-    # §4.1.2: all that retraining has and search has not
-    _run(
-        "cifar10-s1-consistent",
-        SearchConfig(
-            space=S1_FIXED,
-            channels=36,
-            cells=20,
-            cutout=16,
-            drop_path=0.2,
-            auxiliary_weight=0.4,
-        ),
-    ),
-    _run("cifar10-s2", SearchConfig(space=S2, cells=20)),
-)
 
 _OTHERS = (
     _run("cifar10-darts-first-order", _DARTS),
@@ -145,5 +123,5 @@ _BENCH_TINY = FullConfig(
 )
 
 METHOD_PRESETS: dict[str, FullConfig] = {
-    config.preset: config for config in (*_PAPERS, *_OTHERS, _BENCH, _BENCH_TINY)
+    config.preset: config for config in (*_OTHERS, _BENCH, _BENCH_TINY)
 }

@@ -1,4 +1,4 @@
-"""Every setting of a retraining: its default is the paper's on CIFAR-10, with section and unit."""
+"""Every setting of a retraining: its default is the paper's on CIFAR-10, or DARTS's."""
 
 from dataclasses import dataclass, field, replace
 
@@ -15,15 +15,18 @@ from darts.spaces import Genotype
 class RetrainConfig:
     """Training of a genotype's network from scratch on the whole training part (§4.1.1).
 
+    A section after a setting is where the paper's text has the default; the text leaves those of
+    DARTS to DARTS (Liu et al. 2019, §3.2, and its code).
+
     Args:
         seed: of the initial weights, the order of images, augmentation and drop-path.
         epochs: passes over the training part (§4.1.1).
-        batch_size: images in a step (§4.1.1).
-        frame: stem and auxiliary head: small-images (§4.1.1), or imagenet, whose stem reduces
+        batch_size: images in a step (DARTS).
+        frame: stem and auxiliary head: small-images (DARTS), or imagenet, whose stem reduces
             224×224 to 28×28.
         channels: initial channels C (§4.1.1); within:millions=600 takes as many as keep one image
             of the data within so many multiply-adds.
-        cells: cells in the network; those at 1/3 and 2/3 reduce (§4.1.1).
+        cells: cells in the network, 8 or 20 (§4.1.2); those at 1/3 and 2/3 reduce (DARTS).
         learning_rate: of SGD at the first step, but for warm-up (§4.1.1).
         learning_rate_end: the same after the last step.
         schedule: the way between the two, half-cosine (§4.1.1) or linear.
@@ -31,12 +34,12 @@ class RetrainConfig:
         momentum: of SGD (§4.1.1).
         weight_decay: of SGD (§4.1.1).
         label_smoothing: share of the target spread evenly over all classes, in training alone.
-        clip: largest gradient norm (§4.1.1).
-        padding: border in pixels before the random crop (§4.1.1).
-        cutout: side in pixels of the erased square (§4.1.1); 0 is none.
+        clip: largest gradient norm (DARTS).
+        padding: border in pixels before the random crop (DARTS).
+        cutout: side in pixels of the erased square (§3.5; its size: DARTS); 0 is none.
         drop_path: probability of dropping a path after the last epoch, growing linearly from 0
-            (§4.1.1).
-        auxiliary_weight: of the auxiliary head's loss (§4.1.1); 0 builds no head.
+            (DARTS; the text says Dropout, §3.5).
+        auxiliary_weight: of the auxiliary head's loss (§3.5; its weight: DARTS); 0 builds no head.
         test_every: epochs between looks at the test images; None looks once, after the last
             epoch. The last epoch is the one reported in any case.
         checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -13,6 +14,7 @@ from darts.reports.html import is_the_papers
 from darts.reports.top5 import top5_percent, top5_words
 from darts.runs import PRESETS, RunFolder, full_run
 from darts.runs.config import to_json
+from darts.spaces import S1_ADJACENT
 from tests.darts.runs.tiny import (
     Follower,
     KilledError,
@@ -214,5 +216,21 @@ def test_a_run_on_imagenet_stands_beside_the_papers_settings_there():
         assert not is_the_papers({**mobile, "data": {**mobile["data"], **change}})
     for change in ({"epochs": 249}, {"label_smoothing": 0.0}, {"channels": 48}):
         assert not is_the_papers({**mobile, "retrain": {**mobile["retrain"], **change}})
-    assert is_the_papers(to_json(PRESETS["cifar10-s1"]))
-    assert not is_the_papers(to_json(PRESETS["cifar100-s1"]))
+
+
+@pytest.mark.parametrize("name", ["cifar10-s1-all-edges", "cifar10-s1-consistent", "cifar10-s2"])
+def test_a_run_on_cifar10_stands_beside_the_papers_settings_in_its_space(name):
+    """With 8 or 20 cells retrained; with one image less, or on adjacent edges, it does not."""
+    config = to_json(PRESETS[name])
+    assert is_the_papers(config)
+    assert is_the_papers({**config, "retrain": {**config["retrain"], "cells": 8}})
+    assert not is_the_papers({**config, "retrain": {**config["retrain"], "cells": 14}})
+    assert not is_the_papers({**config, "data": {**config["data"], "test_size": 9999}})
+    assert not is_the_papers({**config, "search": {**config["search"], "channels": 24}})
+    adjacent = to_json(replace(S1_ADJACENT, name=config["search"]["space"]["name"]))
+    assert not is_the_papers({**config, "search": {**config["search"], "space": adjacent}})
+
+
+@pytest.mark.parametrize("name", ["cifar10-s1", "cifar100-s1", "cifar10-darts-first-order"])
+def test_other_runs_do_not_stand_beside_the_paper(name):
+    assert not is_the_papers(to_json(PRESETS[name]))

@@ -175,7 +175,6 @@ PAPERS = {
     "cifar10-sdarts-rs": {"perturbation": RandomPerturbation(0.03, 0.3)},
     "cifar10-sdarts-adv": {"perturbation": AdversarialPerturbation()},
     "cifar10-darts-minus": {"auxiliary_skip": AuxiliarySkip(1.0, 0.0)},
-    "cifar10-s1-consistent": {"channels": 36, "cells": 20, "cutout": 16, "auxiliary_weight": 0.4},
 }
 
 

@@ -5,17 +5,18 @@ import json
 import pytest
 
 from darts import cli
-from darts.data import Cifar100
+from darts.data import Cifar10, Cifar100
 from darts.networks.frames import IMAGENET
 from darts.networks.width import MultiplyAddLimit
 from darts.options import Options
 from darts.runs import PRESETS
 from darts.runs.schedule import Linear
+from darts.spaces import S1, S1_FIXED, S2
 from tests.darts.data.real_files import real
 
 
 def test_the_mobile_setting_of_imagenet():
-    """The paper as far as it says, PC-DARTS and its code for the rest."""
+    """§4.2: epochs, rate, momentum and weight decay; PC-DARTS and its code for the rest."""
     preset = PRESETS["imagenet-mobile"]
     retrain = preset.retrain
     assert preset.search is None
@@ -30,7 +31,42 @@ def test_the_mobile_setting_of_imagenet():
     assert retrain.channels == MultiplyAddLimit(600.0)
 
 
-def test_cifar100_has_the_papers_settings_of_cifar10():
+# as the text says, without what it leaves open
+OF_THE_TEXT = {
+    "cifar10-s1-all-edges": {"space": S1, "channels": 16, "cells": 8, "epochs": 500},
+    "cifar10-s1-consistent": {"space": S1_FIXED, "channels": 36, "cells": 8, "epochs": 100},
+    "cifar10-s2": {"space": S2, "cells": 20, "epochs": 100},
+    "cifar10-s1": {"space": S1_FIXED, "channels": 16, "cells": 8, "epochs": 100},
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_TEXT)
+def test_the_papers_searches_have_the_settings_of_its_text(name):
+    """§4.1.1 to §4.1.3. Adam's and the batch are the same in all, and so is η from §4.1.1 on."""
+    search, retrain = PRESETS[name].search, PRESETS[name].retrain
+    assert isinstance(PRESETS[name].data, Cifar10)
+    for setting, value in OF_THE_TEXT[name].items():
+        assert getattr(search, setting) == value
+    assert search.estimator.eta == 0.1
+    assert (search.batch_size, search.alpha_learning_rate) == (96, 3e-4)
+    assert (search.alpha_weight_decay, search.alpha_betas) == (1e-3, (0.5, 0.999))
+    assert (retrain.epochs, retrain.channels, retrain.cells) == (600, 36, 20)
+    assert (retrain.learning_rate, retrain.learning_rate_end) == (0.025, 0.0)
+    assert (retrain.weight_decay, retrain.momentum) == (3e-4, 0.9)
+
+
+def test_a_consistent_search_has_what_retraining_has():
+    """§4.1.2: the width, Cutout, Dropout and the auxiliary tower; §4.1.1 has none of them."""
+    for name in ("cifar10-s1-consistent", "cifar10-s2"):
+        search, retrain = PRESETS[name].search, PRESETS[name].retrain
+        for setting in ("channels", "cutout", "drop_path", "auxiliary_weight"):
+            assert getattr(search, setting) == getattr(retrain, setting) > 0
+    for name in ("cifar10-s1-all-edges", "cifar10-s1"):
+        search = PRESETS[name].search
+        assert (search.cutout, search.drop_path, search.auxiliary_weight) == (0, 0.0, 0.0)
+
+
+def test_cifar100_has_the_settings_of_cifar10():
     hundred, ten = PRESETS["cifar100-s1"], PRESETS["cifar10-s1"]
     assert isinstance(hundred.data, Cifar100)
     assert (hundred.search, hundred.retrain) == (ten.search, ten.retrain)
