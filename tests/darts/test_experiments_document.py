@@ -1,5 +1,6 @@
 """docs/EXPERIMENTS.md: its commands are taken, and its costs are those of the record."""
 
+import importlib.util
 import json
 import re
 import shlex
@@ -14,10 +15,12 @@ from benchmarks.dry_runs import RECORD
 from bilevel import Autograd
 from darts import cli, requests
 from darts.names import TYPES
-from darts.runs.config import from_json
+from darts.runs.config import differences, from_json, to_json
 from darts.runs.presets import PRESETS
+from proofs_checks.catalogue import all_claims
 
-TEXT = (Path(__file__).parents[2] / "docs" / "EXPERIMENTS.md").read_text()
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "EXPERIMENTS.md").read_text()
 UNRECORDED = {"cifar100-s1", "cifar100-s1-tiny", "mnist-s1-tiny", "fashion-mnist-s1-tiny"}
 COMMANDS = [line for line in re.findall(r"`(darts [^`]+)`", TEXT) if "…" not in line]
 
@@ -42,6 +45,75 @@ def test_a_command_is_taken_with_its_preset(command, monkeypatch, tmp_path, caps
     named = re.search(r"--preset (\S+)", command)
     if named and words[0] in ("search", "full-search", "retrain"):
         assert {job.config.preset for job in seen} == {named[1]}
+
+
+ITEMS = """
+    Eq. 1 to 7|§3.2, Fig. 1|§3.4: validation accuracy|footnote 2|§3.4: cost|§3.5: P-DARTS
+    §4.1.1, Fig. 2|A_orig, retrained with 20 cells|§4.1.2, Fig. 3 top, Table 1|§4.1.3: sizes
+    §4.1.3, Fig. 3 middle and bottom, Table 1|without the amending term|random search
+    §4.1.4, Table 1|§4.2, Table 2|A.1|A.2|A.3|A.4|500 epochs and more|A.5
+"""
+"""What the paper's text reports, in its order, by what the rows begin with or say."""
+FIGURES = """
+    0.97|30 to 70 %|90.5 %|91.5 %|0.02 GPU-days|200 epochs|3.08 %|0.5 or more|3.67 %|2.81 ± 0.21 %
+    3.20 %|1.1×10¹⁸|3.3×10¹³|1.5×10⁴⁸|2.60 ± 0.15 %|0.25 %|1.7 %|0.29 %|0.8 %|24.3 %|7.4 %|590 M
+    24 GPU-days|10.5 and 12.8 %|5.4 and 7.4 %|6.2 and 7.4 %|2.57 ± 0.11|2.63 ± 0.13 %
+    2.71 ± 0.15|2.92 ± 0.09 %|more than 10 runs
+"""
+"""The figures of the text that need a run, or a proof."""
+
+
+def parts(table: str) -> list[str]:
+    return [part.strip() for line in table.strip().splitlines() for part in line.split("|")]
+
+
+def test_every_part_of_the_paper_has_a_row_in_its_order():
+    tables = TEXT.split("## What the text leaves open")[0].splitlines()
+    firsts = [line.split("|")[1].strip() for line in tables if line.startswith("| ")]
+    place = -1
+    for item in parts(ITEMS):
+        found = [number for number, first in enumerate(firsts) if item in first]
+        assert found, item
+        assert found[0] > place, item
+        place = found[0]
+
+
+@pytest.mark.parametrize("figure", parts(FIGURES))
+def test_each_figure_of_the_paper_stands_beside_a_command(figure):
+    rows = [line.split("|") for line in TEXT.splitlines() if line.startswith("| ")]
+    assert any(len(row) == 6 and figure in row[2] for row in rows)
+
+
+def test_claims_and_modules_that_rows_name_are_there_and_what_is_not_says_so():
+    claims = {claim.id for claim in all_claims()}
+    assert set(re.findall(r"--claim (\w+)", TEXT)) <= claims
+    modules = set(re.findall(r"`python -m ([\w.]+)", TEXT))
+    absent = {name for name in modules if importlib.util.find_spec(name) is None}
+    unbuilt = set(re.findall(r"`python -m ([\w.]+)` is not yet built", TEXT))
+    assert absent == unbuilt
+
+
+def test_no_document_says_that_the_paper_was_not_read():
+    told = re.compile(r"not at hand|from memory|second-hand|two-stage|(first|second) stage", re.I)
+    about = ("EXPERIMENTS.md", "IMAGENET.md", "METHODS.md", "SWEEPS.md", "DRY_RUN.md")
+    for page in (ROOT / "README.md", *(ROOT / "docs" / name for name in about)):
+        assert not told.search(page.read_text()), page.name
+
+
+def test_rows_measured_with_other_settings_than_the_presets_are_named():
+    """Adjacent edges, fewer epochs, other widths; not estimators, nor settings that are newer."""
+    other = set()
+    for name, run in json.loads(RECORD.read_text()).items():
+        now, then = to_json(PRESETS[name]), run["config"]
+        unequal = [
+            line
+            for stage in ("search", "retrain")
+            for line in differences({stage: then[stage]}, {stage: now[stage]})
+        ]
+        if [line for line in unequal if ".estimator." not in line and "absent" not in line]:
+            other.add(name)
+    sentence = re.search(r"\*\*With other settings than now\*\*: ([^.]*)\.", TEXT)
+    assert (set(re.findall(r"`([\w-]+)`", sentence[1])) if sentence else set()) == other
 
 
 def test_rows_whose_estimator_is_no_longer_the_presets_are_named():
