@@ -13,6 +13,8 @@ from torch import Tensor
 
 from bilevel.linear import BatchedAction, LinearOperator
 from bilevel.problem import BilevelProblem, gradient_in_omega
+from bilevel.randomness import REMEDY, Draws
+from bilevel.unsupported import Explaining
 from bilevel.vector import Vector
 
 
@@ -118,14 +120,15 @@ def _pullback(outputs: Callable[[], tuple[Tensor, ...]], point: Vector) -> Pullb
             return Vector(
                 tuple(leaf.new_zeros(rows + leaf.shape) for leaf in point.leaves), point.treespec
             )
-        leaves = torch.autograd.grad(
-            [o for o, _ in live],
-            point.leaves,
-            grad_outputs=[w for _, w in live],
-            retain_graph=True,
-            materialize_grads=True,
-            is_grads_batched=batched,
-        )
+        with Explaining():
+            leaves = torch.autograd.grad(
+                [o for o, _ in live],
+                point.leaves,
+                grad_outputs=[w for _, w in live],
+                retain_graph=True,
+                materialize_grads=True,
+                is_grads_batched=batched,
+            )
         if batched:  # autograd fills in a zero without the axis in front
             rows = (len(v.leaves[0]),)
             leaves = tuple(
@@ -174,7 +177,7 @@ class CentralDifference(Derivatives):
             (`docs/records/t9_small.json`). With kinks give the step, or use `Autograd`.
 
     Raises:
-        ValueError: the step is not positive.
+        ValueError: the step is not positive; or, at a product, the loss draws random numbers.
     """
 
     step: float | None = None
@@ -199,7 +202,12 @@ class CentralDifference(Derivatives):
                 if length == 0:
                     return codomain.zeros_like()
                 epsilon = step / length
+                draws = Draws(at.device)
                 ahead, behind = gradient(at + epsilon * v), gradient(at - epsilon * v)
+                if draws.any():
+                    raise ValueError(
+                        f"CentralDifference: the inner loss draws random numbers. {REMEDY}"
+                    )
                 return (ahead - behind) / (2 * epsilon)
 
             return product

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bilevel.losses import Loss as Loss
 from bilevel.losses import like, on_batch, refuse_other_arguments, refuse_without_batch, takes_batch
+from bilevel.unsupported import WRONG_TWICE, Explaining, UnsupportedDerivativeError, refuse_wrong
 from bilevel.vector import Tree, Vector
 
 
@@ -205,7 +206,12 @@ def gradient_in_omega(value: Tensor, omega: Vector, *, create_graph: bool = Fals
             "the inner loss does not depend on ω at all. Compute it from the ω that is passed in, "
             "without detach() or no_grad()."
         )
-    leaves = torch.autograd.grad(value, omega.leaves, create_graph=create_graph, allow_unused=True)
+    if create_graph:
+        refuse_wrong("Double backward", [value], WRONG_TWICE)
+    with Explaining():
+        leaves = torch.autograd.grad(
+            value, omega.leaves, create_graph=create_graph, allow_unused=True
+        )
     unused = [name for name, leaf in zip(omega.names(), leaves, strict=True) if leaf is None]
     if unused:
         shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
@@ -213,7 +219,17 @@ def gradient_in_omega(value: Tensor, omega: Vector, *, create_graph: bool = Fals
             f"the inner loss ignores {len(unused)} of {len(leaves)} leaves of ω ({shown}), so its "
             "Hessian is singular there. Leave them out of ω, or add weight decay to the inner loss."
         )
+    _refuse_sparse(leaves, omega.names())
     return Vector(tuple(leaves), omega.treespec)
+
+
+def _refuse_sparse(leaves: tuple[Tensor, ...], names: list[str]) -> None:
+    for leaf, name in zip(leaves, names, strict=True):
+        if leaf.layout != torch.strided:
+            raise UnsupportedDerivativeError(
+                f"the gradient in leaf {name} is sparse, as that of an embedding with sparse=True; "
+                "PyTorch cannot differentiate it again. Build the embedding with sparse=False."
+            )
 
 
 def _checked(which: str, value: Any) -> Tensor:
@@ -239,4 +255,7 @@ def _gradient(value: Tensor, point: Vector) -> Vector:
 def _gradient_leaves(value: Tensor, leaves: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     if not value.requires_grad:  # the loss does not involve them: its gradient is zero, exactly
         return tuple(torch.zeros_like(leaf) for leaf in leaves)
-    return torch.autograd.grad(value, leaves, materialize_grads=True)
+    with Explaining():
+        gradients = torch.autograd.grad(value, leaves, materialize_grads=True)
+    _refuse_sparse(gradients, [f"number {place}" for place in range(len(leaves))])
+    return gradients

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.overrides import TorchFunctionMode
 
 from bilevel.derivatives import Curvature, Derivatives
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
+from bilevel.randomness import REMEDY, Draws
+from bilevel.unsupported import WRONG_OVER_FORWARD, Explaining, refuse_wrong
 from bilevel.vector import Vector
 
 
@@ -34,14 +34,15 @@ class ReverseOverForward(Derivatives):
     Jumps of the gradient (ReLU) are left out, as in `Autograd`. Leaves of ω without influence
     are not refused; their rows of H are zero.
 
-    PyTorch cannot do this to every operation. It says so of some (F.cross_entropy, softmax,
-    logsumexp: spell them out), and of batch, instance and layer norm it gives wrong products
-    without a word: they are refused here. Compare with `Autograd` once before you trust a loss
-    with other rare operations.
+    PyTorch cannot do this to every operation. Those that it gets wrong without a word are looked
+    for in the graph of every product and refused by name (`unsupported.WRONG_OVER_FORWARD`: norms,
+    determinants, solves), and what has no forward mode (softmax, F.cross_entropy, attention) is
+    refused with a remedy. docs/CHECK.md has the table; `bilevel.check` looks for more.
 
     Raises:
-        NotImplementedError: the loss holds an operation that PyTorch differentiates wrongly so,
-            or that has no forward mode.
+        UnsupportedDerivativeError: a NotImplementedError, from a product: the loss holds an
+            operation that PyTorch differentiates wrongly so, or that has no forward mode.
+        ValueError: from a product: the loss draws random numbers.
     """
 
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
@@ -79,22 +80,6 @@ def _dual(at: Vector, direction: Vector) -> Callable[[], Vector]:
     return make
 
 
-class _Refusing(TorchFunctionMode):
-    """Operations whose forward mode takes the batch's moments for constants in reverse mode."""
-
-    wrong = frozenset({"batch_norm", "instance_norm", "layer_norm"})
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if getattr(func, "__name__", None) in self.wrong:
-            raise NotImplementedError(
-                f"ReverseOverForward() met {func.__name__}, whose second derivatives PyTorch gets "
-                "wrong in this order. Spell the norm out by means and squares, or use Autograd()."
-            )
-        return func(*args, **(kwargs or {}))
-
-
 @torch.enable_grad()
 def _along(
     problem: BilevelProblem,
@@ -102,15 +87,25 @@ def _along(
     alpha: Callable[[], Vector],
 ) -> Tensor | None:
     """The derivative of L_train along the tangents; None where it is zero by construction."""
-    with forward_ad.dual_level(), _Refusing():
-        value = problem.inner_value(omega(), alpha())
+    with forward_ad.dual_level(), Explaining(forward=True):
+        at = omega()
+        draws = Draws(at.device)
+        value = problem.inner_value(at, alpha())
         tangent: Tensor | None
-        _, tangent = forward_ad.unpack_dual(value)  # type: ignore[no-untyped-call]
+        value, tangent = forward_ad.unpack_dual(value)  # type: ignore[no-untyped-call]
+    if draws.any():
+        raise ValueError(f"ReverseOverForward: the inner loss draws random numbers. {REMEDY}")
+    refuse_wrong(
+        "ReverseOverForward()",
+        [value] if tangent is None else [value, tangent],
+        WRONG_OVER_FORWARD,
+    )
     return tangent
 
 
 def _gradient(value: Tensor | None, at: Vector) -> Vector:
     if value is None or not value.requires_grad:
         return at.zeros_like().detach()
-    leaves = torch.autograd.grad(value, at.leaves, materialize_grads=True)
+    with Explaining(forward=True):
+        leaves = torch.autograd.grad(value, at.leaves, materialize_grads=True)
     return Vector(tuple(leaves), at.treespec)

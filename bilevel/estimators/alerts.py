@@ -19,3 +19,7 @@ class NotStationary(HypergradientWarning):
 
 class NotCertified(HypergradientWarning):
     """The angle to g₂ could not be guaranteed within the products allowed."""
+
+
+class RandomLoss(HypergradientWarning):
+    """A loss draws random numbers, so that its values and derivatives belong to several losses."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,9 +11,11 @@ from enum import Enum
 import torch
 
 from bilevel.derivatives import Autograd, Curvature, Derivatives
+from bilevel.estimators.alerts import RandomLoss
 from bilevel.estimators.certificate import Certificate
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem, NonFiniteError
+from bilevel.randomness import REMEDY, Draws
 from bilevel.vector import Tree, Vector
 
 
@@ -83,6 +86,8 @@ class Estimator(ABC):
     def __call__(self, problem: BilevelProblem, omega: Tree, alpha: Tree) -> Hypergradient:
         """Estimate the hypergradient of `problem` at (ω, α), two pytrees of floating tensors.
 
+        Warns `RandomLoss` where a loss draws from PyTorch's global generators.
+
         Raises:
             TypeError: a leaf is not a floating tensor, or a loss does not return one.
             ValueError: dtypes or devices differ, or a loss is not one finite number.
@@ -93,7 +98,15 @@ class Estimator(ABC):
                 f"ω is {at.dtype} on {at.device}, but α is {hyper.dtype} on {hyper.device}. "
                 "Bring both to one dtype and device."
             )
+        draws = Draws(at.device)
         result = self.estimate(problem, at, hyper)
+        if draws.any():
+            warnings.warn(
+                f"{type(self).__name__}: a loss draws random numbers, and the terms of this "
+                f"estimate may belong to different draws. {REMEDY}",
+                RandomLoss,
+                stacklevel=2,
+            )
         for term in ("direct", "implicit"):
             size = float(Vector.of(getattr(result, term)).norm())
             if not math.isfinite(size):

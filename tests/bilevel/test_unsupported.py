@@ -1,0 +1,321 @@
+"""What PyTorch gets wrong in second order, or has not, is refused in one sentence with a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
+
+from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, relative_error
+from bilevel.derivatives import Derivatives
+from bilevel.estimators import Amended, FirstOrder
+from bilevel.estimators.alerts import RandomLoss
+from bilevel.reverse_over_forward import ReverseOverForward
+from bilevel.unsupported import UnsupportedDerivativeError
+
+Function = Callable[[Tensor], Tensor]
+DATA = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+WEIGHTS = torch.randn(4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def problem(function: Function) -> BilevelProblem:
+    """L_train(w, a) = a · Σ sin f(w): as curved as f, and more."""
+    return BilevelProblem(lambda w, a: a * function(w).sin().sum(), lambda w, a: w.sum())
+
+
+def product(how: Derivatives, function: Function, point: Tensor = WEIGHTS) -> Vector:
+    omega, alpha = Vector.of(point), Vector.of(torch.tensor(0.7, dtype=point.dtype))
+    return how(problem(function), omega, alpha).hessian @ Vector.of(point.cos())
+
+
+def definite(w: Tensor) -> Tensor:
+    return w @ w.T + 4 * torch.eye(4, dtype=w.dtype)
+
+
+def gradient_penalty(norm: Function) -> Function:
+    """The gradient in the data of a small network with this norm: what WGAN-GP and PINNs use."""
+
+    def penalty(w: Tensor) -> Tensor:
+        x = DATA.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(norm(torch.tanh(x @ w)).sin().sum(), x, create_graph=True)
+        return slope.square().sum(1)
+
+    return penalty
+
+
+def spelled_out(x: Tensor) -> Tensor:
+    centred = x - x.mean(1, keepdim=True)
+    return centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
+
+
+WRONG_OVER_FORWARD: dict[str, tuple[Function, str]] = {
+    "batch norm": (lambda w: F.batch_norm(DATA @ w, None, None, training=True), "batch_norm"),
+    "instance norm": (lambda w: F.instance_norm((DATA @ w)[None]), "instance_norm"),
+    "layer norm": (lambda w: F.layer_norm(DATA @ w, (4,)), "layer_norm"),
+    "det": (lambda w: torch.linalg.det(definite(w)).log(), "met det"),
+    "slogdet": (lambda w: torch.linalg.slogdet(definite(w))[1], "slogdet"),
+    "logdet": (lambda w: torch.logdet(definite(w)), "logdet"),
+    "solve": (lambda w: torch.linalg.solve(definite(w), DATA.T), "linalg.solve"),
+    "tensorsolve": (
+        lambda w: torch.linalg.tensorsolve(definite(w).reshape(2, 2, 4), DATA[0].reshape(2, 2)),
+        "linalg.solve",
+    ),
+    "householder": (
+        lambda w: torch.linalg.householder_product(w, w[0]),
+        "householder_product",
+    ),
+    "cholesky inverse": (
+        lambda w: torch.cholesky_inverse(torch.linalg.cholesky(definite(w))),
+        "cholesky_inverse",
+    ),
+    "products by scatter": (
+        lambda w: torch.ones(2, 4, dtype=w.dtype).scatter_reduce(
+            0, torch.tensor([[0] * 4, [0] * 4, [1] * 4, [1] * 4]), w, "prod"
+        ),
+        "scatter_reduce",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OVER_FORWARD)
+def test_what_forward_mode_gets_wrong_is_refused_and_right_by_autograd(name: str) -> None:
+    function, operation = WRONG_OVER_FORWARD[name]
+    with pytest.raises(UnsupportedDerivativeError, match=rf"{operation}.*Autograd\(\)"):
+        product(ReverseOverForward(), function)
+    # Richardson's error of differences is O(step²) = 4e-11 by default: some 1e-8 with the constants
+    exact, differences = product(Autograd(), function), product(CentralDifference(), function)
+    assert relative_error(exact, differences) < 1e-6
+
+
+@pytest.mark.parametrize("name", WRONG_OVER_FORWARD)
+def test_each_refusal_over_forward_mode_has_a_reason(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the product is wrong by more than any rounding; a mended torch fails this."""
+    monkeypatch.setattr("bilevel.reverse_over_forward.refuse_wrong", lambda *_: None)
+    function, _ = WRONG_OVER_FORWARD[name]
+    found, exact = product(ReverseOverForward(), function), product(Autograd(), function)
+    assert relative_error(found, exact) > 1e-4
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda w: F.batch_norm(DATA @ w, torch.zeros(4).double(), torch.ones(4).double()),
+        lambda w: F.group_norm(DATA @ w, 1),
+        lambda w: torch.linalg.inv(definite(w)),
+        lambda w: torch.linalg.cholesky(definite(w)),
+        lambda w: torch.ones(1, 4, dtype=w.dtype).scatter_reduce(
+            0, torch.zeros(4, 4, dtype=torch.long), w, "sum"
+        ),
+        spelled_out,
+    ],
+    ids=["batch norm by running statistics", "group norm", "inv", "cholesky", "scatter", "own"],
+)
+def test_their_sound_relatives_pass_in_forward_mode(function: Function) -> None:
+    found, exact = product(ReverseOverForward(), function), product(Autograd(), function)
+    assert relative_error(found, exact) < 1e-12
+
+
+WRONG_TWICE: dict[str, tuple[Function, str]] = {
+    "weight norm": (
+        lambda w: DATA @ torch._weight_norm(w, w[:, :1].exp(), 0).T,
+        r"weight_norm.*v\.norm",
+    ),
+    "layer norm in a gradient penalty": (
+        gradient_penalty(lambda y: F.layer_norm(y, (4,))),
+        r"layer_norm inside a gradient.*means and squares",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TWICE)
+def test_what_double_backward_gets_wrong_is_refused(name: str) -> None:
+    function, sentence = WRONG_TWICE[name]
+    with pytest.raises(UnsupportedDerivativeError, match=rf"{sentence}.*CentralDifference\(\)"):
+        product(Autograd(), function)
+    with pytest.raises(UnsupportedDerivativeError):
+        product(ReverseOverForward(), function)
+
+
+@pytest.mark.parametrize("name", WRONG_TWICE)
+def test_each_refusal_of_double_backward_has_a_reason(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bilevel.problem.refuse_wrong", lambda *_: None)
+    function, _ = WRONG_TWICE[name]
+    found, differences = product(Autograd(), function), product(CentralDifference(), function)
+    assert relative_error(found, differences) > 1e-4
+
+
+def test_a_gradient_penalty_through_a_norm_spelled_out_is_right() -> None:
+    function = gradient_penalty(spelled_out)
+    exact, differences = product(Autograd(), function), product(CentralDifference(), function)
+    assert relative_error(exact, differences) < 1e-6
+
+
+def test_a_module_with_weight_norm_is_refused_whatever_the_estimator_and_its_own_form_is_right():
+    torch.manual_seed(0)
+    net = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3, dtype=torch.float64))
+    case = BilevelProblem.from_module(
+        net,
+        lambda n, a: a * n(DATA).sin().sum(),
+        lambda n, a: n(DATA).square().sum(),
+        hyperparams=torch.ones((), dtype=torch.float64),
+    )
+    with pytest.raises(UnsupportedDerivativeError, match="weight_norm"):
+        Amended(0.1)(*case)
+
+    def own(n: dict[str, Tensor], a: Tensor) -> Tensor:
+        g, v = (n[f"parametrizations.weight.original{i}"] for i in (0, 1))
+        weight = g * v / v.norm(dim=1, keepdim=True)
+        return a * (DATA @ weight.T + n["bias"]).sin().sum()
+
+    mended = BilevelProblem(own, case[0].outer)
+    differences = Amended(0.1, derivatives=CentralDifference())(*case).implicit
+    assert torch.isclose(Amended(0.1)(mended, *case[1:]).implicit, differences, rtol=1e-6)
+
+
+MISSING: dict[str, tuple[Derivatives, Function, str]] = {
+    "embedding_bag": (
+        Autograd(),
+        lambda w: F.embedding_bag(LABELS[None], w),
+        r"embedding_bag.*F\.embedding\(\.\.\.\)\.mean\(1\)",
+    ),
+    "ctc_loss": (
+        Autograd(),
+        lambda w: F.ctc_loss(
+            w[:, None].log_softmax(2), LABELS[None, 1:3], torch.tensor([4]), torch.tensor([2])
+        ),
+        "_ctc_loss has no second derivative",
+    ),
+    "batch norm in a penalty": (
+        Autograd(),
+        gradient_penalty(lambda y: F.batch_norm(y, None, None, training=True)),
+        "batch_norm has no third derivative",
+    ),
+    "cross entropy": (
+        ReverseOverForward(),
+        lambda w: F.cross_entropy(DATA @ w, LABELS),
+        r"cross_entropy.*Autograd\(\)",
+    ),
+    "softmax": (ReverseOverForward(), lambda w: (DATA @ w).softmax(1), r"softmax.*Autograd\(\)"),
+    "cdist": (
+        ReverseOverForward(),
+        lambda w: torch.cdist(w, DATA),
+        r"_cdist_forward has no forward mode. Take Autograd\(\)",
+    ),
+    "checkpoint": (
+        ReverseOverForward(),
+        lambda w: checkpoint(lambda v: torch.tanh(DATA @ v), w, use_reentrant=False),
+        r"forward mode cannot pass.*Autograd\(\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_pytorch_has_not_is_said_in_one_sentence(name: str) -> None:
+    how, function, sentence = MISSING[name]
+    with pytest.raises(UnsupportedDerivativeError, match=sentence):
+        product(how, function)
+
+
+@pytest.mark.parametrize(
+    "how", [Autograd(), CentralDifference()], ids=lambda how: type(how).__name__
+)
+def test_reentrant_checkpointing_is_refused_and_the_other_form_is_right(how: Derivatives) -> None:
+    def block(reentrant: bool) -> Function:
+        return lambda w: checkpoint(lambda v: torch.tanh(DATA @ v), w, use_reentrant=reentrant)
+
+    with pytest.raises(UnsupportedDerivativeError, match="use_reentrant=False"):
+        product(how, block(True))
+    expected = product(Autograd(), lambda w: torch.tanh(DATA @ w))
+    assert relative_error(product(how, block(False)), expected) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "how", [Autograd(), CentralDifference()], ids=lambda how: type(how).__name__
+)
+def test_a_sparse_embedding_is_refused_by_its_leaf(how: Derivatives) -> None:
+    with pytest.raises(UnsupportedDerivativeError, match=r"leaf <root> is sparse.*sparse=False"):
+        product(how, lambda w: F.embedding(LABELS, w, sparse=True))
+    exact = product(Autograd(), lambda w: F.embedding(LABELS, w))
+    assert relative_error(exact, product(Autograd(), lambda w: w[LABELS])) == 0
+
+
+def test_attention_names_the_maths_kernel_which_is_right() -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, dropout=0.0, activation="gelu")
+    layer = layer.double()
+
+    def case(attend: Callable[[nn.Module], Tensor]):
+        def fit(n, a):
+            return a * attend(n)[..., 0].sin().sum()
+
+        return BilevelProblem.from_module(
+            layer, fit, fit, hyperparams=torch.ones((), dtype=torch.float64)
+        )
+
+    def by_maths(n: nn.Module) -> Tensor:
+        with sdpa_kernel(SDPBackend.MATH):
+            return n(DATA[None])
+
+    with pytest.raises(UnsupportedDerivativeError, match=r"sdpa_kernel\(SDPBackend\.MATH\)"):
+        Amended(0.1)(*case(lambda n: n(DATA[None])))
+    found = Amended(0.1)(*case(by_maths)).implicit
+    expected = Amended(0.1, derivatives=CentralDifference())(*case(by_maths)).implicit
+    assert torch.isclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_compiled_module_is_sent_back_to_its_original() -> None:
+    torch.manual_seed(0)
+    compiled = torch.compile(nn.Linear(4, 3, dtype=torch.float64), backend="aot_eager")
+
+    def case(module: nn.Module):
+        def fit(n, a):
+            return a * n(DATA).sin().sum()
+
+        alpha = torch.ones((), dtype=torch.float64)
+        return BilevelProblem.from_module(module, fit, fit, hyperparams=alpha)
+
+    with pytest.raises(UnsupportedDerivativeError, match=r"compiled\._orig_mod"):
+        Amended(0.1)(*case(compiled))
+    assert Amended(0.1)(*case(compiled._orig_mod)).implicit.isfinite()
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    def broken(w: Tensor) -> Tensor:
+        raise RuntimeError("mat1 and mat2 must have the same dtype")
+
+    with pytest.raises(RuntimeError, match=r"^mat1 and mat2"):
+        product(ReverseOverForward(), broken)
+
+
+def dropped(w: Tensor) -> Tensor:
+    return F.dropout(DATA @ w, 0.3)
+
+
+@pytest.mark.parametrize("how", [CentralDifference(), ReverseOverForward()])
+def test_products_of_several_evaluations_refuse_a_random_loss(how: Derivatives) -> None:
+    with pytest.raises(ValueError, match=r"draws random numbers.*replaying\(seed\)"):
+        product(how, dropped)
+    omega, alpha = Vector.of(WEIGHTS), Vector.of(torch.ones((), dtype=torch.float64))
+    replayed = how(problem(dropped).replaying(0), omega, alpha).hessian @ omega
+    expected = Autograd()(problem(dropped).replaying(0), omega, alpha).hessian @ omega
+    assert relative_error(replayed, expected) < 1e-6
+
+
+def test_estimators_warn_of_a_random_loss_and_not_of_a_replayed_one() -> None:
+    point = WEIGHTS, torch.ones((), dtype=torch.float64)
+    noisy = BilevelProblem(problem(dropped).inner, lambda w, a: dropped(w).square().sum())
+    for estimator in (FirstOrder(), Amended(0.1)):
+        with pytest.warns(RandomLoss, match=r"replaying\(seed\)"):
+            estimator(noisy, *point)
+        estimator(noisy.replaying(0), *point)  # warnings are errors in this test run
