@@ -3,7 +3,9 @@
 from bilevel.derivatives import Autograd as Autograd
 from bilevel.derivatives import CentralDifference as CentralDifference
 from bilevel.derivatives import Curvature as Curvature
+from bilevel.diagnostics import CheckReport as CheckReport
 from bilevel.diagnostics import angle as angle
+from bilevel.diagnostics import check as check
 from bilevel.diagnostics import compare as compare
 from bilevel.diagnostics import recommend as recommend
 from bilevel.diagnostics import relative_error as relative_error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
@@ -27,12 +27,14 @@ class Curvature:
         mixed: B: Ω → A; row i of its matrix is ∂/∂αᵢ of ∇_ω L_train.
         gradient: ∇_ω L_train there, where it came for free.
         exact: whether the products are exact up to rounding; differences are not.
+        checked: `bilevel.check` found nothing wrong with them.
     """
 
     hessian: LinearOperator
     mixed: LinearOperator
     gradient: Vector | None = None
     exact: bool = True
+    checked: bool = False
 
 
 class Derivatives(Protocol):
@@ -40,6 +42,16 @@ class Derivatives(Protocol):
 
     @abstractmethod
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature: ...
+
+
+@dataclass(frozen=True)
+class Checked(Derivatives):
+    """Derivatives that `bilevel.check` found nothing wrong with: `report.derivatives`."""
+
+    taken: Derivatives
+
+    def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
+        return replace(self.taken(problem, omega, alpha), checked=True)
 
 
 @dataclass(frozen=True)

@@ -167,17 +167,13 @@ class BilevelProblem:
         point = alpha.tracked()
         return _gradient(self.inner_value(omega.detach(), point), point)
 
-    @torch.enable_grad()
     def outer_gradients(self, omega: Vector, alpha: Vector) -> tuple[float, Vector, Vector]:
         """L_val, ∇_ω L_val (the slope) and ∇_α L_val (g₁). One gradient evaluation."""
-        at, hyper = omega.tracked(), alpha.tracked()
-        value = self.outer_value(at, hyper)
-        leaves = _gradient_leaves(value, at.leaves + hyper.leaves)
-        return (
-            value.item(),
-            Vector(leaves[: len(at.leaves)], at.treespec),
-            Vector(leaves[len(at.leaves) :], hyper.treespec),
-        )
+        return _both_gradients(self.outer_value, omega, alpha)
+
+    def inner_gradients(self, omega: Vector, alpha: Vector) -> tuple[float, Vector, Vector]:
+        """L_train, ∇_ω L_train and ∇_α L_train, zero where unused. One gradient evaluation."""
+        return _both_gradients(self.inner_value, omega, alpha)
 
     @torch.enable_grad()
     def outer_gradient_alpha(self, omega: Vector, alpha: Vector) -> tuple[float, Vector]:
@@ -246,6 +242,20 @@ def _checked(which: str, value: Any) -> Tensor:
             "defined: lower the learning rate, clip gradients, or check the batch."
         )
     return value
+
+
+@torch.enable_grad()
+def _both_gradients(
+    loss: Callable[[Vector, Vector], Tensor], omega: Vector, alpha: Vector
+) -> tuple[float, Vector, Vector]:
+    at, hyper = omega.tracked(), alpha.tracked()
+    value = loss(at, hyper)
+    leaves = _gradient_leaves(value, at.leaves + hyper.leaves)
+    return (
+        value.item(),
+        Vector(leaves[: len(at.leaves)], at.treespec),
+        Vector(leaves[len(at.leaves) :], hyper.treespec),
+    )
 
 
 def _gradient(value: Tensor, point: Vector) -> Vector:

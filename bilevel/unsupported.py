@@ -93,6 +93,11 @@ _MISSING: tuple[tuple[str, str], ...] = (
         "{name} has no second derivative. Spell it out by elementary operations, or "
         f"{_BY_DIFFERENCES}",
     ),
+    (
+        r"\b[Ss]parse",
+        "a gradient is sparse, as that of an embedding with sparse=True, and PyTorch cannot "
+        "differentiate it again. Build the embedding with sparse=False",
+    ),
 )
 _MISSING_OVER_FORWARD = (
     (
@@ -151,7 +156,7 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
     Raises:
         UnsupportedDerivativeError: there is one.
     """
-    for name, node in _nodes(values):
+    for name, node in nodes(values):
         found = wrong.get(name)
         if found is None or not _at_fault(name, node):
             continue
@@ -163,7 +168,7 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
         )
 
 
-def _nodes(values: Iterable[Tensor]) -> Iterable[tuple[str, Any]]:
+def nodes(values: Iterable[Tensor]) -> Iterable[tuple[str, Any]]:
     """The nodes of the graphs, each under its name without the last `Backward` and its number."""
     ahead = [value.grad_fn for value in values if value.grad_fn is not None]
     seen = set(ahead)

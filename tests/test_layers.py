@@ -52,6 +52,8 @@ ALLOWED = {
     "bilevel.diagnostics": (
         "bilevel.diagnostics",
         "bilevel.estimators",
+        "bilevel.randomness",
+        "bilevel.unsupported",
         "bilevel.spectrum",
         "bilevel.derivatives",
         "bilevel.problem",

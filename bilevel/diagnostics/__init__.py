@@ -1,5 +1,8 @@
 """How good an estimate is: angle and error, the spectrum it depends on, comparison and advice."""
 
+from bilevel.diagnostics.check_report import CheckFailedError as CheckFailedError
+from bilevel.diagnostics.check_report import CheckReport as CheckReport
+from bilevel.diagnostics.checking import check as check
 from bilevel.diagnostics.comparison import Comparison as Comparison
 from bilevel.diagnostics.comparison import compare as compare
 from bilevel.diagnostics.direction import angle as angle

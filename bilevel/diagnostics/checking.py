@@ -1,0 +1,424 @@
+"""`bilevel.check`: are the losses and their derivatives what every estimator takes them for?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bilevel.derivatives import Autograd, Curvature, Derivatives
+from bilevel.diagnostics.agreement import (
+    STEPS,
+    Agreement,
+    Compared,
+    Direction,
+    compared,
+    gaussian,
+    slope_agreement,
+)
+from bilevel.diagnostics.check_report import CheckReport, Cost, Finding
+from bilevel.diagnostics.connections import connections
+from bilevel.diagnostics.culprit import culprits
+from bilevel.diagnostics.in_double import doubled, in_double
+from bilevel.problem import BilevelProblem, Loss
+from bilevel.randomness import REMEDY, Draws
+from bilevel.unsupported import UnsupportedDerivativeError
+from bilevel.vector import Tree, Vector
+
+ASYMMETRY = 1e-6
+"""Of ⟨u, Hv⟩ − ⟨v, Hu⟩ in float64, relative to ‖u‖‖Hv‖: far above rounding, far below a fault."""
+
+
+def check(
+    problem: BilevelProblem,
+    params: Tree,
+    hyperparams: Tree,
+    *,
+    derivatives: Derivatives | None = None,
+    seed: int = 0,
+) -> CheckReport:
+    """Look for what would make hypergradients of this problem wrong, and say it in words.
+
+    At (ω, α), and in float64 where the losses can be evaluated so:
+    ω and α have usable leaves, both losses are finite numbers that depend on them, and on no other
+    trainable tensor; two evaluations give equal bits; the slopes of both losses are those of their
+    values; Hv and Bv along a random v agree with differences of gradients; ⟨u, Hv⟩ = ⟨v, Hu⟩ and
+    ⟨Bᵀy, v⟩ = ⟨y, Bv⟩. Where a product is wrong, the operations of L_train are tried one by one.
+
+    Kinks (ReLU, max pooling) are no faults: differences are taken at smaller steps there, and a
+    product is wrong only where it is off by ten times what two steps disagree by, at every step
+    and again at another point.
+
+    Cost: about thirty gradients, printed with the report; more where something is wrong. What is
+    right at this point along random directions is not proved for others.
+
+    Args:
+        params: ω, any point that training visits.
+        hyperparams: α.
+        derivatives: the ones to check; `Autograd()` by default.
+        seed: of the random directions.
+
+    Returns:
+        The report. Nothing is raised for what is wrong with the problem: see `report.ok` and
+        `report.raise_if_wrong()`.
+    """
+    return _Check(problem, derivatives or Autograd(), seed).run(params, hyperparams)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A problem and where it is looked at, in the precision of the point."""
+
+    problem: BilevelProblem
+    omega: Vector
+    alpha: Vector
+
+    @property
+    def double(self) -> bool:
+        return self.omega.dtype == torch.float64
+
+
+class _Check:
+    """One check: what has been spent and found."""
+
+    def __init__(self, problem: BilevelProblem, taken: Derivatives, seed: int) -> None:
+        self.problem = BilevelProblem(self._counted(problem.inner), self._counted(problem.outer))
+        self.taken, self.seed = taken, seed
+        self.generator = torch.Generator().manual_seed(seed)
+        self.gradients = self.values = self.products = 0
+        self.findings: list[Finding] = []
+        self.precision = "not taken"
+
+    def run(self, params: Tree, hyperparams: Tree) -> CheckReport:
+        point = self._point(params, hyperparams)
+        if point is not None and self._evaluate(point):
+            point = self._steady(point)
+            if point is not None:
+                self._derivatives(point)
+        cost = Cost(self.gradients, self.values, self.products)
+        return CheckReport(tuple(self.findings), self.taken, self.precision, cost)
+
+    def _counted(self, loss: Loss) -> Loss:
+        def evaluate(omega: Tree, alpha: Tree) -> Tensor:
+            self.gradients += 1
+            return loss(omega, alpha)
+
+        return evaluate
+
+    def _add(self, where: str, text: str, *, wrong: bool = True) -> None:
+        self.findings.append(Finding(where, text, wrong))
+
+    # -- the point
+
+    def _point(self, params: Tree, hyperparams: Tree) -> _Point | None:
+        found = []
+        for name, tree in (("ω", params), ("α", hyperparams)):
+            try:
+                vector = Vector.of(tree).detach()
+            except (TypeError, ValueError) as error:
+                self._add(name, str(error))
+                continue
+            found.append(vector)
+            for leaf, path in zip(vector.leaves, vector.names(), strict=True):
+                if leaf.numel() == 0:
+                    self._add(f"{name}{path}", "it holds no numbers. Leave it out.", wrong=False)
+                elif not bool(leaf.isfinite().all()):
+                    self._add(f"{name}{path}", "it holds NaN or infinite numbers.")
+            if vector.dtype in (torch.float16, torch.bfloat16):
+                self._add(
+                    name,
+                    f"{vector.dtype} has too few digits for products and solves. Keep {name} in "
+                    "float32 or float64, and cast inside the losses if you must.",
+                )
+        if any(finding.wrong for finding in self.findings):
+            return None
+        omega, alpha = found
+        if (omega.dtype, omega.device) != (alpha.dtype, alpha.device):
+            self._add(
+                "α",
+                f"it is {alpha.dtype} on {alpha.device}, ω is {omega.dtype} on {omega.device}. "
+                "Bring both to one dtype and device.",
+            )
+            return None
+        return _Point(self.problem, omega, alpha)
+
+    # -- values and first derivatives
+
+    def _evaluate(self, point: _Point) -> bool:
+        """Whether both losses can be evaluated and differentiated; what they depend on."""
+        try:
+            self.findings += connections(point.problem, point.omega, point.alpha)
+        except Exception as error:  # whatever it is, it is the losses' own
+            self._add("the losses", _said(error))
+            return False
+        hopeless = ("L_train", *(f"ω{path}" for path in point.omega.names()))
+        return not any(finding.wrong and finding.where in hopeless for finding in self.findings)
+
+    def _steady(self, point: _Point) -> _Point | None:
+        """The point, with randomness replayed if need be, if two evaluations of each loss agree."""
+        draws = Draws(point.omega.device)
+        unsteady = self._differences_of_two(point)
+        if not unsteady:
+            return point
+        if draws.any():
+            for loss, gap in unsteady.items():
+                self._add(
+                    loss, f"it draws random numbers: two evaluations differ by {gap}. {REMEDY}"
+                )
+            point = _Point(point.problem.replaying(self.seed), point.omega, point.alpha)
+            unsteady = self._differences_of_two(point)
+        for loss, gap in unsteady.items():
+            self._add(
+                loss,
+                f"two evaluations at one point differ by {gap}, and not by PyTorch's global "
+                "generators: something changes between them. Look for a batch that is drawn "
+                "inside the loss, a generator of its own, a buffer that is written (batch norm's "
+                "statistics, a counter) or kernels that add in no fixed order "
+                "(torch.use_deterministic_algorithms(True) names them).",
+            )
+        return None if unsteady else point
+
+    def _differences_of_two(self, point: _Point) -> dict[str, str]:
+        """By how much two evaluations differ, for each loss that does, in words."""
+        found = {}
+        for name, gradients in (
+            ("L_train", point.problem.inner_gradients),
+            ("L_val", point.problem.outer_gradients),
+        ):
+            first = gradients(point.omega, point.alpha)
+            second = gradients(point.omega, point.alpha)
+            if first[0] != second[0]:
+                found[name] = f"{abs(first[0] - second[0]):.3g} (of {first[0]:.4g})"
+                continue
+            gap = max(float((a - b).norm()) for a, b in zip(first[1:], second[1:], strict=True))
+            if gap > 0:
+                found[name] = f"{gap:.3g} in the norm of the gradient"
+        return found
+
+    # -- second derivatives
+
+    def _derivatives(self, point: _Point) -> None:
+        own = point
+        point = self._in_double(point)
+        direction = Direction.random(point.omega, point.alpha, self.generator)
+        self._outer_slope(point, direction)
+        try:
+            curvature = self._taken_at(point)
+            found = self._compared(point, curvature, direction)
+            if found.hessian.wrong or found.mixed.wrong or found.slope.wrong:
+                point, found = self._elsewhere(point, found)
+                curvature = self._taken_at(point)
+            self._judge(point, curvature, found)
+            if curvature.exact and not (found.hessian.wrong or found.mixed.wrong):
+                self._symmetry(point, curvature, direction)
+                if point.double and not own.double:
+                    self._own_precision(own, point, direction)
+        except UnsupportedDerivativeError as error:
+            self._add("L_train", str(error))
+        except (RuntimeError, ValueError) as error:
+            self._add("L_train", f"{self._how()} cannot take a product: {_said(error)}")
+            self._blame(point)
+
+    def _how(self) -> str:
+        return f"{type(self.taken).__name__}()"
+
+    def _taken_at(self, point: _Point) -> Curvature:
+        return self.taken(point.problem, point.omega, point.alpha)
+
+    def _compared(self, point: _Point, curvature: Curvature, direction: Direction) -> Compared:
+        self.products += 2
+        _, gradient, _ = point.problem.inner_gradients(point.omega, point.alpha)
+        steps = STEPS if point.double else (1e-2, 1e-3)
+        return compared(
+            point.problem, point.omega, point.alpha, curvature, gradient, direction, steps
+        )
+
+    def _in_double(self, point: _Point) -> _Point:
+        """The same in float64, if the losses bear it and have the same values there."""
+        if point.double:
+            return point
+        try:
+            wide = _Point(in_double(point.problem), doubled(point.omega), doubled(point.alpha))
+            value, gradient, _ = wide.problem.inner_gradients(wide.omega, wide.alpha)
+            lower, slope, _ = point.problem.inner_gradients(point.omega, point.alpha)
+        except Exception:  # a loss is not bound to work in another precision
+            return point
+        same = abs(value - lower) <= 1e-3 * (abs(value) + abs(lower))
+        near = (gradient - doubled(slope)).norm() <= 0.1 * gradient.norm() + 1e-4
+        return wide if same and bool(near) else point
+
+    def _elsewhere(self, point: _Point, found: Compared) -> tuple[_Point, Compared]:
+        """Look again a little way off, along another direction: a fault is there too."""
+        step = gaussian(point.omega, self.generator, _small(point.omega))
+        near = _Point(point.problem, point.omega + step, point.alpha)
+        direction = Direction.random(near.omega, near.alpha, self.generator)
+        again = self._compared(near, self._taken_at(near), direction)
+
+        def both(first: Agreement, second: Agreement) -> Agreement:
+            return second if first.wrong else first
+
+        return near, Compared(
+            both(found.hessian, again.hessian),
+            both(found.mixed, again.mixed),
+            both(found.slope, again.slope),
+        )
+
+    def _judge(self, point: _Point, curvature: Curvature, found: Compared) -> None:
+        self.precision = (
+            f"relative to differences of gradients Hv is off by {found.hessian.relative:.1g} and "
+            f"Bv by {found.mixed.relative:.1g}"
+        )
+        if found.slope.wrong:
+            self._add(
+                "L_train",
+                "∇_ω L_train is not the derivative of its values: they differ by "
+                f"{found.slope.relative:.2g} of ‖∇_ω L_train‖ along a random direction. Look for "
+                "detach(), no_grad(), .data or .item() on the way from ω to the loss, for a "
+                "straight-through estimator and for a custom backward.",
+            )
+            return
+        for name, agreement, names in (
+            ("H", found.hessian, point.omega.names()),
+            ("B", found.mixed, point.alpha.names()),
+        ):
+            if not agreement.wrong:
+                if not agreement.decided:
+                    self._add(
+                        "L_train",
+                        f"differences cannot tell whether products with {name} are right: kinks "
+                        "(ReLU, max pooling) or rounding outweigh them at every step. Pass a "
+                        "problem in float64, or one with smooth activations, to know.",
+                        wrong=False,
+                    )
+                continue
+            off = f"products with {name} by {self._how()} are off by {agreement.relative:.2g}"
+            if not curvature.exact:
+                self._add(
+                    "L_train", f"{off}, relative, at this step.", wrong=agreement.relative > 0.5
+                )
+            elif not point.double:
+                self._add(
+                    "L_train",
+                    f"{off} of differences in {point.omega.dtype}, in which kinks and rounding "
+                    "cannot be told from errors. Pass a problem in float64 to know.",
+                    wrong=False,
+                )
+            else:
+                most = agreement.worst(names)
+                self._add("L_train", f"{off}, relative, most in leaf {most}. {self._blamed(point)}")
+
+    def _blamed(self, point: _Point) -> str:
+        found = culprits(point.problem, point.omega, point.alpha, self.taken, self.seed)
+        way = "Autograd()" if not isinstance(self.taken, Autograd) else "CentralDifference()"
+        mend = f"Spell it out by elementary operations, or take {way} and check again."
+        if not found:
+            return f"No operation is wrong alone, so it is how they are combined. {mend}"
+        return f"At fault: {', '.join(found)}. {mend}"
+
+    def _blame(self, point: _Point) -> None:
+        found = culprits(point.problem, point.omega, point.alpha, self.taken, self.seed)
+        if found:
+            self._add(", ".join(found), f"{self._how()} cannot differentiate it, tried alone.")
+
+    def _symmetry(self, point: _Point, curvature: Curvature, direction: Direction) -> None:
+        u = gaussian(point.omega, self.generator, direction.sizes)
+        y = gaussian(point.alpha, self.generator, direction.sizes_alpha)
+        v = direction.v
+        self.products += 4
+        tolerance = ASYMMETRY if point.double else 1e-2
+        for left, right, text in (
+            (
+                (u, curvature.hessian @ v),
+                (v, curvature.hessian @ u),
+                "H is not symmetric: ⟨u, Hv⟩ and ⟨v, Hu⟩",
+            ),
+            (
+                (curvature.mixed.T @ y, v),
+                (y, curvature.mixed @ v),
+                "Bᵀ is not the transpose of B: ⟨Bᵀy, v⟩ and ⟨y, Bv⟩",
+            ),
+        ):
+            a, b = float(left[0].dot(left[1])), float(right[0].dot(right[1]))
+            scale = sum(
+                float(torch.dot(p.abs().reshape(-1), q.abs().reshape(-1)))
+                for x, z in (left, right)
+                for p, q in zip(x.leaves, z.leaves, strict=True)
+            )
+            if not abs(a - b) <= tolerance * scale:
+                self._add(
+                    "L_train",
+                    f"{text} are {a:.6g} and {b:.6g}. A backward of one's own is wrong, or the "
+                    "loss is no function of ω and α alone.",
+                )
+
+    def _own_precision(self, own: _Point, wide: _Point, direction: Direction) -> None:
+        """The product in the caller's precision beside that in float64."""
+        v = direction.v
+        narrow = Vector(tuple(leaf.to(own.omega.dtype) for leaf in v.leaves), v.treespec)
+        self.products += 2
+        found = doubled(self._taken_at(own).hessian @ narrow)
+        right = self.taken(wide.problem, doubled(own.omega), wide.alpha).hessian @ v
+        size = float(right.norm())
+        error = float((found - right).norm()) / size if size > 0 else 0.0
+        if error > 1e-2:
+            self._add(
+                "L_train",
+                f"in {own.omega.dtype} a product with H is off by {error:.2g}, relative to "
+                "float64. Take float64, or scale the problem.",
+                wrong=error > 0.1,
+            )
+
+    def _outer_slope(self, point: _Point, direction: Direction) -> None:
+        """∇_ω L_val and ∇_α L_val against values of L_val."""
+        problem, omega, alpha = point.problem, point.omega, point.alpha
+        _, slope, direct = problem.outer_gradients(omega, alpha)
+        along_alpha = gaussian(alpha, self.generator, direction.sizes_alpha)
+        eps = torch.finfo(omega.dtype).eps
+        still, flat = alpha.zeros_like(), omega.zeros_like()
+        for name, v, y, own, sizes, leaves in (
+            ("ω", direction.v, still, slope, direction.sizes, slope.leaves),
+            ("α", flat, along_alpha, direct, direction.sizes_alpha, direct.leaves),
+        ):
+            scale = sum(
+                (size * float(torch.linalg.vector_norm(leaf))) ** 2
+                for size, leaf in zip(sizes, leaves, strict=True)
+            )
+            if scale == 0:  # no dependence, which `connections` has told, or a stationary point
+                continue
+            along = float(own.dot(v if name == "ω" else y))
+
+            def off(step: float, v: Vector = v, y: Vector = y) -> list[float]:
+                self.gradients -= 4  # these are values alone
+                self.values += 4
+                return [
+                    problem.outer_value(omega + side * v, alpha + side * y).item()
+                    for side in (step, -step, step / 2, -step / 2)
+                ]
+
+            found = slope_agreement(off(1e-4), along, scale**0.5, 1e-4, eps)
+            if found.wrong:
+                found = slope_agreement(off(1e-3), along, scale**0.5, 1e-3, eps)
+            if found.wrong and point.double:
+                self._add(
+                    "L_val",
+                    f"∇_{name} L_val is not the derivative of its values: they differ by "
+                    f"{found.relative:.2g} of its norm along a random direction. Look for "
+                    "detach(), no_grad(), .data or .item() on the way, for a straight-through "
+                    "estimator and for a custom backward.",
+                    wrong=name == "ω",
+                )
+
+
+def _small(at: Vector) -> tuple[float, ...]:
+    whole = float(at.norm()) / at.numel**0.5
+    return tuple(1e-3 * (whole or 1.0) for _ in at.leaves)
+
+
+def _said(error: BaseException) -> str:
+    """An error's first line."""
+    first: str = str(error).partition("\n")[0] or type(error).__name__
+    known: Callable[[Any], bool] = lambda e: isinstance(e, (ValueError, TypeError))  # noqa: E731
+    return first if known(error) else f"{type(error).__name__}: {first}"

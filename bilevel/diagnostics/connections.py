@@ -1,0 +1,118 @@
+"""What the losses depend on: every leaf of ω and α, and no other trainable tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bilevel.diagnostics.check_report import Finding
+from bilevel.problem import BilevelProblem
+from bilevel.unsupported import Explaining, nodes
+from bilevel.vector import Vector
+
+
+def connections(problem: BilevelProblem, omega: Vector, alpha: Vector) -> list[Finding]:
+    """What is not connected as it should be. Two gradient evaluations of each loss.
+
+    A trainable tensor that is neither in ω nor in α is found in the losses' graphs: a parameter
+    that a module keeps in a plain list, or α taken from the closure in place of the argument.
+    """
+    inner_omega, inner_alpha, first = _used(problem.inner_value, omega, alpha)
+    outer_omega, outer_alpha, second = _used(problem.outer_value, omega, alpha)
+    # a tensor that a loss makes for itself, to take a gradient in, is another one each time
+    _, _, again = _used(problem.inner_value, omega, alpha)
+    _, _, still = _used(problem.outer_value, omega, alpha)
+    lasting = {id(one) for one in (*again, *still)}
+    strangers = {id(one): one for one in (*first, *second) if id(one) in lasting}
+    findings = [_stranger(one, omega, alpha) for one in strangers.values()]
+    if not any(inner_omega):
+        findings.append(
+            Finding(
+                "L_train",
+                "it does not depend on ω at all. Compute it from the ω that is passed in, without "
+                "detach(), no_grad() or .data.",
+            )
+        )
+    else:
+        for name, there in zip(omega.names(), inner_omega, strict=True):
+            if not there:
+                findings.append(
+                    Finding(
+                        f"ω{name}",
+                        "L_train ignores it, so that H is singular. Leave it out of ω, or add "
+                        "weight decay to L_train.",
+                    )
+                )
+    if not any(outer_omega):
+        findings.append(
+            Finding(
+                "L_val",
+                "it does not depend on ω, so that the implicit term is zero whatever α does. "
+                "Compute it from the ω that is passed in, without detach(), no_grad() or .data.",
+            )
+        )
+    for name, inner, outer in zip(alpha.names(), inner_alpha, outer_alpha, strict=True):
+        if not (inner or outer):
+            findings.append(
+                Finding(
+                    f"α{name}",
+                    "no loss uses it, so that its hypergradient is zero. Compute the losses from "
+                    "the α that is passed in, not from a tensor of the closure.",
+                )
+            )
+    if any(outer_alpha) and not any(inner_alpha):
+        findings.append(
+            Finding(
+                "L_train",
+                "it does not depend on α, so that B = 0 and the implicit term is zero.",
+                wrong=False,
+            )
+        )
+    return findings
+
+
+@torch.enable_grad()
+def _used(
+    loss: Callable[[Vector, Vector], Tensor], omega: Vector, alpha: Vector
+) -> tuple[list[bool], list[bool], list[Tensor]]:
+    """Which leaves of ω and of α a loss depends on, and the strangers in its graph."""
+    at, hyper = omega.tracked(), alpha.tracked()
+    leaves = at.leaves + hyper.leaves
+    value = loss(at, hyper)
+    if not value.requires_grad:
+        return [False] * len(at.leaves), [False] * len(hyper.leaves), []
+    own = {id(leaf) for leaf in leaves}
+    strangers = [
+        node.variable
+        for _, node in nodes([value])
+        if hasattr(node, "variable") and id(node.variable) not in own
+    ]
+    with Explaining():
+        gradients = torch.autograd.grad(value, leaves, allow_unused=True)
+    there = [one is not None for one in gradients]
+    return there[: len(at.leaves)], there[len(at.leaves) :], strangers
+
+
+def _stranger(stranger: Tensor, omega: Vector, alpha: Vector) -> Finding:
+    """What to say of a trainable tensor that is no argument of the losses."""
+    for which, point in (("ω", omega), ("α", alpha)):
+        for leaf, path in zip(point.leaves, point.names(), strict=True):
+            if leaf.numel() and leaf.data_ptr() == stranger.data_ptr():
+                return Finding(
+                    f"{which}{path}",
+                    "a loss takes it from the closure, or from the module, and not from its "
+                    "argument, so that no derivative reaches it. Compute the losses from the "
+                    "arguments alone; with from_module, call the bound module they are given.",
+                )
+    trainable = isinstance(stranger, nn.Parameter)
+    return Finding(
+        "the losses",
+        f"a {'parameter' if trainable else 'tensor with requires_grad'} of shape "
+        f"{tuple(stranger.shape)} takes part that is neither in ω nor in α: one in a plain list "
+        "(use nn.ParameterList or nn.ModuleList), under a second name, or of another module. Put "
+        "it into ω if it is to be trained; it is a constant here, which requires_grad_(False) "
+        "says.",
+        wrong=trainable,
+    )

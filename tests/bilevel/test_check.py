@@ -1,0 +1,118 @@
+"""`bilevel.check` names planted faults, and is silent about sound problems."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch import Tensor
+
+from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check
+from bilevel.diagnostics import CheckFailedError
+from bilevel.diagnostics.culprit import culprits
+from bilevel.diagnostics.in_double import doubled, in_double
+from bilevel.problems import quadratic
+from bilevel.reverse_over_forward import ReverseOverForward
+from tests.planted_faults import PLANTED, case, determined, penalised
+from tests.sound_problems import SOUND, SUPERNETS, sound_problem
+
+
+def test_there_are_twenty_faults_and_fifty_sound_problems() -> None:
+    assert len(PLANTED) >= 20
+    assert len(SOUND) >= 50
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_named(name: str) -> None:
+    planted = PLANTED[name]
+    report = check(*planted.make(), derivatives=planted.derivatives)
+    assert not report.ok
+    assert re.search(planted.words, str(report), re.DOTALL), str(report)
+    with pytest.raises(CheckFailedError, match="wrong"):
+        report.raise_if_wrong()
+
+
+@pytest.mark.parametrize("name", [name for name in SOUND if name not in SUPERNETS])
+def test_a_sound_problem_raises_no_alarm(name: str) -> None:
+    report = check(*sound_problem(name))
+    assert report.ok, str(report)
+    assert "Nothing wrong was found" in str(report)
+    assert 20 < report.cost.in_gradients < 45
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SUPERNETS)
+def test_a_supernet_raises_no_alarm(name: str) -> None:
+    report = check(*sound_problem(name))
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cleaning", "mixture", "mlp, ReLU, float64", "loss weights"])
+def test_no_alarm_for_other_directions_and_the_other_ways(name: str) -> None:
+    for seed in range(5):
+        assert check(*sound_problem(name), seed=seed).ok
+    if name == "mlp, ReLU, float64":
+        assert check(*sound_problem(name), derivatives=ReverseOverForward()).ok
+
+
+def test_the_same_seed_gives_the_same_report_and_nothing_is_written() -> None:
+    problem, omega, alpha = sound_problem("batch norm, float32")
+    before = {name: leaf.clone() for name, leaf in omega.items()}
+    state = torch.get_rng_state()
+    first, second = (str(check(problem, omega, alpha)) for _ in range(2))
+    assert first == second
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(omega[name], before[name]) for name in omega)
+    assert all(leaf.grad is None for leaf in omega.values())
+
+
+def test_differences_are_judged_by_their_own_standard() -> None:
+    report = check(*quadratic().point, derivatives=CentralDifference())
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize(
+    ("loss", "how", "where", "operation"),
+    [
+        (penalised, Autograd(), "bilevel.problem", "layer_norm"),
+        (determined, ReverseOverForward(), "bilevel.reverse_over_forward", "logdet"),
+    ],
+)
+def test_the_operation_at_fault_is_found_without_a_list(
+    loss, how, where: str, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the list of known faults out of the way, each operation is tried alone."""
+    monkeypatch.setattr(f"{where}.refuse_wrong", lambda *_: None)
+    problem, omega, alpha = case(loss)()
+    assert culprits(problem, Vector.of(omega), Vector.of(alpha), how, 0) == [operation]
+    report = check(problem, omega, alpha, derivatives=how)
+    assert not report.ok
+    assert re.search(rf"products with H.*At fault: {operation}\.", str(report))
+
+
+def test_a_problem_in_float64_has_the_values_of_one_written_in_float64() -> None:
+    torch.manual_seed(0)
+    x, w = torch.randn(5, 3), torch.randn(3, 2)
+
+    def loss(w: Tensor, a: Tensor) -> Tensor:
+        rows = torch.zeros(5, 2, dtype=x.dtype)
+        rows += torch.tanh((x @ w).float())
+        return (rows * a).square().mean()
+
+    wide = in_double(BilevelProblem(loss, loss))
+    value = wide.inner(w.double(), torch.ones((), dtype=torch.float64))
+    assert value.dtype == torch.float64
+    expected = torch.tanh(x.double() @ w.double()).square().mean()
+    assert torch.isclose(value, expected, rtol=1e-14)
+    assert doubled(Vector.of(w)).dtype == torch.float64
+
+
+def test_a_checked_derivative_is_marked_and_a_wrong_one_is_not_handed_out() -> None:
+    problem, omega, alpha = quadratic().point
+    marked = check(problem, omega, alpha).derivatives
+    assert marked(problem, Vector.of(omega), Vector.of(alpha)).checked
+    wrong = PLANTED["α from the closure"]
+    with pytest.raises(CheckFailedError, match="no loss uses it"):
+        _ = check(*wrong.make()).derivatives
