@@ -194,7 +194,7 @@ bound = torch.zeros(12, dtype=f64)
 PLANTED: dict[str, Planted] = {
     "dropout": Planted(
         case(lambda w, a: inner({**w, "last": F.dropout(w["last"], 0.4)}, a)),
-        r"L_train: it draws random numbers.*replaying\(seed\)",
+        r"L_train: it draws random numbers;.*replaying\(seed\)",
     ),
     "dropout in L_val": Planted(
         case(outer=lambda w, a: outer({**w, "last": F.dropout(w["last"], 0.4)}, a)),

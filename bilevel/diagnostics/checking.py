@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +22,10 @@ from bilevel.diagnostics.check_report import CheckReport, Cost, Finding
 from bilevel.diagnostics.connections import connections
 from bilevel.diagnostics.culprit import culprits
 from bilevel.diagnostics.in_double import doubled, in_double
-from bilevel.problem import BilevelProblem, Loss
-from bilevel.randomness import REMEDY, Draws
+from bilevel.diagnostics.leaves import unusable_leaves
+from bilevel.diagnostics.steadiness import unsteady
+from bilevel.losses import Loss, like
+from bilevel.problem import BilevelProblem
 from bilevel.unsupported import UnsupportedDerivativeError
 from bilevel.vector import Tree, Vector
 
@@ -93,57 +94,26 @@ class _Check:
         self.precision = "not taken"
 
     def run(self, params: Tree, hyperparams: Tree) -> CheckReport:
-        point = self._point(params, hyperparams)
-        if point is not None and self._evaluate(point):
-            point = self._steady(point)
-            if point is not None:
-                self._derivatives(point)
+        self.findings += unusable_leaves(params, hyperparams)
+        if not any(finding.wrong for finding in self.findings):
+            omega, alpha = (Vector.of(tree).detach() for tree in (params, hyperparams))
+            point = _Point(self.problem, omega, alpha)
+            steady = self._steady(point) if self._evaluate(point) else None
+            if steady is not None:
+                self._derivatives(steady)
         cost = Cost(self.gradients, self.values, self.products)
         return CheckReport(tuple(self.findings), self.taken, self.precision, cost)
 
     def _counted(self, loss: Loss) -> Loss:
-        def evaluate(omega: Tree, alpha: Tree) -> Tensor:
+        @like(loss)
+        def evaluate(omega: Tree, *others: Any) -> Tensor:
             self.gradients += 1
-            return loss(omega, alpha)
+            return loss(omega, *others)
 
         return evaluate
 
     def _add(self, where: str, text: str, *, wrong: bool = True) -> None:
         self.findings.append(Finding(where, text, wrong))
-
-    # -- the point
-
-    def _point(self, params: Tree, hyperparams: Tree) -> _Point | None:
-        found = []
-        for name, tree in (("ω", params), ("α", hyperparams)):
-            try:
-                vector = Vector.of(tree).detach()
-            except (TypeError, ValueError) as error:
-                self._add(name, str(error))
-                continue
-            found.append(vector)
-            for leaf, path in zip(vector.leaves, vector.names(), strict=True):
-                if leaf.numel() == 0:
-                    self._add(f"{name}{path}", "it holds no numbers. Leave it out.", wrong=False)
-                elif not bool(leaf.isfinite().all()):
-                    self._add(f"{name}{path}", "it holds NaN or infinite numbers.")
-            if vector.dtype in (torch.float16, torch.bfloat16):
-                self._add(
-                    name,
-                    f"{vector.dtype} has too few digits for products and solves. Keep {name} in "
-                    "float32 or float64, and cast inside the losses if you must.",
-                )
-        if any(finding.wrong for finding in self.findings):
-            return None
-        omega, alpha = found
-        if (omega.dtype, omega.device) != (alpha.dtype, alpha.device):
-            self._add(
-                "α",
-                f"it is {alpha.dtype} on {alpha.device}, ω is {omega.dtype} on {omega.device}. "
-                "Bring both to one dtype and device.",
-            )
-            return None
-        return _Point(self.problem, omega, alpha)
 
     # -- values and first derivatives
 
@@ -159,44 +129,13 @@ class _Check:
 
     def _steady(self, point: _Point) -> _Point | None:
         """The point, with randomness replayed if need be, if two evaluations of each loss agree."""
-        draws = Draws(point.omega.device)
-        unsteady = self._differences_of_two(point)
-        if not unsteady:
-            return point
-        if draws.any():
-            for loss, gap in unsteady.items():
-                self._add(
-                    loss, f"it draws random numbers: two evaluations differ by {gap}. {REMEDY}"
-                )
+        found, replayable = unsteady(point.problem, point.omega, point.alpha)
+        self.findings += found
+        if found and replayable:
             point = _Point(point.problem.replaying(self.seed), point.omega, point.alpha)
-            unsteady = self._differences_of_two(point)
-        for loss, gap in unsteady.items():
-            self._add(
-                loss,
-                f"two evaluations at one point differ by {gap}, and not by PyTorch's global "
-                "generators: something changes between them. Look for a batch that is drawn "
-                "inside the loss, a generator of its own, a buffer that is written (batch norm's "
-                "statistics, a counter) or kernels that add in no fixed order "
-                "(torch.use_deterministic_algorithms(True) names them).",
-            )
-        return None if unsteady else point
-
-    def _differences_of_two(self, point: _Point) -> dict[str, str]:
-        """By how much two evaluations differ, for each loss that does, in words."""
-        found = {}
-        for name, gradients in (
-            ("L_train", point.problem.inner_gradients),
-            ("L_val", point.problem.outer_gradients),
-        ):
-            first = gradients(point.omega, point.alpha)
-            second = gradients(point.omega, point.alpha)
-            if first[0] != second[0]:
-                found[name] = f"{abs(first[0] - second[0]):.3g} (of {first[0]:.4g})"
-                continue
-            gap = max(float((a - b).norm()) for a, b in zip(first[1:], second[1:], strict=True))
-            if gap > 0:
-                found[name] = f"{gap:.3g} in the norm of the gradient"
-        return found
+            found, _ = unsteady(point.problem, point.omega, point.alpha)
+            self.findings += found
+        return None if found else point
 
     # -- second derivatives
 
@@ -419,6 +358,6 @@ def _small(at: Vector) -> tuple[float, ...]:
 
 def _said(error: BaseException) -> str:
     """An error's first line."""
-    first: str = str(error).partition("\n")[0] or type(error).__name__
-    known: Callable[[Any], bool] = lambda e: isinstance(e, (ValueError, TypeError))  # noqa: E731
-    return first if known(error) else f"{type(error).__name__}: {first}"
+    first = str(error).partition("\n")[0]
+    ours = isinstance(error, (ValueError, TypeError, UnsupportedDerivativeError))
+    return first if ours else f"{type(error).__name__}: {first}"

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from bilevel.problem import BilevelProblem, Loss
+from bilevel.losses import Loss, like
+from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
 
 _LOW = (torch.float32, torch.float16, torch.bfloat16)
@@ -24,9 +25,10 @@ def in_double(problem: BilevelProblem) -> BilevelProblem:
     """
 
     def widened(loss: Loss) -> Loss:
-        def evaluate(omega: Tree, alpha: Tree) -> Tensor:
+        @like(loss)
+        def evaluate(omega: Tree, *others: Any) -> Tensor:
             with _Widening():
-                return loss(omega, alpha)
+                return loss(omega, *others)
 
         return evaluate
 

@@ -1,0 +1,47 @@
+"""Which leaves of ω and α no derivative can be taken in."""
+
+from __future__ import annotations
+
+import torch
+
+from bilevel.diagnostics.check_report import Finding
+from bilevel.vector import Tree, Vector
+
+
+def unusable_leaves(params: Tree, hyperparams: Tree) -> list[Finding]:
+    """What is wrong with the leaves themselves: dtypes, devices, empty ones, NaN. No evaluation."""
+    findings: list[Finding] = []
+    points: list[Vector] = []
+    for name, tree in (("ω", params), ("α", hyperparams)):
+        try:
+            point = Vector.of(tree).detach()
+        except (TypeError, ValueError) as error:
+            findings.append(Finding(name, str(error)))
+            continue
+        points.append(point)
+        for leaf, path in zip(point.leaves, point.names(), strict=True):
+            if leaf.numel() == 0:
+                findings.append(
+                    Finding(f"{name}{path}", "it holds no numbers. Leave it out.", wrong=False)
+                )
+            elif not bool(leaf.isfinite().all()):
+                findings.append(Finding(f"{name}{path}", "it holds NaN or infinite numbers."))
+        if point.dtype in (torch.float16, torch.bfloat16):
+            findings.append(
+                Finding(
+                    name,
+                    f"{point.dtype} has too few digits for products and solves. Keep {name} in "
+                    "float32 or float64, and cast inside the losses if you must.",
+                )
+            )
+    if len(points) == 2:
+        omega, alpha = points
+        if (omega.dtype, omega.device) != (alpha.dtype, alpha.device):
+            findings.append(
+                Finding(
+                    "α",
+                    f"it is {alpha.dtype} on {alpha.device}, ω is {omega.dtype} on "
+                    f"{omega.device}. Bring both to one dtype and device.",
+                )
+            )
+    return findings
