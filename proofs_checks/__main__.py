@@ -19,7 +19,7 @@ from proofs_checks.ledger import Claim, Verified, find
 from proofs_checks.mutants import hunt_all, mutant_table, verify_and_trace
 from proofs_checks.page import write_page
 from proofs_checks.running import verify_all
-from proofs_checks.table import explanation, print_failures, summary_table
+from proofs_checks.table import explanation, print_failures, summary_tables
 
 
 def main(
@@ -56,7 +56,7 @@ def main(
         for result in results:
             console.print(explanation(result))
     else:
-        console.print(summary_table(results))
+        console.print(summary_tables(results))
     if options.html:
         write_page(options.html, results, recorded_figures(DOCS / "figures"))
         console.print(f"wrote {options.html}")
@@ -65,9 +65,12 @@ def main(
 
 def _close(results: Sequence[Verified], console: Console) -> int:
     print_failures(results, console)
-    standing = sum(result.stands for result in results)
-    console.print(f"{standing} of {len(results)} claims verified")
-    return 0 if standing == len(results) else 1
+    tested = [result for result in results if result.claim.evidence]
+    standing = sum(result.stands for result in tested)
+    untested = len(results) - len(tested)
+    rest = f"; {untested} not tested" if untested else ""
+    console.print(f"{standing} of {len(tested)} claims verified{rest}")
+    return 0 if standing == len(tested) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

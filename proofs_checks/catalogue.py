@@ -7,7 +7,10 @@ from collections.abc import Callable
 from proofs_checks import (
     a1_toy,
     a2_finite_difference,
+    a3_a4_searches,
     a5_similarity,
+    cost_of_a_step,
+    dimensions,
     eq2_chain_rule,
     eq3_implicit_differentiation,
     eq5_hypergradient,
@@ -15,12 +18,22 @@ from proofs_checks import (
     eq7_angle,
     estimators_agree,
     eta_facts,
+    footnote_2,
+    judged_by_pages,
     on_fixed_norms,
     on_mlp,
     on_supernet,
+    own_sizes,
     printed_rates,
+    s1_s2_instability,
+    s32_collapse,
+    s33_gradient,
     s34_darts_second_order,
+    s35_consistency,
+    s411_amending_coefficient,
+    s413_larger_spaces,
     s413_space_sizes,
+    s414_comparison,
     scale_invariance,
     search_cost,
     t1_characterisation,
@@ -35,10 +48,12 @@ from proofs_checks import (
     t10_given_share,
     t11_polynomials,
     tables_1_and_2,
+    the_total_direction,
     wrong_sign_rates,
 )
 from proofs_checks.definitions import FORMULAS, Formulas
 from proofs_checks.ledger import Claim, unique
+from proofs_checks.paper import in_the_texts_order
 
 MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (
     eq2_chain_rule.claims,
@@ -47,12 +62,27 @@ MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (
     eq6_amended.claims,
     estimators_agree.claims,
     eq7_angle.claims,
+    the_total_direction.claims,
+    s1_s2_instability.claims,
+    s32_collapse.claims,
+    s33_gradient.claims,
+    dimensions.claims,
     s34_darts_second_order.claims,
+    footnote_2.claims,
+    cost_of_a_step.claims,
+    search_cost.claims,
+    s35_consistency.claims,
+    s411_amending_coefficient.claims,
+    s413_space_sizes.claims,
+    s413_larger_spaces.claims,
+    s414_comparison.claims,
+    tables_1_and_2.claims,
+    own_sizes.claims,
+    judged_by_pages.claims,
     a1_toy.claims,
     a2_finite_difference.claims,
+    a3_a4_searches.claims,
     a5_similarity.claims,
-    s413_space_sizes.claims,
-    search_cost.claims,
     eta_facts.claims,
     t1_characterisation.claims,
     t2_sufficient_conditions.claims,
@@ -70,11 +100,10 @@ MODULES: tuple[Callable[[Formulas], tuple[Claim, ...]], ...] = (
     on_mlp.claims,
     on_supernet.claims,
     on_fixed_norms.claims,
-    tables_1_and_2.claims,
     scale_invariance.claims,
 )
 
 
 def all_claims(formulas: Formulas = FORMULAS) -> tuple[Claim, ...]:
-    """Every claim, in the order of the paper and then of the theorems."""
-    return unique(claim for claims in MODULES for claim in claims(formulas))
+    """The paper's claims in the order of its text, then this project's own theorems."""
+    return in_the_texts_order(unique(claim for claims in MODULES for claim in claims(formulas)))

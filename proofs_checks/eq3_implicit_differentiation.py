@@ -55,4 +55,16 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             ),
             formula=r"\partial\omega^*/\partial\alpha = -H^{-1}B^\top",
         ),
+        Claim(
+            id="§3.3d",
+            where="§3.3",
+            statement="∂ω*/∂α is finite.",
+            assumptions="H invertible at ω*(α)",
+            verdict=Verdict.HOLDS_IF,
+            because="It is then −H⁻¹Bᵀ (E3–E4). Where H is singular it need not be finite.",
+            evidence=(
+                ExactIdentity("H invertible: it is −H⁻¹Bᵀ", lambda: sides(hyperbolic())),
+                ExactCounterexample("H singular: its slope has no bound", singular),
+            ),
+        ),
     )

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from proofs_checks.evidence import Evidence, Outcome
-
-
-class Verdict(Enum):
-    HOLDS = "holds"
-    HOLDS_IF = "holds if"
-    FAILS = "fails"
+from proofs_checks.verdict import Verdict as Verdict
 
 
 @dataclass(frozen=True)
@@ -21,12 +15,14 @@ class Claim:
 
     Attributes:
         id: short and unique: "E7", "T2e".
-        where: its place in the paper, or "new" for this project's own.
+        where: its place in the paper, as in `claims_of_the_paper.toml`; "new", or what it was
+            looked at on, for this project's own.
         statement: in words, as claimed.
         assumptions: under which the verdict stands.
         verdict: on the statement as claimed.
         because: the reason for the verdict, in one or two sentences.
-        evidence: all of it must verify.
+        evidence: all of it must verify. An empirical verdict needs an `Experiment` that comes to
+            it from a record; a claim that is not tested has none.
         formula: the statement in mathtext, without dollar signs; "" where words do.
     """
 
@@ -40,8 +36,18 @@ class Claim:
     formula: str = ""
 
     def __post_init__(self) -> None:
-        if not self.evidence:
+        untested = self.verdict is Verdict.NOT_TESTED
+        if untested and self.evidence:
+            raise ValueError(f"Claim {self.id} has evidence: say what it shows, not 'not tested'")
+        if not untested and not self.evidence:
             raise ValueError(f"Claim {self.id}: a verdict needs at least one piece of evidence")
+        decided = {evidence.decides for evidence in self.evidence} - {None}
+        if decided != ({self.verdict} if self.verdict.empirical else set()):
+            found = ", ".join(sorted(verdict.value for verdict in decided if verdict)) or "none"
+            raise ValueError(
+                f"Claim {self.id} is {self.verdict.value!r}, and its experiments decide: {found}. "
+                "Every empirical verdict needs an Experiment that comes to it, and no other may."
+            )
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,6 @@ def unique(claims: Iterable[Claim]) -> tuple[Claim, ...]:
 
 def find(claims: Sequence[Claim], wanted: str) -> Claim:
     for claim in claims:
-        if claim.id.lower() == wanted.lower():
+        if claim.id.lower().lstrip("§") == wanted.lower().lstrip("§"):
             return claim
     raise ValueError(f"no claim {wanted!r}; there are: {', '.join(c.id for c in claims)}")

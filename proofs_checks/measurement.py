@@ -97,7 +97,7 @@ class Recorded(Evidence):
 
     @property
     def command(self) -> str:
-        return f"python -m proofs_checks.recording {self.record}"
+        return command_for(self.record)
 
     def examine(self) -> Outcome:
         record = load(self.record)
@@ -139,12 +139,18 @@ def path_of(name: str) -> Path:
     return RECORDS / f"{name}.json"
 
 
+def command_for(name: str) -> str:
+    """What makes a record: those of docs/records/experiments/ have a queue of their own."""
+    folder, _, experiment = name.rpartition("/")
+    if folder == "experiments":
+        return f"nox -s experiments -- {experiment}"
+    return f"python -m proofs_checks.recording {name}"
+
+
 def load(name: str) -> dict[str, Any]:
     path = path_of(name)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"no record {path}. Make it: python -m proofs_checks.recording {name}"
-        )
+        raise FileNotFoundError(f"no record {path}. Make it: {command_for(name)}")
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from proofs_checks.verdict import Verdict
+
 Numbers = dict[str, str]
 
 
@@ -52,6 +54,11 @@ class Evidence(ABC):
 
     label: str
     kind: ClassVar[str]
+
+    @property
+    def decides(self) -> Verdict | None:
+        """The empirical verdict that this evidence recomputes; None where it is of another kind."""
+        return None
 
     @abstractmethod
     def examine(self) -> Outcome:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from proofs_checks.evidence import Evidence, Outcome
 from proofs_checks.ledger import Verified
+from proofs_checks.paper import of_the_paper, stated
 from proofs_checks.plots import formula_svg
 
 STYLE = """
@@ -16,7 +17,8 @@ table {border-collapse: collapse; width: 100%; font-size: .9rem}
 td, th {border-bottom: 1px solid #ddd; padding: .35rem .5rem; text-align: left; vertical-align: top}
 h2 {margin-top: 2.2rem; border-top: 1px solid #bbb; padding-top: 1rem}
 .verdict {font-weight: bold; white-space: nowrap}
-.holds {color: #1a7f37} .holds-if {color: #9a6700} .fails {color: #cf222e}
+.holds, .supported {color: #1a7f37} .fails, .not-supported {color: #cf222e}
+.holds-if, .undetermined, .undecided-at-this-scale {color: #9a6700} .not-tested {color: #57606a}
 .evidence {margin: .6rem 0; padding: .5rem .8rem; border-left: 4px solid #1a7f37;
     background: #f6f8fa}
 .evidence.broken {border-color: #cf222e}
@@ -36,19 +38,20 @@ def page(results: Sequence[Verified], figures: Sequence[tuple[str, str]] = ()) -
         results: the ledger after verification.
         figures: (inline SVG, caption) pairs.
     """
-    rows = "".join(_row(result) for result in results)
+    paper = [result for result in results if of_the_paper(result.claim)]
+    own = [result for result in results if not of_the_paper(result.claim)]
     drawn = "".join(
         f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
         for svg, caption in figures
     )
-    sections = "".join(_section(result) for result in results)
+    sections = "".join(_section(result) for result in results if result.claim.evidence)
     broken = sum(not result.stands for result in results)
     state = "all evidence verified" if not broken else f"{broken} claims not verified"
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         f"<title>Verdict</title><style>{STYLE}</style></head><body><h1>Verdict</h1>"
-        f"<p>{len(results)} claims, {state}.</p><table><tr><th>id<th>where<th>claim<th>verdict"
-        f"<th>verified</tr>{rows}</table>{drawn}{sections}</body></html>"
+        f"<p>{len(paper)} claims of the paper, in the order of its text, and {len(own)} of this "
+        f"project; {state}.</p>{_table(paper)}{_table(own)}{drawn}{sections}</body></html>"
     )
 
 
@@ -63,12 +66,23 @@ def _verdict(result: Verified) -> str:
     return f'<span class="verdict {words.replace(" ", "-")}">{words}</span>'
 
 
+def _table(results: Sequence[Verified]) -> str:
+    rows = "".join(_row(result) for result in results)
+    heads = "<tr><th>id<th>place<th>claim<th>verdict<th>verified</tr>"
+    return f"<table>{heads}{rows}</table>" if rows else ""
+
+
 def _row(result: Verified) -> str:
     claim = result.claim
-    return (
-        f'<tr><td><a href="#{escape(claim.id)}">{escape(claim.id)}</a><td>{escape(claim.where)}'
-        f"<td>{escape(claim.statement)}<td>{_verdict(result)}<td>{'✓' if result.stands else '✗'}"
-    )
+    name, words = escape(claim.id), claim.statement
+    if of_the_paper(claim):
+        words = stated()[claim.id].text
+    if claim.evidence:
+        name, last = f'<a href="#{name}">{name}</a>', "✓" if result.stands else "✗"
+    else:
+        last = escape(claim.because)
+    cells = (name, escape(claim.where), escape(words), _verdict(result), last)
+    return "<tr>" + "".join(f"<td>{cell}" for cell in cells)
 
 
 def _section(result: Verified) -> str:

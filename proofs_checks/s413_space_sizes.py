@@ -1,4 +1,4 @@
-"""§4.1: how many architectures each space holds, as exact integers."""
+"""§4.1.3: how many architectures each space holds, as exact integers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     return (
         Claim(
             id="N1",
-            where="§4.1",
+            where="§4.1.3",
             statement="S1 holds 1.1×10¹⁸ architectures, 3.3×10¹³ with fixed edges; S2 1.5×10⁴⁸.",
             assumptions="two kinds of cell; seven operations, none left out",
             verdict=Verdict.HOLDS,

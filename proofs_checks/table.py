@@ -12,13 +12,34 @@ from rich.text import Text
 
 from proofs_checks.evidence import Evidence, Outcome
 from proofs_checks.ledger import Verdict, Verified
+from proofs_checks.paper import of_the_paper, stated
 
-COLOURS = {Verdict.HOLDS: "green", Verdict.HOLDS_IF: "yellow", Verdict.FAILS: "red"}
+COLOURS = {
+    Verdict.HOLDS: "green",
+    Verdict.HOLDS_IF: "yellow",
+    Verdict.FAILS: "red",
+    Verdict.UNDETERMINED: "yellow",
+    Verdict.SUPPORTED: "green",
+    Verdict.NOT_SUPPORTED: "red",
+    Verdict.UNDECIDED: "yellow",
+    Verdict.NOT_TESTED: "dim",
+}
 
 
-def summary_table(results: Sequence[Verified]) -> Table:
-    table = Table(title="Claims and verdicts", box=box.SIMPLE_HEAVY, show_lines=True)
-    for heading in ("id", "where", "claim", "verdict", "evidence", "verified", "s"):
+def summary_tables(results: Sequence[Verified]) -> Group:
+    """The paper's claims in the order of its text with their places, then the project's own."""
+    paper = [result for result in results if of_the_paper(result.claim)]
+    own = [result for result in results if not of_the_paper(result.claim)]
+    titled = (
+        ("The paper's claims, in the order of its text", paper),
+        ("Theorems and measurements of this project", own),
+    )
+    return Group(*(_table(title, listed) for title, listed in titled if listed))
+
+
+def _table(title: str, results: Sequence[Verified]) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAVY, show_lines=True)
+    for heading in ("id", "place", "claim", "verdict", "evidence", "verified", "s"):
         table.add_column(heading, justify="right" if heading == "s" else "left")
     for result in results:
         claim, passed = result.claim, sum(outcome.passed for outcome in result.outcomes)
@@ -26,11 +47,11 @@ def summary_table(results: Sequence[Verified]) -> Table:
         table.add_row(
             Text(claim.id, style="bold"),
             claim.where,
-            claim.statement,
+            stated()[claim.id].text if of_the_paper(claim) else claim.statement,
             Text(claim.verdict.value, style=f"bold {COLOURS[claim.verdict]}"),
             "\n".join(kinds),
-            _mark(result.stands, f"{passed}/{len(result.outcomes)}"),
-            f"{result.seconds:.1f}",
+            _mark(result.stands, f"{passed}/{len(result.outcomes)}") if kinds else "",
+            f"{result.seconds:.1f}" if kinds else "",
         )
     return table
 
