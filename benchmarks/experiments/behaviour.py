@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.experiments.definition import Claim, Experiment
-from benchmarks.experiments.ends import accuracy_at, at_common_end
+from benchmarks.experiments.ends import RULES, accuracy_at, at_common_end
+from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.rules import above, any_does, has_collapsed
 from benchmarks.experiments.setting import SMALL, planned
 
@@ -56,6 +57,8 @@ BEHAVIOUR = Experiment(
         *(_prevents(method, words) for method, words in CONTROLS.items()),
         *(_better(method, words) for method, words in CONTROLS.items()),
     ),
+    rules=RULES,
+    report=CellCurves(),
     deviations=(
         "The deviations of [collapse](collapse.md) hold here too.",
         "Four controls that have been proposed are not among the runs: the amended term on a batch "

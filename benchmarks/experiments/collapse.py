@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.experiments.definition import Claim, Experiment
 from benchmarks.experiments.ends import (
+    RULES,
     accuracy_at,
     at_common_end,
     best_accuracy,
     long_enough,
     supernet_accuracy_at,
 )
+from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import above, all_do, has_collapsed, none_does
 from benchmarks.experiments.setting import SMALL, planned
@@ -138,6 +140,8 @@ COLLAPSE = Experiment(
         *(planned(SMALL, m, seed) for seed in (1, 2) for m in ("neumann", "landweber")),
     ),
     claims=CLAIMS,
+    rules=RULES,
+    report=CellCurves(),
     deviations=(
         "The space is NAS-Bench-201 and not DARTS's: only there is every cell's accuracy known.",
         "The supernet is small and sees 5,000 images of 16×16 pixels.",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 from benchmarks.experiments.record import RunRecord
 from bilevel.estimators import Estimator
+from darts.data import ImageSet
+from darts.data.digits import Digits
 from darts.data.published import Published
-from darts.runs.config import SearchConfig
+from darts.runs.devices import Devices
+from darts.runs.records import Record, RunFolder
 
 
 @dataclass(frozen=True)
@@ -17,19 +23,17 @@ class Setting:
 
     Attributes:
         name: of the setting.
-        data: the images; `root` is filled in where it runs.
-        search: settings of the search; a run replaces estimator and seed alone.
+        data: the images; a `root` is filled in where it runs.
         words: the setting in a sentence, for pages.
     """
 
     name: str
-    data: Published
-    search: SearchConfig
+    data: Published | Digits
     words: str
 
 
 @dataclass(frozen=True)
-class Planned:
+class Planned(ABC):
     """One run: a setting, an estimator and a seed.
 
     Runs of one seed share the images, the split, the initial ω and α, the batches and their
@@ -46,8 +50,17 @@ class Planned:
         return f"{self.method}-seed-{self.seed}"
 
     @property
-    def config(self) -> SearchConfig:
-        return replace(self.setting.search, estimator=self.estimator, seed=self.seed)
+    @abstractmethod
+    def content(self) -> Any:
+        """Every setting of the run as JSON; a run folder with others is refused."""
+
+    @abstractmethod
+    def perform(self, images: ImageSet, run: RunFolder, devices: Devices) -> None:
+        """Do, or go on with, the run in its folder."""
+
+    @abstractmethod
+    def line(self, stream: str, record: Record) -> Record | None:
+        """What the journal keeps of a record of the run; None if nothing."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,16 @@ NOT_RUN = "not run"
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_RUN)
 
 
+class Report(Protocol):
+    """How the runs of an experiment are shown."""
+
+    def table(self, records: Sequence[RunRecord]) -> str:
+        """All runs as a table in Markdown."""
+
+    def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
+        """The figure; the file holds the digest of the records."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A question and its runs, in the order in which they say most for their time.
@@ -85,7 +108,9 @@ class Experiment:
         measure: what is read from the runs.
         runs: in order.
         claims: of the paper that it is about.
+        rules: what holds for all claims, fixed before the runs.
         deviations: from the paper's setting, one sentence each.
+        report: how the runs are shown.
     """
 
     name: str
@@ -94,7 +119,9 @@ class Experiment:
     measure: str
     runs: tuple[Planned, ...]
     claims: tuple[Claim, ...]
+    rules: str
     deviations: tuple[str, ...]
+    report: Report
 
     def mine(self, records: Sequence[RunRecord]) -> list[RunRecord]:
         """The records of its runs, in the order of the runs."""

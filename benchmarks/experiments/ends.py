@@ -80,3 +80,13 @@ def best_accuracy(record: RunRecord, epochs: int) -> float:
 def supernet_accuracy_at(record: RunRecord, epochs: int) -> float:
     """The supernet's accuracy on images of α's half."""
     return record.curve("val_accuracy_percent")[epochs - 1]
+
+
+RULES = (
+    "A cell is collapsed if five or more of its six edges are skip-connect, none not "
+    "being allowed; a run has collapsed if its cell is at the end and has been for ten epochs in "
+    "a row. A run counts once it has 100 epochs, after which the paper finds the best architecture "
+    "barely changed; it is judged at its last epoch, and a pair of runs at the last epoch that "
+    "both have. Nothing is decided with fewer than three seeds: the claim is then undecided. "
+    "Intervals are 95 % by Student's t."
+)

@@ -8,11 +8,13 @@ from benchmarks.experiments.definition import Claim, Experiment
 from benchmarks.experiments.ends import (
     FEW,
     POOL,
+    RULES,
     accuracy_at,
     at_common_end,
     collapse_epoch,
     long_enough,
 )
+from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import above, all_do, has_collapsed, none_does
 from benchmarks.experiments.setting import SMALL, planned
@@ -96,6 +98,8 @@ ETA = Experiment(
         *(planned(SMALL, m, seed) for seed in (0, 1, 2) for m in ("first-order", "amended")),
     ),
     claims=CLAIMS,
+    rules=RULES,
+    report=CellCurves(),
     deviations=(
         "The deviations of [collapse](collapse.md) hold here too.",
         "η has units of one over curvature squared: the same number is not the same strength in "

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.definition import Experiment
-from benchmarks.experiments.ends import TABLE, collapse_epoch
 from benchmarks.experiments.record import RunRecord
 
 DOCS = Path("docs/experiments")
@@ -19,14 +18,12 @@ TITLE = "# Is it true? The paper's empirical claims at the scale of a few cores"
 
 def write_pages(records: Sequence[RunRecord], docs: Path = DOCS) -> None:
     """The overview's table, a page an experiment, and its figure where there are runs."""
-    from benchmarks.experiments.plots import draw
-
     for experiment in EXPERIMENTS.values():
         mine = experiment.mine(records)
         docs.mkdir(parents=True, exist_ok=True)
         (docs / f"{experiment.name}.md").write_text(page(experiment, mine), encoding="utf-8")
         if mine:
-            draw(mine, docs / f"{experiment.name}.svg", digest_of(mine))
+            experiment.report.draw(mine, docs / f"{experiment.name}.svg", digest_of(mine))
     readme = docs / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else f"{TITLE}\n\n{MARK}\n"
     readme.write_text(with_table(text, overview(records)), encoding="utf-8")
@@ -77,7 +74,7 @@ def page(experiment: Experiment, records: Sequence[RunRecord]) -> str:
         "of one seed share the images, the split, the initial ω and α, the batches and their "
         "augmentation, so that differences are paired.",
         f"**Measure.** {experiment.measure}",
-        RULES,
+        f"**Rules.** {experiment.rules}",
         "**Claims.**\n\n"
         + "\n".join(f"- {c.text} ({c.where}) {c.rule}" for c in experiment.claims),
         "**Deviations and caveats.**\n\n" + "\n".join(f"- {d}" for d in experiment.deviations),
@@ -87,58 +84,13 @@ def page(experiment: Experiment, records: Sequence[RunRecord]) -> str:
     ]
     if records:
         parts += [
-            f"![Curves of the runs]({experiment.name}.svg)\n\n"
-            f"*One line a run. Records `{digest_of(records)}`.*",
-            _runs_table(records),
+            f"![The runs]({experiment.name}.svg)\n\n*Records `{digest_of(records)}`.*",
+            experiment.report.table(records),
         ]
     parts += ["## Answer", _answers(experiment, records)]
     if records:
         parts += ["## Cost", _cost(records)]
     return "\n\n".join(parts) + "\n"
-
-
-RULES = (
-    "**Rules.** A cell is collapsed if five or more of its six edges are skip-connect, none not "
-    "being allowed; a run has collapsed if its cell is at the end and has been for ten epochs in "
-    "a row. A run counts once it has 100 epochs, after which the paper finds the best architecture "
-    "barely changed; it is judged at its last epoch, and a pair of runs at the last epoch that "
-    "both have. Nothing is decided with fewer than three seeds: the claim is then undecided. "
-    "Intervals are 95 % by Student's t."
-)
-
-
-def _runs_table(records: Sequence[RunRecord]) -> str:
-    rows = [
-        "| Method | Seed | Epochs | Last cell, none allowed | Without none | Best without none | "
-        "Skip | None | Collapsed from epoch | Supernet | Where |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for run in records:
-        of_cell = run.curve(TABLE)
-        without = run.curve(f"{TABLE}_without_none")
-        best = max(range(run.epochs), key=without.__getitem__)
-        bare = run.content["cells_without_none"]
-        planned = run.content["epochs_planned"]
-        values = (
-            run.method,
-            str(run.seed),
-            f"{run.epochs} of {planned}" if not run.complete else str(run.epochs),
-            f"{run.cells[-1]}, {of_cell[-1]:.2f} %",
-            f"{bare[-1]}, {without[-1]:.2f} %",
-            f"{without[best]:.2f} % at epoch {best + 1}",
-            f"{run.weight('skip_connect')[-1]:.2f}",
-            f"{run.weight('none')[-1]:.2f}",
-            str(collapse_epoch(run) or "–"),
-            f"{run.curve('val_accuracy_percent')[-1]:.1f} %",
-            run.machine,
-        )
-        rows.append(f"| {' | '.join(values)} |")
-    note = (
-        "Cells are the table's digits, an edge each: 0 none, 1 skip-connect, 2 and 3 convolutions "
-        "1×1 and 3×3, 4 average pooling. Percentages of cells are true CIFAR-10 test accuracies. "
-        "Skip and None are mean weights after the last epoch."
-    )
-    return "\n".join(rows) + "\n\n" + note
 
 
 def _answers(experiment: Experiment, records: Sequence[RunRecord]) -> str:

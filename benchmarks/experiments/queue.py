@@ -15,7 +15,7 @@ from benchmarks.experiments.definition import Experiment, Planned, Setting
 from benchmarks.experiments.packing import unpack
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.run import carry_out
-from darts.data import ImageSet
+from darts.data import Digits, ImageSet
 
 
 @dataclass(frozen=True)
@@ -81,4 +81,5 @@ def images_of(setting: Setting, data_root: str, packed: Path | None) -> ImageSet
     """The images of a setting, from a packed file if there is one."""
     if packed is not None:
         return unpack(setting, packed)
-    return replace(setting.data, root=data_root).load()
+    data = setting.data
+    return data.load() if isinstance(data, Digits) else replace(data, root=data_root).load()

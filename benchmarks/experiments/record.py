@@ -2,7 +2,8 @@
 
 A journal is JSON-lines, which any number of processes append to. A line of kind "run" says what a
 run is and where it takes place, one of kind "epoch" what came out of one epoch, one of kind
-"failure" why a run cannot go on. A record is the same of one run in one file: curves as lists, one
+"failure" why a run cannot go on, and one of kind "result" what a run that has no curves came to. A
+record is the same of one run in one file: curves as lists, one
 number an epoch.
 """
 
@@ -24,6 +25,7 @@ CURVES = (
     *("direct_norm", "implicit_norm", "angle_degrees", "warnings"),
 )
 """Numbers of an epoch beside the weights and the cell; docs/experiments/README.md explains them."""
+HEAD = ("setting", "method", "seed", "machine", "config", "environment")
 Key = tuple[str, str, int, str]
 """Setting, method, seed, machine."""
 
@@ -99,6 +101,11 @@ def append(journal: Path, line: Mapping[str, Any]) -> None:
         os.close(handle)
 
 
+def short(value: float | None) -> float | None:
+    """Six significant digits: records are for reading, checkpoints for going on."""
+    return None if value is None else float(f"{value:.6g}")
+
+
 def machine_name(environment: Mapping[str, Any]) -> str:
     """The device of a run as a short word for file names, e.g. "nvidia-h100-80gb-hbm3"."""
     device = environment["device_name"]
@@ -130,25 +137,40 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
     left out.
 
     Args:
-        lines: of journals.
+        lines: of journals, of searches and of runs with a result.
         accuracy: CIFAR-10's test accuracy in per cent by the digits of a cell.
     """
     headers: dict[Key, Mapping[str, Any]] = {}
     failures: dict[Key, str] = {}
+    results: dict[Key, Mapping[str, Any]] = {}
     epochs: dict[Key, dict[int, Mapping[str, Any]]] = {}
     for line in lines:
         key = (line["setting"], line["method"], line["seed"], line["machine"])
         if line["kind"] == "run":
             headers[key] = line
+        elif line["kind"] == "result":
+            results[key] = line
         elif line["kind"] == "failure":
             failures[key] = line["failure"]
         else:
             epochs.setdefault(key, {})[line["epoch"]] = line
-    return [
+    curves = [
         RunRecord(_folded(headers[key], _contiguous(done), accuracy, failures.get(key)))
         for key, done in epochs.items()
         if 0 in done
     ]
+    return curves + [RunRecord(_of_result(headers[key], line)) for key, line in results.items()]
+
+
+def _of_result(header: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: header[name] for name in HEAD},
+        "complete": True,
+        "failure": None,
+        "wall_seconds": line["wall_seconds"],
+        "cells": [],
+        "result": line["result"],
+    }
 
 
 def _contiguous(done: Mapping[int, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -164,14 +186,13 @@ def _folded(
     accuracy: Mapping[str, float],
     failure: str | None,
 ) -> dict[str, Any]:
-    names = ("setting", "method", "seed", "machine", "config", "environment")
     curves = {name: [epoch[name] for epoch in epochs] for name in CURVES}
     for name in ("cell", "cell_without_none"):
         suffix = name.removeprefix("cell")
         curves[f"table_cifar10_percent{suffix}"] = [accuracy[epoch[name]] for epoch in epochs]
     planned = header["config"]["search"]["epochs"]
     return {
-        **{name: header[name] for name in names},
+        **{name: header[name] for name in HEAD},
         "complete": len(epochs) == planned,
         "epochs_planned": planned,
         "failure": failure,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.experiments.definition import NOT_RUN, UNDECIDED, Claim, Experiment
-from benchmarks.experiments.ends import accuracy_at
+from benchmarks.experiments.ends import RULES, accuracy_at
+from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Judgement
 from benchmarks.experiments.setting import SCALE, planned
@@ -41,6 +42,8 @@ SCALE_EXPERIMENT = Experiment(
             _described,
         ),
     ),
+    rules=RULES,
+    report=CellCurves(),
     deviations=(
         "Fewer epochs than the paper's 100 to 500: as many as the time on the machine allows.",
         "The space is NAS-Bench-201 and not DARTS's.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.experiments.controls import AtNormOf, Flipped, RandomDirection, TowardsZero
-from benchmarks.experiments.definition import Planned, Setting
+from benchmarks.experiments.searched import Searched, SearchSetting
 from bilevel.derivatives import CentralDifference
 from bilevel.estimators import (
     Amended,
@@ -19,7 +19,7 @@ from darts.data import Cifar10
 from darts.runs.config import AMENDED, SearchConfig
 from darts.spaces import NASBENCH201
 
-SMALL = Setting(
+SMALL = SearchSetting(
     name="nasbench201-16px",
     data=Cifar10(train_size=5000, test_size=1000, image_size=16),
     # α's learning rate makes up for the number of steps: 200 epochs of 39 steps at 5e-3 are a sum
@@ -44,7 +44,7 @@ SMALL = Setting(
     ),
 )
 
-SCALE = Setting(
+SCALE = SearchSetting(
     name="nasbench201-32px",
     data=Cifar10(),
     search=SearchConfig(
@@ -91,5 +91,5 @@ METHODS: dict[str, Estimator] = {
 """Estimators by the names of records. η is 0.1 unless the name says otherwise."""
 
 
-def planned(setting: Setting, method: str, seed: int) -> Planned:
-    return Planned(setting, method, METHODS[method], seed)
+def planned(setting: SearchSetting, method: str, seed: int) -> Searched:
+    return Searched(setting, method, METHODS[method], seed)

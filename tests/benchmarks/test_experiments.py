@@ -1,6 +1,5 @@
 """Experiments: paired runs, journals that fold into records, rules that decide, fresh pages."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,6 @@ from benchmarks.experiments.definition import (
     NOT_SUPPORTED,
     SUPPORTED,
     UNDECIDED,
-    Planned,
-    Setting,
 )
 from benchmarks.experiments.ends import HORIZON, collapse_epoch
 from benchmarks.experiments.packing import pack, unpack
@@ -33,6 +30,7 @@ from benchmarks.experiments.record import (
 )
 from benchmarks.experiments.rules import above, all_do, any_does, has_collapsed, none_does
 from benchmarks.experiments.run import carry_out
+from benchmarks.experiments.searched import Searched, SearchSetting
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.data import Digits, SearchData
 from darts.runs.accuracy_table import AccuracyTable
@@ -40,7 +38,7 @@ from darts.runs.searching import Searching
 from tests.darts.data.real_files import cifar10_images, real
 
 IMAGES = Digits(train_size=60)
-TINY = Setting(
+TINY = SearchSetting(
     name="tiny",
     data=IMAGES,
     search=replace(
@@ -58,8 +56,8 @@ TINY = Setting(
 ACCURACY = {f"{n:06d}": 50.0 for n in range(10**6) if not set(f"{n:06d}") & set("56789")}
 
 
-def tiny(method: str = "first-order", seed: int = 0) -> Planned:
-    return Planned(TINY, method, METHODS[method], seed)
+def tiny(method: str = "first-order", seed: int = 0) -> Searched:
+    return Searched(TINY, method, METHODS[method], seed)
 
 
 @pytest.mark.parametrize("other", [name for name in METHODS if name != "first-order"])
@@ -301,7 +299,7 @@ def test_the_overview_has_every_claim_with_its_verdict():
 
 def test_records_are_the_runs_of_their_definitions():
     """A record whose settings are no longer those of its experiment answers another question."""
-    from darts.runs.config import differences, to_json
+    from darts.runs.config import differences
 
     planned = {
         (run.setting.name, run.method, run.seed): run
@@ -310,5 +308,4 @@ def test_records_are_the_runs_of_their_definitions():
     }
     for record in read_records():
         run = planned[record.setting, record.method, record.seed]
-        now = {"data": to_json(run.setting.data), "search": to_json(run.config)}
-        assert not differences(json.loads(json.dumps(record.content["config"])), now)
+        assert not differences(record.content["config"], run.content)
