@@ -16,7 +16,7 @@ from proofs_checks import (
     search_cost,
 )
 from proofs_checks.definitions import FORMULAS
-from proofs_checks.printed_tables import COST, ERROR, TABLE_1, TABLE_2, TOP_1
+from proofs_checks.printed_tables import COST, ERROR, MULTIPLY_ADDS, TABLE_1, TABLE_2, TOP_1
 
 
 def standing(module, claim_id):
@@ -39,6 +39,9 @@ PLANTS = [
     (s414_comparison, "§4.1.4a", "TABLE_1", altered(TABLE_1, "ENAS", ERROR, "2.59")),
     (s414_comparison, "§4.2e", "TABLE_2", altered(TABLE_2, "AmoebaNet-C", TOP_1, "24.4")),
     (s414_comparison, "§4.2e", "TABLE_2", altered(TABLE_2, "P-DARTS (CIFAR10)", TOP_1, "24.2")),
+    (s414_comparison, "N4m", "TABLE_2", altered(TABLE_2, "PC-DARTS", MULTIPLY_ADDS, "598")),
+    (s414_comparison, "N4m", "TABLE_2", altered(TABLE_2, "PNAS", MULTIPLY_ADDS, "601")),
+    (s414_comparison, "N4m", "TABLE_2", altered(TABLE_2, "DARTS+", MULTIPLY_ADDS, "-")),
     (s1_s2_instability, "§2b", "TABLE_1", altered(TABLE_1, "PNAS", COST, "22")),
     (s1_s2_instability, "§2b", "TABLE_1", altered(TABLE_1, "ENAS", COST, "50")),
     (s1_s2_instability, "§2b", "TABLE_1", altered(TABLE_1, "AmoebaNet-B", COST, "3500")),
