@@ -50,6 +50,9 @@ class Checked(Derivatives):
 
     taken: Derivatives
 
+    def __repr__(self) -> str:
+        return f"Checked({self.taken})"
+
     def __call__(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Curvature:
         return replace(self.taken(problem, omega, alpha), checked=True)
 

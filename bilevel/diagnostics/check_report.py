@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 from bilevel.derivatives import Checked, Derivatives
+from bilevel.estimators.alerts import CheckFailed
 
 
 class CheckFailedError(ValueError):
@@ -90,6 +92,11 @@ class CheckReport:
         """Raise CheckFailedError, with the report for its message, unless `ok`."""
         if not self.ok:
             raise CheckFailedError(str(self))
+
+    def warn_if_wrong(self) -> None:
+        """Warn CheckFailed, with the report for its message, unless `ok`."""
+        if not self.ok:
+            warnings.warn(str(self), CheckFailed, stacklevel=3)
 
     def __str__(self) -> str:
         wrong = sum(finding.wrong for finding in self.findings)

@@ -15,6 +15,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from bilevel.diagnostics.check_report import CheckReport
+from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.cost import Count, Ratio, counted, interleaved_seconds, peak_bytes
 from bilevel.diagnostics.direction import angle, relative_error
 from bilevel.diagnostics.reference import Reference, reference_for
@@ -78,6 +80,7 @@ class Comparison:
         reference: what they are measured against.
         inner_parameters, outer_parameters: n and m.
         repetitions: of the time measurement.
+        check: what `bilevel.check` says of the problem.
     """
 
     rows: tuple[Row, ...]
@@ -85,6 +88,7 @@ class Comparison:
     inner_parameters: int
     outer_parameters: int
     repetitions: int
+    check: CheckReport | None = None
 
     def __getitem__(self, estimator: str) -> Row:
         """The row of that name."""
@@ -119,6 +123,8 @@ class Comparison:
         for row in self.rows:
             table.add_row(row.estimator, *_cells(row))
         yield table
+        if self.check is not None:
+            yield Text(f"check: {self.check}")
         for row in self.rows:
             for text in (*row.warnings, *([row.failure] if row.failure is not None else [])):
                 yield Text(f"{row.estimator}: {text}")
@@ -174,6 +180,7 @@ def compare(
     reference: Estimator | Hypergradient | None = None,
     *,
     repetitions: int = 5,
+    checked: CheckReport | None = None,
 ) -> Comparison:
     """Measure estimators on one problem at one point. An estimator that raises is a row too.
 
@@ -184,6 +191,8 @@ def compare(
             or where H is not positive definite an iterative solve to working precision.
         repetitions: of the time measurement, in which the estimators take turns. 0: no times and
             no memory, each estimator called once.
+        checked: the report of `bilevel.check` on this problem, if there is one; it is run
+            otherwise, for some thirty gradients. `CheckFailed` is warned of what is wrong.
 
     Raises:
         ValueError: no estimators, two of one name, or the reference is not to be had.
@@ -191,10 +200,13 @@ def compare(
     named = _named(estimators)
     omega, alpha = Vector.of(params).detach(), Vector.of(hyperparams).detach()
     truth = reference_for(problem, omega, alpha, reference)
+    if checked is None:
+        checked = check(problem, omega.tree(), alpha.tree())
+        checked.warn_if_wrong()
     rows = [_accuracy(name, each, problem, omega, alpha, truth) for name, each in named.items()]
     if repetitions:
         rows = _with_costs(rows, named, problem, omega, alpha, repetitions)
-    return Comparison(tuple(rows), truth, omega.numel, alpha.numel, repetitions)
+    return Comparison(tuple(rows), truth, omega.numel, alpha.numel, repetitions, checked)
 
 
 def name_of(estimator: Estimator) -> str:

@@ -7,7 +7,7 @@ import math
 import torch
 
 from bilevel.derivatives import Autograd, Derivatives
-from bilevel.estimators.certificate import Certificate, certify
+from bilevel.estimators.certificate import NOT_CHECKED, Certificate, certify
 from bilevel.problem import BilevelProblem
 from bilevel.spectrum import norm_bound
 from bilevel.vector import Tree, Vector
@@ -54,5 +54,8 @@ def certificate(
         mu=mu,
         asked_degrees=math.degrees(math.acos(cosine)),
         asked_error=math.inf,
-        assumes=() if curvature.exact else ("products by central differences are exact",),
+        assumes=(
+            *(() if curvature.exact else ("products by central differences are exact",)),
+            *(() if curvature.checked else (NOT_CHECKED,)),
+        ),
     )

@@ -6,6 +6,8 @@ import warnings
 from dataclasses import dataclass
 
 from bilevel.derivatives import Autograd
+from bilevel.diagnostics.check_report import CheckReport
+from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.comparison import Comparison, Row, compare, name_of
 from bilevel.estimators.amended import Amended
 from bilevel.estimators.base import Estimator
@@ -55,6 +57,7 @@ class Recommendation:
         comparison: the candidates' table.
         gradient_ratio: ‖∇_ω L_train‖ / ‖∇_ω L_val‖; None where L_val is flat.
         spectrum: of H.
+        check: what `bilevel.check` says of the problem. What it finds wrong is the first reason.
     """
 
     estimator: Estimator
@@ -62,6 +65,7 @@ class Recommendation:
     comparison: Comparison
     gradient_ratio: float | None
     spectrum: Spectrum
+    check: CheckReport
 
     def __str__(self) -> str:
         return "\n".join(
@@ -83,7 +87,7 @@ def recommend(
     g₂ among those that point the right way, the cheaper one where errors are within 10 %. The
     advice holds where it was measured: ask again as ω and α move.
 
-    Cost: 60 Lanczos products, the reference of `compare`, and each candidate once.
+    Cost: `bilevel.check`, 60 Lanczos products, the reference of `compare`, and each candidate once.
 
     Args:
         params: ω, best near ω*(α).
@@ -97,19 +101,23 @@ def recommend(
         raise ValueError(f"recommend(budget={budget}): an estimate needs at least one product.")
     omega, alpha = Vector.of(params).detach(), Vector.of(hyperparams).detach()
     ratio = _gradient_ratio(problem, omega, alpha)
+    report = check(problem, params, hyperparams)
+    report.warn_if_wrong()
     spectrum = _spectrum(problem, omega, alpha)
-    candidates = _candidates(spectrum, budget, cosine)
-    table = compare(problem, params, hyperparams, candidates, repetitions=0)
+    candidates = _candidates(spectrum, budget, cosine, report)
+    table = compare(problem, params, hyperparams, candidates, repetitions=0, checked=report)
     certified = _certificate(candidates["certified"], problem, params, hyperparams)
     chosen = "certified" if certified else _best(table)
-    reasons = (
+    reasons: tuple[str, ...] = (
         _about_the_point(ratio),
         _about_the_spectrum(spectrum),
         _about_the_candidates(table),
         certified or _no_guarantee(table[chosen], cosine, budget),
         _what_would_change(spectrum, certified is not None, budget),
     )
-    return Recommendation(candidates[chosen], reasons, table, ratio, spectrum)
+    if not report.ok:
+        reasons = (f"NOTHING below is to be relied on: {report}", *reasons)
+    return Recommendation(candidates[chosen], reasons, table, ratio, spectrum, report)
 
 
 def _gradient_ratio(problem: BilevelProblem, omega: Vector, alpha: Vector) -> float | None:
@@ -131,7 +139,9 @@ def _spectrum(problem: BilevelProblem, omega: Vector, alpha: Vector) -> Spectrum
     )
 
 
-def _candidates(spectrum: Spectrum, budget: int, cosine: float) -> dict[str, Estimator]:
+def _candidates(
+    spectrum: Spectrum, budget: int, cosine: float, report: CheckReport
+) -> dict[str, Estimator]:
     top = max(abs(spectrum.lowest), abs(spectrum.highest))
     candidates: dict[str, Estimator] = {"first order": FirstOrder()}
     if top > 0:
@@ -142,7 +152,8 @@ def _candidates(spectrum: Spectrum, budget: int, cosine: float) -> dict[str, Est
             "cg": ConjugateGradient(budget),
         }
     candidates["minres"] = Minres(budget)
-    candidates["certified"] = Certified(cosine=cosine, products=budget)
+    taken = report.derivatives if report.ok else Autograd()
+    candidates["certified"] = Certified(cosine=cosine, products=budget, derivatives=taken)
     return candidates
 
 

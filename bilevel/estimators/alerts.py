@@ -23,3 +23,7 @@ class NotCertified(HypergradientWarning):
 
 class RandomLoss(HypergradientWarning):
     """A loss draws random numbers, so that its values and derivatives belong to several losses."""
+
+
+class CheckFailed(HypergradientWarning):
+    """`bilevel.check` found something wrong with the problem or with products of its curvature."""

@@ -10,6 +10,9 @@ import torch
 from bilevel.spectrum import NormBound
 from bilevel.vector import Vector
 
+NOT_CHECKED = "second derivatives are right, which bilevel.check has not looked at"
+"""What a certificate assumes of derivatives that are not `report.derivatives` of a check."""
+
 
 @dataclass(frozen=True)
 class Certificate:

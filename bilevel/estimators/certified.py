@@ -13,7 +13,7 @@ from torch import Tensor
 from bilevel.derivatives import Curvature
 from bilevel.estimators.alerts import NotCertified
 from bilevel.estimators.base import Solve, Status
-from bilevel.estimators.certificate import Certificate, certify
+from bilevel.estimators.certificate import NOT_CHECKED, Certificate, certify
 from bilevel.estimators.solving import (
     SolvingEstimator,
     check_not_negative,
@@ -38,8 +38,9 @@ class Certified(SolvingEstimator):
     ‖B‖ is bounded from above: through BBᵀ for up to 64 hyperparameters (one transposed product
     each), by random probes for more. A power iteration, which gives a lower bound, would not do.
 
-    What the certificate rests on stands in `hypergradient.certificate`:
-    μ given: nothing else. (A μ that a product contradicts is refused.)
+    What the certificate rests on stands in `hypergradient.certificate`: that products are right,
+    unless `derivatives` are those of a report of `bilevel.check`; and of μ
+    given: nothing else. (A μ that a product contradicts is refused.)
     μ from damping: H ⪰ 0. The angle is that to the damped g₂, −B(H + ρI)⁻¹∇_ω L_val.
     no μ: a bound from Lanczos on a random vector, wrong with probability at most
     `failure_probability` (`Tridiagonal.gap_around_zero`). In float32 it is 0 from some 10⁶
@@ -133,7 +134,7 @@ class Certified(SolvingEstimator):
             curvature.mixed,
             norm_bound(curvature.mixed),
             slope.flat(),
-            () if curvature.exact else ("products by central differences are exact",),
+            _believed_of(curvature),
         )
         start = self.starting_point(slope)
         q, remainder, certificate = search.run(None if start is None else start.flat())
@@ -294,6 +295,12 @@ class _Search:
             return mu, (f"|λ(H)| ≥ {mu:.4g}, by {how} {self.asked.failure_probability:g}",)
         mu = self.asked.safety * self.singular
         return mu, (f"|λ(H)| ≥ {mu:.4g}, {self.asked.safety:g} of the least that Lanczos saw",)
+
+
+def _believed_of(curvature: Curvature) -> tuple[str, ...]:
+    """What of the products is taken on trust."""
+    exact = () if curvature.exact else ("products by central differences are exact",)
+    return exact if curvature.checked else (*exact, NOT_CHECKED)
 
 
 def _needed(bound: Certificate) -> float:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.certified import draw, planted, table, trials
-from bilevel import CentralDifference, LinearOperator, Vector, angle, relative_error
+from bilevel import CentralDifference, LinearOperator, Vector, angle, check, relative_error
 from bilevel.diagnostics import certificate, spectrum_ends, stationarity
 from bilevel.estimators import (
     Amended,
@@ -23,7 +23,7 @@ from bilevel.estimators import (
     NotCertified,
     Status,
 )
-from bilevel.estimators.certificate import certify
+from bilevel.estimators.certificate import NOT_CHECKED, certify
 from bilevel.spectrum import NormBound, lanczos_steps, norm_bound
 from tests.quadratics import nested, quadratic, random_quadratic, with_spectrum
 
@@ -136,7 +136,11 @@ def test_the_certificate_says_what_it_rests_on() -> None:
     damped = Certified(damping=0.5)(case.problem, *case.point)
     rough = Certified(mu=0.99, derivatives=CentralDifference())(case.problem, *case.point)
     assert known is not None
-    assert (known.conditional, known.mu) == (False, 0.99)
+    assert (known.assumes, known.mu) == ((NOT_CHECKED,), 0.99)
+    checked = check(case.problem, *case.point).derivatives
+    proved = Certified(mu=0.99, derivatives=checked)(case.problem, *case.point).certificate
+    assert proved is not None
+    assert not proved.conditional
     assert guessed is not None
     assert "Lanczos saw" in guessed.assumes[0]
     assert guessed.mu < 1  # half of what was seen, and that was close to 1

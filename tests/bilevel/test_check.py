@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check
+from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, compare, recommend
 from bilevel.diagnostics import CheckFailedError
 from bilevel.diagnostics.culprit import culprits
 from bilevel.diagnostics.in_double import doubled, in_double
+from bilevel.estimators import Amended
+from bilevel.estimators.alerts import CheckFailed
 from bilevel.problems import quadratic
 from bilevel.reverse_over_forward import ReverseOverForward
 from tests.planted_faults import PLANTED, case, determined, penalised
@@ -116,3 +119,39 @@ def test_a_checked_derivative_is_marked_and_a_wrong_one_is_not_handed_out() -> N
     wrong = PLANTED["α from the closure"]
     with pytest.raises(CheckFailedError, match="no loss uses it"):
         _ = check(*wrong.make()).derivatives
+
+
+def test_compare_and_recommend_check_once_and_say_what_is_wrong() -> None:
+    calls = {"inner": 0}
+    problem, omega, alpha = quadratic(10, 2, condition=5.0).point
+
+    def counting(w: Tensor, a: Tensor) -> Tensor:
+        calls["inner"] += 1
+        return problem.inner(w, a)
+
+    counted = BilevelProblem(counting, problem.outer)
+    check(counted, omega, alpha)
+    once, calls["inner"] = calls["inner"], 0
+    table = compare(counted, omega, alpha, [Amended(0.1)], repetitions=0)
+    assert once < calls["inner"] < 2 * once  # the check, the reference's graph and the estimate's
+    assert "Nothing wrong was found" in str(table)
+    advice = recommend(problem, omega, alpha)
+    assert advice.check.ok
+    assert advice.comparison.check is advice.check
+    found = advice.estimator(problem, omega, alpha).certificate
+    assert found is not None
+    assert not any("bilevel.check" in text for text in found.assumes)
+
+    faulty = PLANTED["α from the closure"].make()
+    with pytest.warns(CheckFailed, match="no loss uses it"):
+        assert "no loss uses it" in str(compare(*faulty, [Amended(0.1)], repetitions=0))
+    with pytest.warns(CheckFailed):
+        assert recommend(*faulty).reasons[0].startswith("NOTHING below is to be relied on")
+
+
+def test_the_documents_block_runs_as_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "CHECK.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    with torch.random.fork_rng(devices=[]):
+        exec(block, {})
+    assert "Nothing wrong was found" in capsys.readouterr().out
