@@ -101,6 +101,10 @@ _MISSING: tuple[tuple[str, str], ...] = (
 )
 _MISSING_OVER_FORWARD = (
     (
+        r"erivative for '?(?:aten::)?(?P<name>\w+?)_jvp'? is not implemented",
+        "the forward mode of {name} cannot be differentiated. Take Autograd()",
+    ),
+    (
         r"modified by an inplace operation",
         "the forward mode of an operation writes in place, as PyTorch's softmax, log_softmax, "
         "logsumexp, cross_entropy, attention and p-norms do. Spell it out, or take Autograd()",

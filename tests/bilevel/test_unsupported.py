@@ -211,6 +211,7 @@ MISSING: dict[str, tuple[Derivatives, Function, str]] = {
         lambda w: torch.cdist(w, DATA),
         r"_cdist_forward has no forward mode. Take Autograd\(\)",
     ),
+    "glu": (ReverseOverForward(), lambda w: F.glu(DATA @ w), r"forward mode of glu.*Autograd\(\)"),
     "checkpoint": (
         ReverseOverForward(),
         lambda w: checkpoint(lambda v: torch.tanh(DATA @ v), w, use_reentrant=False),
