@@ -18,6 +18,10 @@ WRONG_TWICE: Mapping[str, tuple[str, str]] = {
         "compute the weight yourself, as g * v / v.norm(dim=1, keepdim=True)",
     ),
     "NativeLayerNormBackward": ("layer_norm inside a gradient that the loss takes itself", _NORM),
+    "CheckpointFunction": (
+        "checkpoint() in its reentrant form",
+        "pass use_reentrant=False to checkpoint()",
+    ),
     "linear_cross_entropy": (
         "linear_cross_entropy in chunks",
         "take F.cross_entropy of the logits",
@@ -166,9 +170,11 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
             continue
         operation, instead = found
         otherwise = "Autograd()" if name not in WRONG_TWICE else "CentralDifference()"
+        if name != "CheckpointFunction":  # which no other way mends
+            instead = f"{instead}, or take {otherwise}"
         raise UnsupportedDerivativeError(
             f"{how} met {operation}, whose second derivatives PyTorch gets wrong in this order "
-            f"without a word. {instead[0].upper()}{instead[1:]}, or take {otherwise}."
+            f"without a word. {instead[0].upper()}{instead[1:]}."
         )
 
 

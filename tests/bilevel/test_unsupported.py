@@ -240,6 +240,17 @@ def test_reentrant_checkpointing_is_refused_and_the_other_form_is_right(how: Der
     assert relative_error(product(how, block(False)), expected) < 1e-6
 
 
+def test_a_reentrant_checkpoint_that_closes_over_omega_gives_no_silent_zero() -> None:
+    """No derivative in ω passes it: without a refusal H would be zero in forward mode."""
+
+    def closed(w: Tensor) -> Tensor:
+        x = DATA.clone().requires_grad_()
+        return checkpoint(lambda x: torch.tanh(x @ w), x, use_reentrant=True)
+
+    with pytest.raises(UnsupportedDerivativeError, match=r"reentrant.*use_reentrant=False"):
+        product(ReverseOverForward(), closed)
+
+
 @pytest.mark.parametrize(
     "how", [Autograd(), CentralDifference()], ids=lambda how: type(how).__name__
 )
