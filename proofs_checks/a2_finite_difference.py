@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
 
 from proofs_checks.definitions import Formulas
-from proofs_checks.evidence import ExactCounterexample, ExactIdentity, Exhibit
+from proofs_checks.evidence import ExactCounterexample, ExactIdentity, Exhibit, Rate
 from proofs_checks.ledger import Claim, Verdict
-from proofs_checks.rational import Matrix, column
+from proofs_checks.rational import Matrix, column, root
 
 STEP = sympy.Symbol("epsilon")
 OMEGA = sympy.symbols("w1 w2")
@@ -115,6 +116,18 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             ]
         return sides
 
+    def rough_in_alpha() -> list[tuple[Fraction, Fraction]]:
+        """L_train is ω²/2 at α = 0, and ∇_α L_train = ω|ω|^½ has slope 0 at ω = 0; H = u = 1."""
+
+        def gradient(omega: Matrix) -> Matrix:
+            x = omega[0, 0]
+            return column(x * root(abs(x)))
+
+        return [
+            (step, formulas.mixed_difference(gradient, column(0), column(1), step)[0, 0])
+            for step in (Fraction(1, 4**k) for k in range(1, 6))
+        ]
+
     def printed_value() -> Exhibit:
         """n = m = 2, so that the printed ∇_ω L_val at least has a fitting shape."""
         u = second(loss, OMEGA) @ slope()
@@ -143,13 +156,20 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             where="A.2",
             statement="With u = (∇_ωF(ω + εv) − ∇_ωF(ω − εv))/2ε, the difference "
             "−η(∇_αF(ω + εu) − ∇_αF(ω − εu))/2ε is −ηBHv up to O(ε²).",
-            assumptions="F = L_train is C⁴ in ω; for networks with kinks see T9",
+            assumptions="near (ω, α) L_train has continuous ∂⁴/∂ω⁴ (for u) and ∂⁴/∂α∂ω³ (for the "
+            "last difference): smoothness in ω at the one α is not enough; for kinks see T9",
             verdict=Verdict.HOLDS,
             because="On a polynomial the error is a polynomial in ε: its constant term is exact, "
             "its linear term vanishes, its ε² term is the third derivative that Taylor predicts.",
             evidence=(
                 ExactIdentity("u = Hv + ε²(…), by coefficients", error_of_hessian_product),
                 ExactIdentity("the whole chain, coefficient by coefficient", error_of_the_chain),
+                Rate(
+                    "∂⁴/∂α∂ω³ dropped: ω²/2 + αω|ω|^½ at α = 0, ω = 0 has the rate ½",
+                    rough_in_alpha,
+                    0.5,
+                    1e-9,
+                ),
             ),
             formula=r"u = Hv + O(\epsilon^2),\quad g_2' = -\eta\,B\,u + O(\epsilon^2)",
         ),

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
+from random import Random
 
 import sympy
 
 from proofs_checks.definitions import Formulas
-from proofs_checks.evidence import ExactCounterexample, ExactIdentity, Exhibit
+from proofs_checks.evidence import ExactCounterexample, ExactIdentity, Exhibit, PropertyTest
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.rational import (
     Matrix,
     column,
+    diagonal,
     dot,
     is_definite,
-    is_semidefinite,
     matrix,
-    negative_direction,
+    random_matrix,
+    square,
 )
-
-HESSIAN = matrix([2, 1], [1, 1])
-MIXED = matrix([1, 0])
 
 
 def claims(formulas: Formulas) -> tuple[Claim, ...]:
-    gram = MIXED.T @ MIXED
-
     def similar() -> list[tuple[str, object, object]]:
         """H⁻¹AH has the characteristic polynomial of A, for all symmetric 2×2 H, A."""
         h = sympy.symbols("h11 h12 h22")
@@ -38,44 +36,89 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             ("determinant", similar_matrix.determinant(), symmetric.determinant()),
         ]
 
-    def form_is_indefinite() -> Exhibit:
-        similar_matrix = HESSIAN.inverse() @ gram @ HESSIAN
-        form = similar_matrix + similar_matrix.T
-        direction = negative_direction(form) or column(0, 0)
-        value = dot(direction, similar_matrix @ direction)
+    def shown(copies: int, size: int) -> Exhibit:
+        """H = diag(1, 7), B = (1 1), β = (1, −1), `copies` times side by side, padded to `size`.
+
+        H is padded by ones, B and β by zeros. A has the eigenvalues 2 and 0 at every size.
+        """
+        hessian = diagonal(*([1, 7] * copies), *([1] * (size - 2 * copies)))
+        mixed = Matrix.of([int(j // 2 == i) for j in range(size)] for i in range(copies))
+        beta = column(*([1, -1] * copies), *([0] * (size - 2 * copies)))
+        gram = mixed.T @ mixed
+        inverse = hessian.inverse()
+        form = hessian @ gram @ inverse + inverse @ gram @ hessian
+        image = Fraction(1, 2) * gram  # the projection on the eigenvalue 2, for A² = 2A
+        ahead, behind = hessian @ beta, inverse @ beta
+        sums = {
+            "eigenvalue 2": dot(image @ ahead, behind),
+            "eigenvalue 0": dot(ahead - image @ ahead, behind),
+        }
+        value = Fraction(dot(beta, form @ beta) / square(beta))
+        truth = formulas.implicit(hessian, mixed, beta)
+        amended = formulas.amended(hessian, mixed, beta, 1)
         return Exhibit(
-            {"H": HESSIAN, "A": gram, "H⁻¹AH": similar_matrix, "v": direction, "vᵀH⁻¹AHv": value},
+            {"n": size, "dim of eigenvalue 2": copies, "λ": value, "Σ aⱼbⱼ": sums},
             {
-                "H ≻ 0": is_definite(HESSIAN),
-                "A ⪰ 0": is_semidefinite(gram),
-                "H⁻¹AH has the eigenvalues 0, 1 of A": similar_matrix.trace() == 1
-                and similar_matrix.determinant() == 0,
-                "H⁻¹AH is not symmetric": similar_matrix != similar_matrix.T,
+                "H ≻ 0": is_definite(hessian),
+                "A has two eigenvalues, 2 and 0": gram @ gram == 2 * gram
+                and gram.trace() == 2 * copies,
+                "β is an eigenvector of HAH⁻¹ + H⁻¹AH": form @ beta == value * beta,
+                "the sums add up to ‖β‖²": sum(sums.values()) == square(beta),
+                "⟨g₂′, g₂⟩ at v = β is the sum of eigenvalue × sum": dot(amended, truth)
+                == 2 * sums["eigenvalue 2"],
             },
-            {"H⁻¹AH + HAH⁻¹ ⪰ 0": is_semidefinite(form), "vᵀH⁻¹AHv ≥ 0": value >= 0},
+            {
+                "λ ≥ 0": value >= 0,
+                "Σ aⱼbⱼ ≥ 0 in the eigenspace of 2": sums["eigenvalue 2"] >= 0,
+                "⟨g₂′, g₂⟩ ≥ 0": dot(amended, truth) >= 0,
+            },
         )
 
-    def ordering_fails() -> Exhibit:
-        """The sums Σ aⱼbⱼ inside each eigenspace of A: a, b the coordinates of Hv and H⁻¹v."""
-        beta = column(0, 1)
-        ahead, behind = HESSIAN @ beta, HESSIAN.inverse() @ beta
-        kernel, image = column(0, 1), column(1, 0)
-        sums = {
-            "eigenvalue 0": _share(ahead, behind, kernel),
-            "eigenvalue 1": _share(ahead, behind, image),
-        }
-        truth = formulas.implicit(HESSIAN, MIXED, beta)
-        amended = formulas.amended(HESSIAN, MIXED, beta, 1)
-        return Exhibit(
-            {"H": HESSIAN, "A": gram, "β = v": beta, "Σ aⱼbⱼ": sums, "g₂": truth, "g₂′": amended},
-            {
-                "A has these eigenvectors": gram @ kernel == column(0, 0) and gram @ image == image,
-                "the sums add up to ‖v‖²": sum(sums.values()) == dot(beta, beta),
-                "⟨g₂′, g₂⟩ is Σ over eigenspaces of eigenvalue × sum": dot(amended, truth)
-                == sums["eigenvalue 1"],
-            },
-            {"Σ aⱼbⱼ ≥ 0 inside each eigenspace": all(s >= 0 for s in sums.values())},
-        )
+    def displayed() -> list[tuple[str, object, object]]:
+        """Σ (λᵢ − λ)aᵢbᵢ = ⟨H⁻¹β, AHβ⟩ − λ‖β‖², and λ‖β‖² = 2⟨H⁻¹β, AHβ⟩ at an eigenvector."""
+        h, b = sympy.symbols("h11 h12 h22"), sympy.symbols("b1 b2")
+        x, y = sympy.symbols("x y")
+        hessian, mixed = matrix([h[0], h[1]], [h[1], h[2]]), matrix(b)
+        beta, gram, inverse = column(x, y), mixed.T @ mixed, hessian.inverse()
+        form = hessian @ gram @ inverse + inverse @ gram @ hessian
+        rayleigh = dot(beta, form @ beta) / square(beta)  # λ, where β is an eigenvector
+        weighted = dot(inverse @ beta, gram @ hessian @ beta)  # Σ λᵢaᵢbᵢ
+        return [
+            ("Σ aᵢbᵢ = ‖β‖²", dot(inverse @ beta, hessian @ beta), square(beta)),
+            (
+                "Σ (λᵢ − λ)aᵢbᵢ = −(λ/2)‖β‖²",
+                weighted - rayleigh * dot(inverse @ beta, hessian @ beta),
+                -rayleigh * square(beta) / 2,
+            ),
+        ]
+
+    def one_row() -> list[tuple[str, object, object]]:
+        """m = 1: the trace and the sum of the squares of two eigenvalues, the others being 0."""
+        b = column(*sympy.symbols("b1 b2 b3"))
+        d = sympy.symbols("d1 d2 d3", positive=True)
+        hessian, gram = diagonal(*d), b @ b.T
+        inverse = diagonal(*(1 / x for x in d))
+        form = hessian @ gram @ inverse + inverse @ gram @ hessian
+        lengths = square(hessian @ b) * square(inverse @ b)
+        return [
+            ("sum of the eigenvalues", form.trace(), 2 * square(b)),
+            (
+                "sum of their squares",
+                (form @ form).trace(),
+                2 * (square(b) ** 2 + lengths),
+            ),
+            ("determinant (rank 2 of 3)", form.determinant(), sympy.Integer(0)),
+        ]
+
+    def generic_rank(rng: Random) -> Matrix | None:
+        """A = BᵀB of a random m×n B, m < n, with the m non-zero eigenvalues of BBᵀ."""
+        mixed = random_matrix(rng, 2, 4)
+        return mixed if (mixed @ mixed.T).determinant() != 0 else None
+
+    def distinct(mixed: Matrix) -> Fraction:
+        """The discriminant of BBᵀ's characteristic polynomial, m = 2: 0 where they coincide."""
+        small = mixed @ mixed.T
+        return Fraction(small.trace() ** 2 - 4 * small.determinant())
 
     def no_other_basis() -> list[tuple[str, object, object]]:
         """A sum inside an eigenspace is ⟨PHv, PH⁻¹v⟩: turning the basis does not change it."""
@@ -90,25 +133,38 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         Claim(
             id="A5",
             where="A.5",
-            statement="H⁻¹AH + HAH⁻¹ ⪰ 0, since H⁻¹AH is similar to A ⪰ 0 and an eigenbasis of "
-            "A can be taken with Σ aⱼbⱼ ≥ 0 inside each eigenspace.",
-            assumptions="H ≻ 0, A = BᵀB",
+            statement="H⁻¹AH + HAH⁻¹ ⪰ 0: let β be an eigenvector of it with eigenvalue λ. A has "
+            "few different eigenvalues, so its eigenspaces are large and in most cases an "
+            "eigenbasis can be chosen with Σ aⱼbⱼ ≥ 0 inside each of them; hence λ ≥ 0. Here aⱼ, "
+            "bⱼ are the coordinates of H⁻¹β and Hβ.",
+            assumptions="H ≻ 0, A = BᵀB; the premises of A.5 as it states them",
             verdict=Verdict.FAILS,
-            because="Similarity is true and says nothing on the form. The sums Σ aⱼbⱼ add up to "
-            "‖v‖², but one of them can be negative, and no choice of basis changes it, for it is "
-            "an inner product inside the eigenspace.",
+            because="With Σ aⱼbⱼ ≥ 0 in each eigenspace, λ‖β‖² = 2Σ λⱼaⱼbⱼ ≥ 0 is immediate: all "
+            "rests on that premise. But Σ aⱼbⱼ is an inner product inside the eigenspace, so no "
+            "choice of basis changes it, and for H = diag(1, 7), B = (1 1), β = (1, −1) it is "
+            "negative, at every n and for large eigenspaces too. For a generic B the only large "
+            "eigenspace is ker A, whose sum does not count: its eigenvalue is 0. The displayed "
+            "inequality Σ (λⱼ − λ)aⱼbⱼ ≤ 0 says −(λ/2)‖β‖² ≤ 0: it presupposes λ ≥ 0.",
             evidence=(
                 ExactIdentity("the true half: similarity keeps the spectrum", similar),
-                ExactCounterexample("the form is indefinite all the same", form_is_indefinite),
-                ExactCounterexample("H, A, β for which the ordering fails", ordering_fails),
+                ExactIdentity("the displayed inequality is λ ≥ 0 itself", displayed),
+                *(
+                    ExactCounterexample(
+                        f"A.5's premises hold and λ = −36/7: n = {size}, {copies} of 2 × 2",
+                        partial(shown, copies, size),
+                    )
+                    for copies, size in ((1, 2), (1, 3), (1, 6), (2, 4), (3, 6))
+                ),
                 ExactIdentity("and another basis does not help", no_other_basis),
+                ExactIdentity("m = 1: the eigenvalues ‖b‖² ± ‖Hb‖‖H⁻¹b‖, n = 3", one_row),
+                PropertyTest(
+                    "random B, m = 2, n = 4: the non-zero eigenvalues of A are simple",
+                    generic_rank,
+                    distinct,
+                    strict=True,
+                ),
             ),
             formula=r"H^{-1}A\,H\ \sim\ A\succeq 0\quad\nRightarrow\quad "
             r"v^\top H^{-1}A\,H\,v\geq 0",
         ),
     )
-
-
-def _share(x: Matrix, y: Matrix, direction: Matrix) -> Fraction:
-    """⟨Px, Py⟩ for the projection P on one direction."""
-    return Fraction(dot(x, direction) * dot(y, direction) / dot(direction, direction))

@@ -28,6 +28,7 @@ from bilevel.estimators import (
     Neumann,
 )
 from proofs_checks.dense_terms import DenseTerms
+from proofs_checks.gaussian_form import form_eigenvalues, negative_probability
 from proofs_checks.network_formulas import lowest_curvature, network_term
 from proofs_checks.rational import Matrix, Scalar, identity, root
 
@@ -241,6 +242,8 @@ class Formulas:
     hessian_difference: Callable[..., Matrix] = hessian_difference
     mixed_difference: Callable[..., Matrix] = mixed_difference
     cell_choices: Callable[..., int] = cell_choices
+    form_eigenvalues: Callable[..., Any] = form_eigenvalues
+    negative_probability: Callable[..., float] = negative_probability
     exact_estimator: Callable[[], Estimator] = Exact
     identity_estimator: Callable[[float], Estimator] = Identity
     darts_estimator: Callable[[float], Estimator] = DartsSecondOrder

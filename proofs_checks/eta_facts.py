@@ -72,10 +72,14 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             assumptions="toy A.1, where n = 1 and Eq. 7 holds",
             verdict=Verdict.FAILS,
             because="On A.1 the truth is 2α and the amended total is (16η − 2)α: right only for "
-            "η > 1/8. The paper's η = 0.1 descends the wrong way; η = 1 gives 14α.",
+            "η > 1/8; η = 1 gives 14α. The paper never ran A.1 with its η = 0.1, which is for "
+            "networks: the fair evidence is R4, where the amended total with η = 0.1 is wrong more "
+            "often than g₁ alone. T14 gives a condition under which the total is right.",
             evidence=(
                 ExactIdentity("the amended total on A.1, for every η", total),
-                ExactCounterexample("η = 1/10: wrong sign", lambda: at(Fraction(1, 10))),
+                ExactCounterexample(
+                    "η = 1/10, as an example: wrong sign", lambda: at(Fraction(1, 10))
+                ),
                 ExactExample("η = 1: right sign, seven times too long", lambda: at(Fraction(1))),
             ),
             formula=r"g_1+g_2' = (16\,\eta-2)\,\alpha",

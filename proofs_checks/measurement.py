@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,7 @@ class Recorded(Evidence):
         summarise: the statistics of the rows, from nothing but the rows.
         findings: what the claim needs of the summary.
         repeat: recomputes a part; its readings' ranges come from the recorded rows.
+        digest: of the rows that the texts quote (`digest_of`); "" where none quotes them.
         command: regenerates the whole record.
     """
 
@@ -93,6 +95,7 @@ class Recorded(Evidence):
     summarise: Callable[[Sequence[Row]], Mapping[str, float]]
     findings: Callable[[Mapping[str, float]], Sequence[Reading]]
     repeat: Callable[[Mapping[str, Any]], Sequence[Reading]] | None = None
+    digest: str = ""
     kind: ClassVar[str] = "recorded experiment"
 
     @property
@@ -108,6 +111,15 @@ class Recorded(Evidence):
             "record": f"docs/records/{self.record}.json",
             "again": self.command,
         }
+        digest = digest_of(record["rows"])
+        if self.digest not in ("", digest):
+            return Outcome(
+                False,
+                numbers,
+                f"the rows of {self.record} have the digest {digest}, the texts quote those with "
+                f"{self.digest}. If the record was made again, correct every figure that the "
+                "claim and the documents quote, then write the new digest into the claim",
+            )
         stated = record["summary"]
         if sorted(stated) != sorted(found):
             return Outcome(False, numbers, "the record's summary has other entries than its rows")
@@ -133,6 +145,18 @@ def near(name: str, value: float, recorded: float, relative: float) -> Reading:
     """A repeated number, which must lie within a relative distance of the recorded one."""
     room = relative * abs(recorded)
     return Reading(name, value, recorded - room, recorded + room)
+
+
+def printed(name: str, value: float, figure: str) -> Reading:
+    """A number of which `figure` is printed: the range is whatever rounds to that figure."""
+    half = (0.5 + 1e-9) * 10.0 ** -len(figure.partition(".")[2])  # ends included
+    return Reading(name, value, float(figure) - half, float(figure) + half)
+
+
+def digest_of(rows: Sequence[Row]) -> str:
+    """Sixteen digits of the SHA-256 of the rows: any change of any number changes them."""
+    text = json.dumps(list(rows), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def path_of(name: str) -> Path:

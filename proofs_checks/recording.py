@@ -11,15 +11,16 @@ from proofs_checks import (
     on_fixed_norms,
     on_mlp,
     on_supernet,
-    printed_rates,
     t9_kinks,
+    t12_many_outer_variables,
     wrong_sign_rates,
 )
 from proofs_checks.measurement import path_of
 
 RECORDINGS: Mapping[str, Callable[[], None]] = {
     "wrong_sign_rates": wrong_sign_rates.record,
-    "printed_rates": printed_rates.record,
+    "regime": t12_many_outer_variables.record,
+    "regime_networks": t12_many_outer_variables.record_networks,
     "on_mlp": on_mlp.record,
     "on_fixed_norms": on_fixed_norms.record,
     "on_supernet": on_supernet.record_stationary,

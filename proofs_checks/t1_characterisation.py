@@ -140,7 +140,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             assumptions="H ≻ 0 (the equivalence itself holds for every invertible symmetric H)",
             verdict=Verdict.HOLDS,
             because="At v = Hu the product is (η/2) uᵀSu; if u ∈ ker A then uᵀSu = 0, so S ⪰ 0 "
-            "gives Su = AH²u = 0. With m < n it therefore fails for almost every (H, B).",
+            "gives Su = AH²u = 0. With m < n it therefore fails for Lebesgue-almost every (H, B).",
             evidence=(
                 ExactIdentity("the congruence, n = 2, m = 1", lambda: congruence(2, 1)),
                 ExactIdentity("the congruence, n = 3, m = 2", lambda: congruence(3, 2)),

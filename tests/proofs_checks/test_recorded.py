@@ -11,7 +11,6 @@ from proofs_checks import (
     on_fixed_norms,
     on_mlp,
     on_supernet,
-    printed_rates,
     t8_rates,
     t9_kinks,
     wrong_sign_rates,
@@ -21,7 +20,6 @@ from proofs_checks.measurement import Measurement, Reading, Recorded
 
 CLAIMS = [
     (wrong_sign_rates.RECORD, wrong_sign_rates.summarise, "wrong"),
-    (printed_rates.RECORD, printed_rates.summarise, "chance"),
     (on_mlp.RECORD, at_minima.summarise, "total_error"),
     (on_fixed_norms.RECORD, on_fixed_norms.summarise_all, "total_error"),
     (on_supernet.SEARCH, on_supernet.summarise_search, "slope_share_negative"),
