@@ -121,6 +121,16 @@ def wrong_sign_share(cosine: Scalar, rows: int) -> Scalar:
     return value / 2
 
 
+def wrong_sign_floor(cosine: Scalar, sine: Scalar, beta: Scalar) -> Scalar:
+    """½ − cot θ/β, β = B(m/2, ½): `wrong_sign_share` is no smaller (T3d)."""
+    return Fraction(1, 2) - cosine / sine / beta
+
+
+def wrong_sign_tail(sine: Scalar, rows: int, beta: Scalar) -> Scalar:
+    """sinᵐθ/(mβ): `wrong_sign_share` lies between this and this over cos θ (T3d)."""
+    return sine**rows / (rows * beta)
+
+
 def log_convexity(minus_one: Scalar, zero: Scalar, two: Scalar) -> Scalar:
     """m₋₁² m₂ − m₀³ ≥ 0 for the moments m_k = vᵀHᵏv of H ≻ 0 (T4)."""
     return minus_one**2 * two - zero**3
@@ -169,6 +179,11 @@ def slope_share(condition: Fraction) -> Fraction:
     return 4 * root(half) * (half - 1) / (half + 1) ** 2
 
 
+def one_row_share(condition: Scalar) -> Scalar:
+    """(κ − 1)/(κ + 1): what `slope_share` is for m = 1 (T10c)."""
+    return own_share(condition)
+
+
 def best_share(condition: Scalar, degree: int) -> Scalar:
     """1/T_K((κ + 1)/(κ − 1)): the least share any q = p(H)v, deg p < K, can be safe for (T11)."""
     x = (condition + 1) / (condition - 1)
@@ -185,6 +200,21 @@ def landweber_share(condition: Scalar, steps: int) -> Scalar:
     """
     left = own_share(condition**2) ** steps
     return left / (2 - left) if steps % 2 == 0 else left
+
+
+def energy_bound(root: Scalar, steps: int) -> Scalar:
+    """2((√κ − 1)/(√κ + 1))ᴷ: of CG's relative error in the energy norm, given √κ (T8c)."""
+    return 2 * ((root - 1) / (root + 1)) ** steps
+
+
+def euclidean_bound(root: Scalar, steps: int) -> Scalar:
+    """2√κ((√κ − 1)/(√κ + 1))ᴷ: of CG's relative error in the Euclidean norm (T8c)."""
+    return root * energy_bound(root, steps)
+
+
+def alternating_limit(scaled_step: Scalar) -> Scalar:
+    """4/(sL) − 2: alternating steps converge while tη‖B‖² is below it (T15a)."""
+    return 4 / scaled_step - 2
 
 
 def hessian_difference(
@@ -229,6 +259,8 @@ class Formulas:
     mean_darts_over_slopes: Callable[..., Scalar] = mean_darts_over_slopes
     mean_amended_over_mixed: Callable[..., Scalar] = mean_amended_over_mixed
     wrong_sign_share: Callable[..., Scalar] = wrong_sign_share
+    wrong_sign_floor: Callable[..., Scalar] = wrong_sign_floor
+    wrong_sign_tail: Callable[..., Scalar] = wrong_sign_tail
     log_convexity: Callable[..., Scalar] = log_convexity
     darts_cosine_floor: Callable[..., Scalar] = darts_cosine_floor
     amended_cosine_floor: Callable[..., Scalar] = amended_cosine_floor
@@ -237,8 +269,12 @@ class Formulas:
     certified_error: Callable[..., Scalar] = certified_error
     own_share: Callable[..., Scalar] = own_share
     slope_share: Callable[..., Scalar] = slope_share
+    one_row_share: Callable[..., Scalar] = one_row_share
     best_share: Callable[..., Scalar] = best_share
     landweber_share: Callable[..., Scalar] = landweber_share
+    energy_bound: Callable[..., Scalar] = energy_bound
+    euclidean_bound: Callable[..., Scalar] = euclidean_bound
+    alternating_limit: Callable[..., Scalar] = alternating_limit
     hessian_difference: Callable[..., Matrix] = hessian_difference
     mixed_difference: Callable[..., Matrix] = mixed_difference
     cell_choices: Callable[..., int] = cell_choices

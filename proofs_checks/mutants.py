@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import perm
 from typing import Any
 
@@ -27,7 +28,7 @@ from proofs_checks.evidence import (
     SmtProof,
 )
 from proofs_checks.ledger import Verified
-from proofs_checks.measurement import Recorded
+from proofs_checks.measurement import Measurement, Recorded
 from proofs_checks.network_formulas import lowest_curvature
 from proofs_checks.rational import Matrix, Scalar, identity, root
 
@@ -39,6 +40,7 @@ HUNTERS = (
     Enclosure,
     PropertyTest,
     SmtProof,
+    Measurement,
     Recorded,  # for what is repeated of it
 )
 
@@ -213,6 +215,23 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("wrong_sign_share", "½ dropped", lambda c, m: 2 * right.wrong_sign_share(c, m)),
     Mutant("wrong_sign_share", "m + 2 for m", lambda c, m: right.wrong_sign_share(c, m + 2)),
     Mutant("wrong_sign_share", "cos² for cos", lambda c, m: right.wrong_sign_share(c * c, m)),
+    Mutant(
+        "wrong_sign_share",
+        "two rows fewer for odd m ≥ 7",
+        lambda c, m: right.wrong_sign_share(c, m - 2 if m % 2 and m >= 7 else m),
+    ),
+    Mutant("wrong_sign_floor", "2β for β", lambda c, s, b: right.wrong_sign_floor(c, s, 2 * b)),
+    Mutant(
+        "wrong_sign_floor",
+        "false where β = π, m = 1",
+        lambda c, s, b: right.wrong_sign_floor(c, s, b * (1.01 if b > 3 else 1)),
+    ),
+    Mutant("wrong_sign_tail", "m dropped", lambda s, m, b: s**m / b),
+    Mutant(
+        "wrong_sign_tail",
+        "false at m = 1",
+        lambda s, m, b: right.wrong_sign_tail(s, m, b) * (1.1 if m == 1 else 1),
+    ),
     Mutant("log_convexity", "m₋₁m₂² for m₋₁²m₂", lambda a, b, c: a * c**2 - b**3),
     Mutant("log_convexity", "m₀² for m₀³", lambda a, b, c: a**2 * c - b**2),
     Mutant("darts_cosine_floor", "κ for √κ", lambda k: 2 * k / (k**2 + 1)),
@@ -230,6 +249,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("own_share", "inverted", lambda c: (c + 1) / (c - 1)),
     Mutant("slope_share", "that of m = 1", lambda k: right.own_share(k)),
     Mutant("slope_share", "factor 2 for 4", lambda k: right.slope_share(k) / 2),
+    Mutant(
+        "slope_share",
+        "valid up to κ = 49",
+        lambda k: (
+            4 * root(root(k)) * (root(k) - 1) / (root(k) + 1) ** 2
+            if k < 49
+            else right.slope_share(k)
+        ),
+    ),
+    Mutant("one_row_share", "5 % lower", lambda k: Fraction(19, 20) * right.own_share(k)),
     Mutant("best_share", "T_{K+1} for T_K", lambda k, d: right.best_share(k, d + 1)),
     Mutant("best_share", "κ² for κ", lambda k, d: right.best_share(k * k, d)),
     Mutant("landweber_share", "κ for κ²", lambda k, s: right.own_share(k) ** s),
@@ -238,6 +267,32 @@ MUTANTS: tuple[Mutant, ...] = (
         "min for max of the residual",
         lambda k, s: right.landweber_share(k, s + 1),
     ),
+    Mutant(
+        "landweber_share",
+        "odd K ≥ 3 treated as even",
+        lambda k, s: (
+            right.landweber_share(k, s)
+            if s < 3
+            else right.own_share(k**2) ** s / (2 - right.own_share(k**2) ** s)
+        ),
+    ),
+    Mutant("energy_bound", "1.7 for 2", lambda k, s: Fraction(17, 20) * right.energy_bound(k, s)),
+    Mutant("energy_bound", "K + 1 for K", lambda k, s: right.energy_bound(k, s + 1)),
+    Mutant(
+        "euclidean_bound",
+        "1.1 for √κ",
+        lambda k, s: Fraction(11, 10) * right.energy_bound(k, s),
+    ),
+    Mutant("alternating_limit", "2 dropped", lambda x: 4 / x),
+    Mutant("alternating_limit", "half", lambda x: (4 / x - 2) / 2),
+    Mutant("form_eigenvalues", "X for Y", lambda x, y: right.form_eigenvalues(x, x)),
+    Mutant("form_eigenvalues", "half of them", lambda x, y: right.form_eigenvalues(x, y)[::2]),
+    Mutant(
+        "negative_probability",
+        "two degrees of freedom for one",
+        lambda values: right.negative_probability([x for x in values for _ in range(2)]),
+    ),
+    Mutant("negative_probability", "tail", lambda values: 1 - right.negative_probability(values)),
     Mutant("hessian_difference", "times ε for divided by ε", _multiplied),
     Mutant("hessian_difference", "2 of 2ε dropped", _undivided),
     Mutant("hessian_difference", "one-sided", _one_sided),

@@ -129,10 +129,10 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             id="T13",
             where="new",
             statement="Let L not change with the length of a block w ≠ 0. (a) L + ½λ‖w‖², λ > 0, "
-            "has no stationary point with w ≠ 0. (b) The Hessian of L is indefinite where ∇_wL ≠ 0, "
-            "singular elsewhere. (c) With λ = 0 and L_val of the same invariance, Eq. 5 with the "
-            "pseudo-inverse H⁺ is exact where ker H is that direction alone. (d) With decay on all "
-            "weights, ε > 0 in the norm and L ≥ 0 continuous, a minimiser exists.",
+            "has no stationary point with w ≠ 0. (b) The Hessian of L is indefinite where "
+            "∇_wL ≠ 0, singular elsewhere. (c) With λ = 0 and L_val of the same invariance, Eq. 5 "
+            "with the pseudo-inverse H⁺ is exact where ker H is that direction alone. (d) With "
+            "decay on all weights, ε > 0 in the norm and L ≥ 0 continuous, a minimiser exists.",
             assumptions="weights before a batch norm: ε = 0 in (a) to (c)",
             verdict=Verdict.HOLDS,
             because="L(cw) = L(w) gives ⟨∇L, w⟩ = 0 and ∇²L w = −∇L, hence (a) and (b). For (c) "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from math import isqrt
 from random import Random
 
@@ -18,6 +19,7 @@ from proofs_checks.evidence import (
     PropertyTest,
     SmtProof,
 )
+from proofs_checks.extremal_shares import beyond_the_limit, one_row_is_sharp
 from proofs_checks.instances import (
     Instance,
     Shared,
@@ -271,7 +273,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
 
     def one_row(rng: Random) -> Shared | None:
         case = shared(rng, definite(rng, 3, 1), 1)
-        share = formulas.own_share(case.instance.condition)
+        share = formulas.one_row_share(case.instance.condition)
         return case if case.share_squared(case.instance.slope) > share**2 else None
 
     return (
@@ -366,6 +368,10 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
                 ExactExample("at s* the product can be 0: κ = 16, share 24/25", tight),
                 ExactCounterexample("below s* the sign can be wrong: κ = 16", below),
                 ExactCounterexample("κ = 49: share 1, and the sign is wrong", beyond),
+                ExactCounterexample(
+                    "κ = 39.06, just above 33.97: the same", partial(beyond_the_limit, formulas)
+                ),
+                ExactExample("m = 1: the share is sharp", partial(one_row_is_sharp, formulas)),
             ),
             formula=r"\|Bv\|>\frac{4\kappa^{1/4}(\sqrt{\kappa}-1)}{(\sqrt{\kappa}+1)^2}\,"
             r"\|B\|\,\|v\|\ \Rightarrow\ \langle g_2',g_2\rangle>0",

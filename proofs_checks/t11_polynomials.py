@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import acosh, ceil, log
 from random import Random
 
@@ -20,6 +21,7 @@ from proofs_checks.evidence import (
     PropertyTest,
     SmtProof,
 )
+from proofs_checks.extremal_shares import methods_are_sharp
 from proofs_checks.instances import Instance, Shared, from_eigenvalues, shared
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.rational import Matrix, column, diagonal, dot, matrix, square
@@ -190,6 +192,30 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             {"⟨Bq, BH⁻¹v⟩ ≥ 0": value >= 0},
         )
 
+    def landweber_values(steps: int) -> Callable[..., tuple[Fraction, Fraction]]:
+        """1 − (1 − ηλ²)ᴷ at the ends; for even K it is 1 in between, where ηλ² = 1."""
+
+        def ends(low: Fraction, high: Fraction) -> tuple[Fraction, Fraction]:
+            left = ((high**2 - low**2) / (high**2 + low**2)) ** steps
+            return 1 - left, 1 + left if steps % 2 else Fraction(1)
+
+        return ends
+
+    def sharp() -> Exhibit:
+        values = {
+            "DARTS": lambda low, high: (low, high),
+            "amended": landweber_values(1),
+            "(μ + L)v − Hv": lambda low, high: (low * high, ((low + high) / 2) ** 2),
+            **{f"Landweber-{k}": landweber_values(k) for k in (2, 3, 4, 5, 6, 7)},
+        }
+        shares = {method.name: method.share for method in methods} | {
+            f"Landweber-{k}": partial(landweber_needs, k) for k in (5, 6, 7)
+        }
+        return methods_are_sharp(shares, values)
+
+    def landweber_needs(steps: int, kappa: Fraction) -> Fraction:
+        return Fraction(formulas.landweber_share(kappa, steps))
+
     return (
         Claim(
             id="T11a",
@@ -220,6 +246,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
                     for which, word in (("own", "q"), ("truth", "H⁻¹v"))
                 ),
                 PropertyTest("amended > DARTS > best of two", ranking, amended_needs_most),
+                ExactExample("every method: a wrong sign within 1 % below its share", sharp),
                 ExactExample("(μ + L)v − Hv at its share: product 0", lambda: tight(0)),
                 ExactCounterexample("and below it: wrong", lambda: tight(1)),
                 ExactCounterexample("p > 0 dropped: no share is enough", sign_change),

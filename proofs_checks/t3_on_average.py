@@ -9,6 +9,8 @@ from random import Random
 
 import numpy as np
 import sympy
+from scipy.special import beta as beta_function
+from scipy.stats import t as student
 
 from proofs_checks.definitions import Formulas
 from proofs_checks.evidence import (
@@ -22,6 +24,7 @@ from proofs_checks.evidence import (
 )
 from proofs_checks.instances import Instance, agreement, darts_agreement, definite, indefinite
 from proofs_checks.ledger import Claim, Verdict
+from proofs_checks.measurement import Measurement, Reading
 from proofs_checks.rational import Matrix, Scalar, column, diagonal, dot, square
 
 DRAWS = 100_000
@@ -179,10 +182,40 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     def bounds_margin(drawn: tuple[Fraction, Fraction, int, Fraction]) -> Scalar:
         cosine, sine, rows, beta = drawn
         value = formulas.wrong_sign_share(cosine, rows)
-        lower = sine**rows / (rows * beta)
-        return min(
-            value - lower, lower / cosine - value, value - (Fraction(1, 2) - cosine / sine / beta)
-        )
+        lower = formulas.wrong_sign_tail(sine, rows, beta)
+        floor = formulas.wrong_sign_floor(cosine, sine, beta)
+        return min(value - lower, lower / cosine - value, value - floor)
+
+    def by_student() -> list[Reading]:
+        """Every m up to 30, and 223 and 224: against P(T_m > √m cot θ).
+
+        The recursion subtracts m/2 terms below 1, each rounded: m × 2⁻⁵² and a few digits more.
+        """
+        readings = []
+        for rows in (*range(1, 31), 223, 224):
+            gaps = [
+                abs(
+                    float(formulas.wrong_sign_share(np.cos(angle), rows))
+                    - float(student.sf(np.sqrt(rows) / np.tan(angle), rows))
+                )
+                for angle in np.linspace(0.02, np.pi - 0.02, 60)
+            ]
+            readings.append(Reading(f"m = {rows}: largest difference", max(gaps), 0, rows * 2e-15))
+        return readings
+
+    def bounds_for_odd() -> list[Reading]:
+        """θ from 0.01 to 90°, where bounds touch: least excess over rounding, m × 2⁻⁵²."""
+        readings = []
+        for rows in (1, 3, 5, 7, 9, 15, 31):
+            factor, least = float(beta_function(rows / 2, 0.5)), np.inf
+            for angle in np.linspace(0.01, np.pi / 2 - 1e-4, 400):
+                cosine, sine = float(np.cos(angle)), float(np.sin(angle))
+                value = float(student.sf(np.sqrt(rows) * cosine / sine, rows))
+                lower = float(formulas.wrong_sign_tail(sine, rows, factor))
+                floor = float(formulas.wrong_sign_floor(cosine, sine, factor))
+                least = min(least, value - lower, lower / cosine - value, value - floor)
+            readings.append(Reading(f"m = {rows}: least margin", least, -rows * 2e-15, 0.1))
+        return readings
 
     def below_one_half(drawn: tuple[Fraction, Fraction, int, Fraction]) -> Scalar:
         return Fraction(1, 2) - formulas.wrong_sign_share(drawn[0], drawn[2])
@@ -270,6 +303,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
                 PropertyTest(
                     "the three bounds, exactly, for even m ≤ 12", pythagorean, bounds_margin
                 ),
+                Measurement("P at every m ≤ 30, odd ones too, at 223 and 224", by_student),
+                Measurement("the three bounds at odd m, 1 included", bounds_for_odd),
                 PropertyTest("P < ½ for θ < 90°", pythagorean, below_one_half, strict=True),
             ),
             formula=r"P(\langle Bq,\,BH^{-1}v\rangle<0)=\frac{1}{2}\,"

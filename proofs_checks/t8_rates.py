@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -22,51 +21,17 @@ from proofs_checks.evidence import (
     Exhibit,
     PropertyTest,
 )
-from proofs_checks.instances import Instance, definite, from_eigenvalues, indefinite
+from proofs_checks.instances import Instance, definite, indefinite
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.measurement import Measurement, Reading
-from proofs_checks.rational import Matrix, column, diagonal, dot, identity, random_column, square
+from proofs_checks.rational import Matrix, column, diagonal, identity, square
+from proofs_checks.t8_conjugate_gradients import conjugate_gradient
 
-EXAMPLE_MIDDLE, EXAMPLE_TRUTH = Fraction(8, 3), (2, 2, 1)
 Case = tuple[Instance, int]  # an instance, and the number of steps K
-
-
-def conjugate_gradient(hessian: Matrix, slope: Matrix, steps: int) -> Matrix:
-    """K steps of Hestenes and Stiefel's method from q = 0, in exact arithmetic."""
-    q, residual = 0 * slope, slope
-    direction = residual
-    for _ in range(steps):
-        if square(residual) == 0:
-            return q
-        product = hessian @ direction
-        length = square(residual) / dot(direction, product)
-        q = q + length * direction
-        after = residual - length * product
-        direction = after + square(after) / square(residual) * direction
-        residual = after
-    return q
-
-
-def conjugate_gradient_factor(root: Fraction) -> Fraction:
-    """(√κ − 1)/(√κ + 1), given √κ."""
-    return (root - 1) / (root + 1)
 
 
 def solved(case: Instance) -> Matrix:
     return case.hessian.inverse() @ case.slope
-
-
-def energy(hessian: Matrix, error: Matrix) -> Fraction:
-    value: Fraction = dot(error, hessian @ error)
-    return value
-
-
-def drawn_root(rng: Random) -> tuple[Instance, Fraction]:
-    """H ≻ 0, 4×4, with κ the square of a rational."""
-    root, least = Fraction(rng.randint(3, 9), 2), Fraction(rng.randint(1, 5), 5)
-    between = [1 + (root**2 - 1) * Fraction(rng.randint(1, 19), 20) for _ in range(2)]
-    case = from_eigenvalues(rng, [least * x for x in (Fraction(1), root**2, *between)], 1)
-    return replace(case, slope=random_column(rng, 4)), root
 
 
 def relative(errors: Sequence[float], size: float) -> np.ndarray:
@@ -173,54 +138,6 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             },
         )
 
-    def energy_margin(drawn: tuple[Instance, Fraction, int]) -> Fraction:
-        case, root, steps = drawn
-        truth = solved(case)
-        error = truth - conjugate_gradient(case.hessian, case.slope, steps)
-        factor = conjugate_gradient_factor(root)
-        return 4 * factor ** (2 * steps) * energy(case.hessian, truth) - energy(case.hessian, error)
-
-    def euclidean_margin(drawn: tuple[Instance, Fraction, int]) -> Fraction:
-        case, root, steps = drawn
-        truth = solved(case)
-        error = truth - conjugate_gradient(case.hessian, case.slope, steps)
-        bound = 2 * root * conjugate_gradient_factor(root) ** steps
-        margin: Fraction = bound**2 * square(truth) - square(error)
-        return margin
-
-    def with_root(rng: Random) -> tuple[Instance, Fraction, int] | None:
-        case, root = drawn_root(rng)
-        return None if square(case.slope) == 0 else (case, root, rng.randint(1, 4))
-
-    def finite_termination(drawn: Case) -> Fraction:
-        case, _ = drawn
-        q = conjugate_gradient(case.hessian, case.slope, case.hessian.shape[0])
-        left: Fraction = square(case.hessian @ q - case.slope)
-        return -left
-
-    def euclidean_is_larger() -> Exhibit:
-        """κ = 4, K = 2: the Euclidean error exceeds 2((√κ − 1)/(√κ + 1))² = 2/9 of ‖q*‖."""
-        hessian, truth = diagonal(1, EXAMPLE_MIDDLE, 4), column(*EXAMPLE_TRUTH)
-        error = truth - conjugate_gradient(hessian, hessian @ truth, 2)
-        factor = conjugate_gradient_factor(Fraction(2))
-        energies = energy(hessian, error), energy(hessian, truth)
-        return Exhibit(
-            {"H": hessian, "q*": truth, "‖e‖²/‖q*‖²": square(error) / square(truth)},
-            {
-                "the energy norm obeys it": energies[0] <= 4 * factor**4 * energies[1],
-                "2√κ times the factor bounds ‖e‖": square(error) <= 16 * factor**4 * square(truth),
-            },
-            {"‖e‖ ≤ 2((√κ − 1)/(√κ + 1))²‖q*‖": square(error) <= 4 * factor**4 * square(truth)},
-        )
-
-    def needs_definite() -> Exhibit:
-        hessian, slope = diagonal(1, -1), column(1, 1)
-        return Exhibit(
-            {"H": hessian, "v": slope, "vᵀHv": dot(slope, hessian @ slope)},
-            {"H is invertible": True, "v ≠ 0": square(slope) > 0},
-            {"the first step exists: vᵀHv ≠ 0": dot(slope, hessian @ slope) != 0},
-        )
-
     def against_the_package() -> list[Reading]:
         """q of the estimators in float64 against exact arithmetic, 3×3."""
         rng, worst = Random(5), {"Neumann": 0.0, "Landweber": 0.0, "ConjugateGradient": 0.0}
@@ -318,31 +235,6 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
                 Measurement("the package's estimators give these q", against_the_package),
             ),
             formula=r"\|q_K-q^*\|\leq(1-\gamma\mu)^K\|q^*\|,\quad (1-\eta\mu^2)^K\|q^*\|",
-        ),
-        Claim(
-            id="T8c",
-            where="new",
-            statement="The relative error of conjugate gradients after K steps is at most "
-            "2((√κ − 1)/(√κ + 1))ᴷ.",
-            assumptions="H ≻ 0, q = 0 at the start",
-            verdict=Verdict.HOLDS_IF,
-            because="True in the energy norm √(eᵀHe), which is what CG minimises. In the "
-            "Euclidean norm it is false (by 9 % in the example), and 2√κ((√κ − 1)/(√κ + 1))ᴷ "
-            "bounds it. After n steps the error is zero.",
-            evidence=(
-                PropertyTest("energy norm, κ a rational square", with_root, energy_margin, 60),
-                PropertyTest("Euclidean norm, with the factor √κ", with_root, euclidean_margin, 60),
-                PropertyTest(
-                    "n steps solve the system",
-                    with_steps(lambda r: definite(r, 3, 1)),
-                    finite_termination,
-                    60,
-                ),
-                ExactCounterexample("Euclidean norm, without the factor", euclidean_is_larger),
-                ExactCounterexample("H ≻ 0 dropped: the first step does not exist", needs_definite),
-            ),
-            formula=r"\|q_K-q^*\|_H\leq 2\left(\frac{\sqrt{\kappa}-1}{\sqrt{\kappa}+1}\right)^K"
-            r"\|q^*\|_H",
         ),
     )
 

@@ -180,8 +180,8 @@ def record(draws: int = 40_000) -> None:
                 shares[name] += int(hits[name].sum())
         angles = cosines(cell, FORMULAS, np.random.default_rng(10_000 + seed), draws)
         for name, count in shares.items():
-            low, high = clopper_pearson(count, draws)
-            chance = wrong_sign_probability(angles[name], cell.m)
+            (low, high), angle = clopper_pearson(count, draws), angles[name]
+            chance = wrong_sign_probability(angle, cell.m)
             rows.append(
                 {
                     **asdict(cell),
@@ -268,19 +268,11 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             key = f"κ={cell.condition:g} n=50 m=5"
             for name, figure in zip(ESTIMATORS, figures, strict=True):
                 found.append(printed(f"{name} {key}, %", 100 * summary[f"{name} {key}"], figure))
-        thousand = "κ=1000 n=50 m=5"
-        found += [
-            printed(
-                "DARTS's worst cell, a uniform spectrum, %",
-                100 * summary[f"darts {thousand}, uniform"],
-                "33",
-            ),
-            printed(
-                "amended at κ = 1000 with m = 100, %",
-                100 * summary["amended κ=1000 n=50 m=100"],
-                "44",
-            ),
-        ]
+        for name, figure in (
+            ("darts κ=1000 n=50 m=5, uniform", "33"),
+            ("amended κ=1000 n=50 m=100", "44"),
+        ):
+            found.append(printed(f"{name}, %", 100 * summary[name], figure))
         return found
 
     def magnitudes_alone() -> list[Reading]:
@@ -319,8 +311,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         return wrong(Cell(100.0, n=30, signs="random"), formulas, rng, n)["darts"]
 
     def one_sign(rng: np.random.Generator, n: int) -> Array:
-        hits = wrong(Cell(100.0, n=30), formulas, rng, n)["darts"]
-        return np.asarray(hits ^ (rng.random(n) < 0.5))  # H → −H turns DARTS's sign round
+        definite = wrong(Cell(100.0, n=30), formulas, rng, n)["darts"]
+        return np.asarray(definite ^ (rng.random(n) < 0.5))  # H → −H turns the sign round
 
     def mirrored_shares() -> list[tuple[str, object, object]]:
         return [

@@ -1,0 +1,95 @@
+"""Instances on which the shares of T10 and T11 are attained: a wrong sign just below them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from math import isqrt
+
+from proofs_checks.definitions import Formulas
+from proofs_checks.evidence import Exhibit
+from proofs_checks.rational import Matrix, column, diagonal, dot, identity, matrix, square
+
+
+def root_below(x: Fraction) -> Fraction:
+    """A rational just below √x, to nine digits."""
+    return Fraction(isqrt(int(x * 10**18)), 10**9)
+
+
+def wrong_pair(ratio: Fraction) -> tuple[Matrix, Matrix]:
+    """x and a row b with ⟨b, x⟩⟨b, Mx⟩ < 0 for M = diag(1, c), at a share just below T10a's.
+
+    x = (s, 1), b = (s, −1 − ε) with s² just below c(1 + ε): ⟨b, Mx⟩ = s² − c(1 + ε) < 0.
+    """
+    above = 1 + min(Fraction(1, 1000), (ratio - 1) / 100)
+    s = root_below(ratio * above)
+    return column(s, 1), column(s, -above)
+
+
+def share_squared(row: Matrix, x: Matrix) -> Fraction:
+    """‖bᵀx‖²/(‖b‖²‖x‖²) of one row."""
+    return Fraction(dot(row, x) ** 2 / (square(row) * square(x)))
+
+
+def beyond_the_limit(formulas: Formulas) -> Exhibit:
+    """κ = (5/2)⁴ = 39.06, between (3 + 2√2)² and 49: v a top right singular vector, sign wrong."""
+    ratio = Fraction(5, 2) ** 2  # √κ
+    mean, half = (ratio + 1 / ratio) / 2, (ratio - 1 / ratio) / 2
+    hessian = matrix([mean, half, 0], [half, mean, 0], [0, 0, 1])
+    slope = column(Fraction(20, 29), 0, Fraction(21, 29))
+    mixed = Matrix(slope.T.entries + matrix([0, 1, 0]).entries)
+    truth = formulas.implicit(hessian, mixed, slope)
+    product = dot(formulas.amended(hessian, mixed, slope, 1), truth)
+    return Exhibit(
+        {"H": hessian, "B": mixed, "v": slope, "⟨g₂′, g₂⟩": product},
+        {
+            "‖B‖ = 1": mixed @ mixed.T == identity(2),
+            "the share is 1": square(mixed @ slope) == square(slope) == 1,
+            "κ is above (3 + 2√2)²": (ratio**2 - 17) ** 2 > 288,
+            "s*(κ) says that no share is enough": formulas.slope_share(ratio**2) == 1,
+        },
+        {"⟨g₂′, g₂⟩ ≥ 0": product >= 0},
+    )
+
+
+def one_row_is_sharp(formulas: Formulas) -> Exhibit:
+    """m = 1, H = diag(1, κ): within 1 % below the share the amended sign is wrong."""
+    found: dict[str, bool] = {}
+    for condition in (Fraction(4), Fraction(10), Fraction(100)):
+        slope, row = wrong_pair(condition)
+        hessian, mixed = diagonal(1, condition), row.T
+        product = dot(
+            formulas.amended(hessian, mixed, slope, 1), formulas.implicit(hessian, mixed, slope)
+        )
+        share = formulas.one_row_share(condition)
+        seen = share_squared(row, slope)
+        found[f"κ = {condition}: wrong"] = product < 0
+        found[f"κ = {condition}: no lower than 99 % of the share"] = (
+            seen > (Fraction(99, 100) * share) ** 2
+        )
+        found[f"κ = {condition}: below the share"] = seen < share**2
+    return Exhibit({"κ": [4, 10, 100]}, {"m = 1": True}, found)
+
+
+def methods_are_sharp(
+    shares: Mapping[str, Callable[[Fraction], Fraction]],
+    values: Mapping[str, Callable[[Fraction, Fraction], tuple[Fraction, Fraction]]],
+) -> Exhibit:
+    """Each method's share is attained within 1 %: M = Hp(H) at its least and largest λp(λ).
+
+    Args:
+        shares: what a method claims to need, of κ.
+        values: the least and the largest λp(λ) on [μ, L].
+    """
+    found: dict[str, bool] = {}
+    for name, share in shares.items():
+        for condition in (Fraction(2), Fraction(4)):
+            least, largest = values[name](Fraction(1), condition)
+            x, row = wrong_pair(largest / least)
+            image = diagonal(least, largest) @ x
+            seen, claimed = share_squared(row, x), share(condition)
+            found[f"{name}, κ = {condition}: wrong"] = dot(row, x) * dot(row, image) < 0
+            found[f"{name}, κ = {condition}: within 1 %"] = (
+                (Fraction(99, 100) * claimed) ** 2 < seen < claimed**2
+            )
+    return Exhibit({"methods": ", ".join(shares)}, {"n = 2, m = 1": True}, found)
