@@ -377,7 +377,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "spectra of full-size supernets are not recorded here",
             verdict=Verdict.FAILS,
             because="It is wrong for 49 % of them at the supernet's minimum (DARTS's: 46 %) and "
-            "for 19 to 30 % at the MLP's (DARTS's: 1 to 13 %). Weights are few, κ is large, and B and "
+            "for 19 to 30 % at the MLP's (DARTS's: 1 to 13 %). Few weights, a large κ, and B and "
             "v lie where the curvature is: the top 10 eigenvectors hold 87 to 93 % of ‖B‖_F² "
             "and 17 to 86 % of ‖v‖².",
             evidence=(

@@ -6,7 +6,6 @@ import json
 import pytest
 
 from proofs_checks import (
-    at_minima,
     measurement,
     on_fixed_norms,
     on_mlp,
@@ -20,7 +19,7 @@ from proofs_checks.measurement import Measurement, Reading, Recorded
 
 CLAIMS = [
     (wrong_sign_rates.RECORD, wrong_sign_rates.summarise, "wrong"),
-    (on_mlp.RECORD, at_minima.summarise, "total_error"),
+    (on_mlp.RECORD, on_mlp.summarise, "total_error"),
     (on_fixed_norms.RECORD, on_fixed_norms.summarise_all, "total_error"),
     (on_supernet.SEARCH, on_supernet.summarise_search, "slope_share_negative"),
     (on_supernet.STATIONARY, on_supernet.summarise_stationary, "amended_angle"),
