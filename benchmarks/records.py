@@ -17,12 +17,19 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
+def commit() -> str:
+    """The commit at hand; empty where there is no git, or no repository."""
+    git = ["git", "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+
+
 def circumstances() -> dict[str, Any]:
     """The commit and the programs that a figure belongs to."""
-    git = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     return {
-        "commit": commit,
+        "commit": commit(),
         "torch": torch.__version__,
         "kernels": kernels().reason,
         "threads": torch.get_num_threads(),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, replace
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from bilevel.estimators.base import Estimator, Hypergradient
 from bilevel.estimators.solving import SolvingEstimator
 from bilevel.problem import BilevelProblem, NonFiniteError
+from bilevel.reading import at_most, finite, ratio, read
 from bilevel.vector import Tree, Vector
 
 
@@ -135,14 +137,15 @@ def _move_inner(
 
     def evaluate() -> float:
         loss, gradient = problem.inner_gradient(point, alpha)
-        length = float(gradient.norm())
-        if not length < float("inf"):
+        length = read(gradient.norm())
+        if not finite(length):
             raise NonFiniteError(
                 f"∇_ω L_train has norm {length} although the loss is {loss:.4g}. "
                 "Lower the inner learning rate, or clip."
             )
-        if clip is not None and length > clip:
-            gradient = (clip / length) * gradient
+        share = 1.0 if clip is None else at_most(ratio(clip, length, 1.0), 1.0)
+        if isinstance(share, Tensor) or share < 1:
+            gradient = share * gradient
         _assign(point, gradient)
         seen.append((loss, length))
         return loss

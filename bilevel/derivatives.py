@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from bilevel.linear import BatchedAction, LinearOperator
 from bilevel.problem import BilevelProblem, gradient_in_omega
 from bilevel.randomness import REMEDY, Draws
+from bilevel.reading import at_most, ratio, read
 from bilevel.unsupported import Explaining
 from bilevel.vector import Vector
 
@@ -213,17 +214,18 @@ class CentralDifference(Derivatives):
             step = self.step or self._default_step(at)
 
             def product(v: Vector) -> Vector:
-                length = float(v.norm())
-                if length == 0:
+                length = read(v.norm())
+                if not isinstance(length, Tensor) and length == 0:
                     return codomain.zeros_like()
-                epsilon = step / length
+                epsilon = ratio(step, length, 1.0)
                 draws = Draws(at.device)
                 ahead, behind = gradient(at + epsilon * v), gradient(at - epsilon * v)
                 if draws.any():
                     raise ValueError(
                         f"CentralDifference: the inner loss draws random numbers. {REMEDY}"
                     )
-                return (ahead - behind) / (2 * epsilon)
+                found: Vector = (ahead - behind) / (2 * epsilon)
+                return found
 
             return product
 
@@ -243,6 +245,6 @@ class CentralDifference(Derivatives):
         )
 
     @staticmethod
-    def _default_step(at: Vector) -> float:
+    def _default_step(at: Vector) -> Any:
         rounding: float = torch.finfo(at.dtype).eps ** (1 / 3)
-        return min(rounding * (1 + float(at.norm())), 0.1)
+        return at_most(rounding * (1 + read(at.norm())), 0.1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bilevel.losses import Loss as Loss
 from bilevel.losses import like, on_batch, refuse_other_arguments, refuse_without_batch, takes_batch
+from bilevel.reading import finite, read
 from bilevel.unsupported import WRONG_TWICE, Explaining, UnsupportedDerivativeError, refuse_wrong
 from bilevel.vector import Tree, Vector
 
@@ -159,7 +160,7 @@ class BilevelProblem:
         """
         point = omega.tracked()
         value = self.inner_value(point, alpha.detach())
-        return value.item(), gradient_in_omega(value, point)
+        return read(value), gradient_in_omega(value, point)
 
     @torch.enable_grad()
     def inner_gradient_alpha(self, omega: Vector, alpha: Vector) -> Vector:
@@ -180,7 +181,7 @@ class BilevelProblem:
         """L_val and ∇_α L_val alone, which is cheaper than both of its gradients."""
         point = alpha.tracked()
         value = self.outer_value(omega.detach(), point)
-        return value.item(), _gradient(value, point)
+        return read(value), _gradient(value, point)
 
 
 class BoundModule:
@@ -236,9 +237,10 @@ def _checked(which: str, value: Any) -> Tensor:
             f"the {which} loss must be a scalar; it has shape {tuple(value.shape)}. "
             "Take its mean or sum."
         )
-    if not math.isfinite(value.item()):
+    number = read(value)
+    if not finite(number):
         raise NonFiniteError(
-            f"the {which} loss is {value.item()}. The point has left the region where the loss is "
+            f"the {which} loss is {number}. The point has left the region where the loss is "
             "defined: lower the learning rate, clip gradients, or check the batch."
         )
     return value
@@ -252,7 +254,7 @@ def _both_gradients(
     value = loss(at, hyper)
     leaves = _gradient_leaves(value, at.leaves + hyper.leaves)
     return (
-        value.item(),
+        read(value),
         Vector(leaves[: len(at.leaves)], at.treespec),
         Vector(leaves[len(at.leaves) :], hyper.treespec),
     )

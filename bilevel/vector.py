@@ -116,12 +116,12 @@ class Vector:
         return self._with(torch._foreach_sub(self.leaves, self._matching(other)))
 
     def __mul__(self, scalar: float | Tensor) -> Vector:
-        return self._with(torch._foreach_mul(self.leaves, scalar))
+        return self._with(torch._foreach_mul(self.leaves, self._scalar(scalar)))
 
     __rmul__ = __mul__
 
     def __truediv__(self, scalar: float | Tensor) -> Vector:
-        return self._with(torch._foreach_div(self.leaves, scalar))
+        return self._with(torch._foreach_div(self.leaves, self._scalar(scalar)))
 
     def __neg__(self) -> Vector:
         return self._with(torch._foreach_neg(self.leaves))
@@ -135,6 +135,10 @@ class Vector:
         """The Euclidean norm."""
         norms = torch._foreach_norm(self.leaves)
         return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(list(norms)))
+
+    def _scalar(self, scalar: float | Tensor) -> float | Tensor:
+        """In the leaves' dtype, where it is a tensor: what a float would be rounded to."""
+        return scalar.to(self.dtype) if isinstance(scalar, Tensor) else scalar
 
     def _with(self, leaves: Sequence[Tensor]) -> Vector:
         return Vector(tuple(leaves), self.treespec)

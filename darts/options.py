@@ -67,6 +67,8 @@ class Options(DataOptions):
         compile: retraining's network by torch.compile.
         checkpoint_activations: compute the supernet's cells again for gradients instead of
             keeping them: less memory, more time.
+        capture: take the search's steps on a GPU as one replayed graph, where that can be done;
+            docs/DEVICES.md says where.
         threads: of PyTorch on the CPU. One by default: small networks gain nothing from more, lose
             much where other work holds a core, and their bits depend on the number. 0 leaves
             PyTorch's own choice.
@@ -91,6 +93,7 @@ class Options(DataOptions):
     precision: Precision = "32"
     compile: bool = False
     checkpoint_activations: bool = False
+    capture: bool = False
     threads: int = 1
     loggers: tuple[str, ...] = ()
     dry_run: bool = False

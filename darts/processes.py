@@ -15,6 +15,7 @@ def computing_of(options: Options) -> Computing:
         _per_node(options) * options.nodes,
         options.compile,
         options.checkpoint_activations,
+        options.capture,
     )
 
 
@@ -51,8 +52,8 @@ def require_plain(options: Options, command: str) -> None:
     require_one_process(options, command)
     if computing_of(options) != PLAIN:
         raise UsageError(
-            f"{command} takes neither --precision, --compile nor --checkpoint-activations: its "
-            "short trainings are compared with each other. Leave them out."
+            f"{command} takes none of --precision, --compile, --checkpoint-activations and "
+            "--capture: its short trainings are compared with each other. Leave them out."
         )
 
 

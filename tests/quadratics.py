@@ -93,7 +93,7 @@ def random_quadratic(seed: int, *, kappa: float = 10.0, dtype: torch.dtype = tor
     return quadratic(hessian, mixed, slope, dtype=dtype)
 
 
-def nested(seed: int, *, dtype: torch.dtype = torch.float64) -> Case:
+def nested(seed: int, *, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Case:
     """A tanh network with nested ω, 0-d and 2-d leaves, and α = (log decay, class weights).
 
     Strongly convex near the point by its weight decay; both losses involve ω and α.
@@ -101,7 +101,8 @@ def nested(seed: int, *, dtype: torch.dtype = torch.float64) -> Case:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
-        return 0.5 * torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+        drawn = 0.5 * torch.randn(shape, generator=generator, dtype=torch.float64)
+        return drawn.to(device=device, dtype=dtype)
 
     x, y = draw(12, 3), draw(12)
     x_val, y_val = draw(9, 3), draw(9)

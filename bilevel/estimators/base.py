@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from bilevel.estimators.certificate import Certificate
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem, NonFiniteError
 from bilevel.randomness import REMEDY, Draws
+from bilevel.reading import finite, read
 from bilevel.vector import Tree, Vector
 
 
@@ -108,8 +108,8 @@ class Estimator(ABC):
                 stacklevel=2,
             )
         for term in ("direct", "implicit"):
-            size = float(Vector.of(getattr(result, term)).norm())
-            if not math.isfinite(size):
+            size = read(Vector.of(getattr(result, term)).norm())
+            if not finite(size):
                 raise NonFiniteError(
                     f"{type(self).__name__}: the {term} term has norm {size} although both "
                     f"losses are finite (outer loss {result.outer_loss:.4g}). A square root, norm "

@@ -41,7 +41,8 @@ class DartsSecondOrder(ImplicitEstimator):
     velocity: Tree = None
 
     def __post_init__(self) -> None:
-        if self.xi is not None and not 0 < self.xi < float("inf"):
+        # a rate that lies on a device is not read for a check
+        if isinstance(self.xi, int | float) and not 0 < self.xi < float("inf"):
             raise ValueError(
                 f"DartsSecondOrder(xi={self.xi}): xi must be positive and finite. "
                 "For xi = 0, the first-order estimate, use FirstOrder()."

@@ -1,6 +1,7 @@
 """PC-DARTS: operations see a share of the channels, and edges have weights of their own."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -48,10 +49,17 @@ class PartialChannels:
 
 def edge_shares(space: Space, beta: Float[Tensor, " edges"]) -> Float[Tensor, " edges"]:
     """Softmax of β over the edges into each node."""
-    rows = [list(space.incoming(target)) for target in space.targets]
-    order = torch.tensor([row for group in rows for row in group], device=beta.device)
-    shares = torch.cat([torch.softmax(beta[group], dim=0) for group in rows])
-    return torch.zeros_like(beta).index_copy(0, order, shares)
+    shares = torch.zeros_like(beta)
+    for rows in _incoming(space, beta.device):
+        share = torch.softmax(beta.index_select(0, rows), dim=0)
+        shares = shares.index_copy(0, rows, share)
+    return shares
+
+
+@lru_cache(maxsize=16)
+def _incoming(space: Space, device: torch.device) -> tuple[Tensor, ...]:
+    """The edges into each node; sent to a device once, not at every step."""
+    return tuple(torch.tensor(space.incoming(target), device=device) for target in space.targets)
 
 
 def shuffled(x: Tensor, groups: int) -> Tensor:

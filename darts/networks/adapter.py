@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bilevel.problem import BilevelProblem, BoundModule
+from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree
 from darts.methods.mix import Mix
+from darts.methods.mixing import Softmax
 from darts.methods.perturbation import Perturbation, perturbed
 from darts.networks.architecture import Alpha, Architecture
 from darts.networks.supernet import Supernet
 from darts.spaces.normalization import BatchNorm
+from darts.spaces.operations import Operation
 
 Batch = tuple[Float[Tensor, "_ _ _ _"], Int[Tensor, " _"]]
 """(images [b c h w], labels [b])"""
@@ -84,7 +87,7 @@ class SupernetAdapter:
         self,
         train: Batch,
         val: Batch,
-        seed: int,
+        seed: int | None,
         *,
         alpha: Alpha | None = None,
         progress: float = 0.0,
@@ -99,7 +102,8 @@ class SupernetAdapter:
         Args:
             train: L_train's batch.
             val: L_val's batch.
-            seed: of all that is random in the step.
+            seed: of all that is random in the step. None: nothing is, by `draws`, and the random
+                state is neither set nor kept, which a captured step cannot do.
             alpha: α at the beginning of the step; a perturbation is found there.
             progress: how far the search has come, in [0, 1), for schedules.
             drops: what is dropped out.
@@ -120,28 +124,49 @@ class SupernetAdapter:
         def outer(omega: Tree, alpha: Tree) -> Tensor:
             return self._cross_entropy(omega, self._mix(alpha, progress, drops), val, 0.0)
 
-        return BilevelProblem(inner, outer).replaying(seed)
+        problem = BilevelProblem(inner, outer)
+        return problem if seed is None else problem.replaying(seed)
+
+    def draws(self, drops: Drops) -> str | None:
+        """What of an evaluation is random, in words; None where nothing is."""
+        drawn = {
+            type(self.architecture.mix).__name__: not isinstance(self.architecture.mix, Softmax),
+            type(self.perturbation).__name__: self.perturbation is not None,
+            "drop-path": drops.drop_path > 0,
+            "dropout of skips": drops.skip_dropout > 0,
+            "dropout": drops.dropout > 0,
+            "an operation that draws": not all(
+                module.shared for module in self.supernet.modules() if isinstance(module, Operation)
+            ),
+        }
+        return next((name for name, random in drawn.items() if random), None)
 
     def _mix(self, alpha: Tree, progress: float, drops: Drops) -> Mix:
         mix = self.architecture.draw(alpha, progress)
         return replace(mix, **vars(drops))
 
     def _offsets(
-        self, train: Batch, seed: int, alpha: Alpha | None, progress: float, drops: Drops
+        self, train: Batch, seed: int | None, alpha: Alpha | None, progress: float, drops: Drops
     ) -> dict[str, Tensor] | None:
         """The perturbation of one step, found at its first point."""
         if self.perturbation is None:
             return None
-        if alpha is None:
-            raise ValueError("a perturbation is found at α: pass alpha to problem().")
+        if alpha is None or seed is None:
+            raise ValueError(
+                "a perturbation is found at α, from a seed: pass alpha and a seed to problem()."
+            )
         device = train[0].device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        on_gpu = device.type == "cuda"
+        with torch.random.fork_rng([device] if on_gpu else []):
             torch.manual_seed(seed)  # the sample and the masks of the step itself
             mix = self._mix(alpha, progress, drops)
             masks = torch.get_rng_state()
+            masks_on_gpu = torch.cuda.get_rng_state(device) if on_gpu else None
 
             def loss(weights: Mapping[str, Tensor]) -> Tensor:
                 torch.set_rng_state(masks)
+                if masks_on_gpu is not None:  # drop-path and dropout draw there
+                    torch.cuda.set_rng_state(masks_on_gpu, device)
                 moved = replace(mix, operations=weights)
                 return self._cross_entropy(self.omega, moved, train, self.auxiliary_weight)
 
@@ -152,11 +177,25 @@ class SupernetAdapter:
                 torch.Generator().manual_seed(seed),
             )
 
+    @cached_property
+    def _written(self) -> dict[str, Tensor]:
+        """Buffers that an evaluation may write: none but an operation's of one's own.
+
+        A copy of every statistic, in every evaluation, would be a thousand small kernels.
+        """
+        modules = dict(self.supernet.named_modules())
+        return {
+            name: buffer
+            for name, buffer in self.supernet.named_buffers()
+            if not isinstance(modules[name.rpartition(".")[0]], BatchNorm)
+        }
+
     def _cross_entropy(
         self, omega: Tree, mix: Mix, batch: Batch, auxiliary_weight: float
     ) -> Tensor:
         images, labels = batch
-        output = BoundModule(self.supernet, omega)(images, mix)
+        scratch = {name: buffer.clone() for name, buffer in self._written.items()}
+        output = torch.func.functional_call(self.supernet, (omega, scratch), (images, mix))
         if not isinstance(output, tuple):
             return cross_entropy(output, labels)
         logits, auxiliary = output

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -120,10 +121,7 @@ class Architecture:
         """α with −∞ where an edge does not have the operation."""
         if self.space.edge_operations is None:
             return alpha
-        has = [
-            [name in names for name in self.space.operations] for names in self.space.choices(kind)
-        ]
-        return alpha.masked_fill(~torch.tensor(has, device=alpha.device), float("-inf"))
+        return alpha.masked_fill(_absent(self.space, kind, alpha.device), float("-inf"))
 
     def genotype(self, alpha: Mapping[str, Tensor]) -> Genotype:
         """The strongest candidate on each edge, and on each node its strongest edges.
@@ -156,6 +154,13 @@ class Architecture:
                     f"α[{kind!r}] holds {bad} values that are not finite, of {tensor.numel()}. The "
                     "search has diverged: lower the outer learning rate or η."
                 )
+
+
+@lru_cache(maxsize=16)
+def _absent(space: Space, kind: str, device: torch.device) -> Tensor:
+    """Which operations an edge does not have; sent to a device once, not at every step."""
+    has = [[name in names for name in space.operations] for names in space.choices(kind)]
+    return ~torch.tensor(has, device=device)
 
 
 def _edges_of(kind: str) -> str:

@@ -81,7 +81,7 @@ def search(
         NonFiniteLossError: a loss or a gradient is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config.
     """
-    searching = Searching(config, data.to(devices.device), devices)
+    searching = Searching(config, data.to(devices.device), devices, run.note)
     origin = {**to_json(config), "computing": to_json(devices.computing)}
     checkpoints = Checkpoints(
         run, STAGE, origin, share=config.checkpoint_share, ranks=devices.ranks

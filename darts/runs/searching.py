@@ -1,26 +1,35 @@
 """What a search changes as it goes: ω, α, their optimisers, and the stage it is in."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from bilevel import BilevelProblem, Vector, angle
-from bilevel.solver import Step, outer_step
+from bilevel import BilevelProblem, Vector
+from bilevel.reading import read
+from bilevel.solver import outer_step
 from darts.data import Batch, Batches, Images, PairedBatches, SearchData
 from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import Drops, SupernetAdapter
+from darts.runs.captured import (
+    Capturing,
+    Recorder,
+    cuda_graph,
+    needed_reads,
+)
 from darts.runs.config import SearchConfig
 from darts.runs.devices import CPU, Devices
 from darts.runs.evaluation import Evaluation, NonFiniteLossError, evaluate
 from darts.runs.mixed_precision import MixedPrecision
+from darts.runs.optimizers import alpha_optimizer, restore, set_rate, weights_optimizer
 from darts.runs.records import Record
 from darts.runs.schedule import half_cosine
 from darts.runs.sharpness import largest_eigenvalue
 from darts.runs.state import State
+from darts.runs.step_terms import StepTerms
 from darts.spaces import Genotype, Space
 from darts.spaces.joint_draws import WHOLE, Part
 
@@ -30,9 +39,26 @@ class Searching:
 
     There is one stage, unless the config is `progressive`. The data stream goes through all.
     Processes that share a search take the same steps, each with its part of the batches.
+
+    On a GPU a step reads no number before its end, where the estimator needs none, and is captured
+    as a graph where `devices.computing` says so and the step allows it.
+
+    Args:
+        config: its settings.
+        data: the two halves of the training images, on the device.
+        devices: where and how to compute.
+        note: hears in a line why steps are not captured, where they were to be.
+        record: how steps are captured; None is as `devices` say.
     """
 
-    def __init__(self, config: SearchConfig, data: SearchData, devices: Devices = CPU) -> None:
+    def __init__(
+        self,
+        config: SearchConfig,
+        data: SearchData,
+        devices: Devices = CPU,
+        note: Callable[[str], None] = lambda text: None,
+        record: Recorder | None = None,
+    ) -> None:
         self.config = config
         self.data = data
         self.judged = config.judged(data.val)
@@ -40,6 +66,15 @@ class Searching:
         self.ranks = devices.ranks
         self.recompute = devices.computing.checkpoint_activations
         self.precision = MixedPrecision(devices.computing.precision, devices.device)
+        self.on_gpu = torch.device(devices.device).type == "cuda"
+        if record is None and devices.computing.capture and self.on_gpu:
+            record = cuda_graph
+        # a step without reads is worth it on a GPU, and is what can be captured
+        needed = needed_reads(config.estimator, devices.computing)
+        self.reads_nothing = needed is None and (self.on_gpu or record is not None)
+        self.capturing = Capturing(record, note)
+        if devices.computing.capture and not self.reads_nothing:
+            self.capturing.stop(needed or "there is no GPU")
         self.wall_seconds = 0.0
         self.batches = paired_batches(config, data, self.ranks.part)
         self.stages = 1 if config.progressive is None else config.progressive.stages
@@ -60,6 +95,8 @@ class Searching:
                 auxiliary_skip=config.auxiliary_skip is not None,
                 auxiliary_head=config.auxiliary_weight > 0,
             ).to(self.device)
+        if self.on_gpu:  # as activations lie, so that no convolution turns its weights around
+            self.supernet = self.supernet.to(memory_format=torch.channels_last)
         self.supernet.recompute = self.recompute
         self.ranks.join(self.supernet)
         partial = config.partial_channels
@@ -80,16 +117,18 @@ class Searching:
             config.auxiliary_weight,
         )
         self.omega = self.adapter.omega
-        self.outer = torch.optim.Adam(
+        on_device = self.device if self.reads_nothing else None
+        self.outer = alpha_optimizer(
             self.alpha.values(),
-            lr=config.alpha_learning_rate,
-            betas=config.alpha_betas,
-            weight_decay=config.alpha_weight_decay,
+            config.alpha_learning_rate,
+            config.alpha_betas,
+            config.alpha_weight_decay,
+            on_device=on_device,
         )
-        # weight decay is in the inner loss, where the Hessian sees it
-        self.inner = torch.optim.SGD(
-            self.omega.values(), lr=config.learning_rate, momentum=config.momentum
+        self.inner = weights_optimizer(
+            self.omega.values(), config.learning_rate, config.momentum, on_device=on_device
         )
+        self.capturing.forget()
 
     @property
     def stage_epochs(self) -> int:
@@ -137,36 +176,60 @@ class Searching:
         """One alternating update, or one of ω alone, and its record."""
         config, progress = self.config, self.progress(epoch, step)
         learning_rate = half_cosine(config.learning_rate, config.learning_rate_end, progress)
-        for group in self.inner.param_groups:
-            group["lr"] = learning_rate
-        problem = self.problem(epoch, step)
+        set_rate(self.inner, learning_rate)
         position = {"epoch": epoch, "step": step, "learning_rate": learning_rate}
-        if self.still(epoch):
-            with torch.no_grad():
-                outer = float(problem.outer_value(Vector.of(self.omega), Vector.of(self.alpha)))
-            return {**position, **_still_terms(outer, *self._inner_step(problem))}
-        hypergradient = outer_step(
-            problem,
-            self.omega,
-            self.alpha,
-            estimator=config.estimator,
-            outer=self.outer,
-            inner=self.inner,
-        )
-        return {**position, **_terms(Step(hypergradient, *self._inner_step(problem)))}
+        train, val = self.batches.at(epoch, step)
+        if self.reads_nothing:
+            packed = self._without_reads(epoch, step, train, val)
+            terms = StepTerms.unpacked(packed, Vector.of(self.alpha))
+        else:
+            terms = self._update(self._problem(epoch, step, train, val), self.still(epoch))
+        return {**position, **terms.record()}
 
     def problem(self, epoch: int, step: int) -> BilevelProblem:
         """The losses of one step, in float32, on the batches of all processes."""
-        train, val = self.batches.at(epoch, step)
+        return self._problem(epoch, step, *self.batches.at(epoch, step))
+
+    def _problem(self, epoch: int, step: int, train: Batch, val: Batch) -> BilevelProblem:
+        drops = self.drops(epoch)
+        random = not self.reads_nothing or self.adapter.draws(drops) is not None
         own = self.adapter.problem(
             train,
             val,
-            derive_seed(self.config.seed, "masks", epoch, step),
+            derive_seed(self.config.seed, "masks", epoch, step) if random else None,
             alpha=self.alpha,
             progress=self.progress(epoch, step),
-            drops=self.drops(epoch),
+            drops=drops,
         )
         return self.ranks.problem(own)
+
+    def _update(self, problem: BilevelProblem, still: bool) -> StepTerms:
+        """One alternating update, or one of ω alone."""
+        if still:
+            with torch.no_grad():
+                outer = read(problem.outer_value(Vector.of(self.omega), Vector.of(self.alpha)))
+            return StepTerms(outer, *self._inner_step(problem))
+        found = outer_step(
+            problem,
+            self.omega,
+            self.alpha,
+            estimator=self.config.estimator,
+            outer=self.outer,
+            inner=self.inner,
+        )
+        terms = Vector.of(found.direct), Vector.of(found.implicit)
+        return StepTerms(found.outer_loss, *self._inner_step(problem), *terms)
+
+    def _without_reads(self, epoch: int, step: int, train: Batch, val: Batch) -> Tensor:
+        """One update that leaves its numbers on the device, captured if it is to be."""
+        still, drops = self.still(epoch), self.drops(epoch)
+
+        def update(train: Batch, val: Batch) -> Tensor:
+            return self._update(self._problem(epoch, step, train, val), still).packed()
+
+        drawn = self.adapter.draws(drops)
+        reason = None if drawn is None else f"{drawn} draws anew at each evaluation"
+        return self.capturing(update, train, val, same=(still, drops), reason=reason)
 
     def _inner_step(self, problem: BilevelProblem) -> tuple[float, float]:
         """One step of ω; L_train and the norm of its gradient before it."""
@@ -266,8 +329,9 @@ class Searching:
         with torch.no_grad():
             for name, weights in state["alpha"].items():
                 self.alpha[name].copy_(weights)
-        self.inner.load_state_dict(state["inner"])
-        self.outer.load_state_dict(state["outer"])
+        restore(self.inner, state["inner"])
+        restore(self.outer, state["outer"])
+        self.capturing.forget()
         self.precision.restore(state["precision"])
         self.wall_seconds = state["wall_seconds"]
 
@@ -284,33 +348,6 @@ def paired_batches(config: SearchConfig, data: SearchData, part: Part = WHOLE) -
         return Batches(images, data.normalisation, augmentation, size, seed, purpose, part)
 
     return PairedBatches(batches("search train", data.train), batches("search val", data.val))
-
-
-def _terms(step: Step) -> Record:
-    """Losses, and the two terms of the hypergradient: their sizes and the angle between them."""
-    direct = Vector.of(step.hypergradient.direct)
-    implicit = Vector.of(step.hypergradient.implicit)
-    sizes = float(direct.norm()), float(implicit.norm())
-    return {
-        "train_loss": step.inner_loss,
-        "val_loss": step.outer_loss,
-        "inner_gradient_norm": step.inner_gradient_norm,
-        "direct_norm": sizes[0],
-        "implicit_norm": sizes[1],
-        "angle_degrees": angle(direct, implicit) if min(sizes) > 0 else None,
-    }
-
-
-def _still_terms(outer_loss: float, inner_loss: float, gradient_norm: float) -> Record:
-    """The same of a step that left α alone: both terms are zero."""
-    return {
-        "train_loss": inner_loss,
-        "val_loss": outer_loss,
-        "inner_gradient_norm": gradient_norm,
-        "direct_norm": 0.0,
-        "implicit_norm": 0.0,
-        "angle_degrees": None,
-    }
 
 
 def _mean_angle(records: list[Record]) -> float | None:

@@ -1,0 +1,210 @@
+"""What a GPU makes of the project: correctness first, then the steps of the supernets.
+
+`python -m benchmarks.card [--budget SECONDS] [--device cuda|cpu] [--out FILE] [--parts a,b64,...]`
+writes its record after each figure, most important first, and ends within its budget. A part that
+fails leaves its error in the record, and the next one begins. `--tiny` runs everything at a size
+for a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.card.supernets import compiled, in_a_process, supernet
+from benchmarks.card.timing import Clock
+from benchmarks.records import circumstances
+from benchmarks.steps import Setting
+from darts.spaces import NASBENCH201, S1, S2
+
+RECORD = Path("docs/records/card.json")
+SECONDS = {"a": 75, "b64": 110, "b96": 80, "compiled": 90, "nasbench201": 40, "s2": 60}
+"""Most seconds of each part, in the order in which they run."""
+SETTINGS = {
+    "b64": Setting(64),
+    "b96": Setting(96),
+    "nasbench201": Setting(64, NASBENCH201, 16, 15),
+    "s2": Setting(32, S2, 36, 20),
+}
+SMALL = replace(
+    S1,
+    name="two-edges",
+    operations=("none", "skip_connect", "sep_conv_3x3"),
+    nodes=1,
+    edges=((0, 2), (1, 2)),
+)
+TINY = {
+    "b64": Setting(4, SMALL, 4, 2, side=8),
+    "b96": Setting(6, SMALL, 4, 2, side=8),
+    "nasbench201": Setting(4, NASBENCH201, 4, 3, side=8),
+    "s2": Setting(4, SMALL, 4, 3, side=8),
+}
+TESTS = ("tests/card",)
+
+
+class Book:
+    """The record on disk, whole after every figure."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        self.path = path
+        self.content: dict[str, Any] = {"device": described(device), **circumstances()}
+        self.write()
+
+    def keep(self, part: str) -> Callable[[dict[str, Any]], None]:
+        def put(content: dict[str, Any]) -> None:
+            self.content[part] = {**self.content.get(part, {}), **content}
+            self.write()
+
+        return put
+
+    def write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".part")
+        with partial.open("w") as file:
+            file.write(json.dumps(self.content, indent=1, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path)
+
+
+def described(device: str) -> dict[str, Any]:
+    if torch.device(device).type != "cuda":
+        return {"name": "a CPU"}
+    properties = torch.cuda.get_device_properties(device)
+    return {
+        "name": properties.name,
+        "gib": round(properties.total_memory / 2**30),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+    }
+
+
+def correctness(device: str, clock: Clock) -> dict[str, Any]:
+    """The tests marked `card`, in a process of their own."""
+    command = [sys.executable, "-m", "pytest", "-m", "card", "-p", "no:cacheprovider", "-rfEs"]
+    command += ["--durations=8", "-o", "filterwarnings=default", *TESTS]
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=max(clock.left, 1),
+            check=False,
+            env={**os.environ, "DARTS_TEST_DEVICE": device},
+        )
+        code, said = done.returncode, done.stdout + done.stderr
+    except subprocess.TimeoutExpired as error:
+        code, said = None, (error.stdout or b"").decode(errors="replace")
+    lines = [line for line in said.strip().splitlines() if line.strip()]
+    return {
+        "passed": code == 0,
+        "exit": code,
+        "seconds": time.monotonic() - began,
+        "summary": lines[-1] if lines else "",
+        "tail": said[-6000:],
+    }
+
+
+def run_part(name: str, options: argparse.Namespace, clock: Clock, book: Book) -> None:
+    keep = book.keep(name)
+    if name == "a":
+        keep(correctness(options.device, clock))
+        return
+    setting = (TINY if options.tiny else SETTINGS)["b64" if name == "compiled" else name]
+    keep({"setting": described_setting(setting)})
+    rounds = 2 if options.tiny else 9
+    if name == "compiled":
+        if options.alone:
+            keep(compiled(setting, options.device, clock, rounds))
+            return
+        own = options.out.with_name("card_compiled.json")
+        arguments = ["--device", options.device, "--parts", "compiled", "--alone"]
+        arguments += ["--out", str(own), *(["--tiny"] if options.tiny else [])]
+        trouble = in_a_process(arguments, clock.left)
+        found = json.loads(own.read_text()).get("compiled", {}) if own.exists() else {}
+        own.unlink(missing_ok=True)
+        keep(found | ({"trouble": trouble} if trouble else {}))
+        return
+    many, profiled = name in ("b64", "b96"), name == "b64"
+    supernet(setting, options.device, clock, keep, rounds=rounds, many=many, profiled=profiled)
+
+
+def described_setting(setting: Setting) -> dict[str, Any]:
+    return {
+        "space": setting.space.name,
+        "batch": setting.batch,
+        "channels": setting.channels,
+        "cells": setting.cells,
+        "side": setting.side,
+    }
+
+
+def table(content: dict[str, Any]) -> str:
+    """A short account: whether the tests passed, and the ratios."""
+    lines = [f"{content['device']['name']}, torch {content['torch']}"]
+    for part, found in content.items():
+        if not isinstance(found, dict) or part == "device":
+            continue
+        lines.append(f"{part}: {found.get('wall_seconds', 0):.0f} s {found.get('summary', '')}")
+        lines += [f"  ERROR {found['error'].strip().splitlines()[-1]}"] if "error" in found else []
+        for name, why in found.get("failed", {}).items():
+            lines.append(f"  FAILED {name}: {why.strip().splitlines()[-1][:150]}")
+        for name, value in found.get("seconds", {}).items() if part != "a" else ():
+            lines.append(f"  {1e3 * value['median']:9.2f} ms  {name}")
+        for name, value in found.get("ratios", {}).items():
+            low, high = value["low"], value["high"]
+            lines.append(f"  {value['median']:9.2f} [{low:.2f}, {high:.2f}]  {name}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--budget", type=float, default=480, help="seconds in all")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, default=RECORD)
+    parser.add_argument("--parts", default=",".join(SECONDS))
+    parser.add_argument("--commit", default="", help="of the source, where git does not say")
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    chosen = options.parts.split(",")
+    unknown = set(chosen) - set(SECONDS)
+    if unknown:
+        parser.error(f"--parts {options.parts}: no part {', '.join(unknown)}; of {list(SECONDS)}")
+    torch.set_num_threads(1)
+    clock = Clock(options.budget)
+    book = Book(options.out, options.device)
+    book.content["commit"] = book.content["commit"] or options.commit
+    for name in SECONDS:
+        if name not in chosen:
+            continue
+        if clock.left < 5:
+            book.keep(name)({"error": "left out: the budget is spent"})
+            continue
+        began = time.monotonic()
+        try:
+            run_part(name, options, clock.part(SECONDS[name]), book)
+        except Exception:
+            book.keep(name)({"error": traceback.format_exc()[-2500:]})
+        if options.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        book.keep(name)({"wall_seconds": time.monotonic() - began})
+        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+    if not options.alone:
+        print(table(book.content))
+
+
+if __name__ == "__main__":
+    main()
