@@ -42,18 +42,18 @@ class StepTerms:
             NonFiniteError: a loss or norm is not finite; ω and α have moved nevertheless.
         """
         here = packed.cpu()
-        numbers: Any = here[:3].tolist()
+        outer, inner, length = here[:3].tolist()
         if not torch.isfinite(here).all():
             raise NonFiniteError(
-                f"L_val is {numbers[0]:.4g}, L_train {numbers[1]:.4g} with a gradient of norm "
-                f"{numbers[2]:.4g}: one of these, or a term of the hypergradient, is not finite."
+                f"L_val is {outer:.4g}, L_train {inner:.4g} with a gradient of norm {length:.4g}: "
+                "one of these, or a term of the hypergradient, is not finite."
             )
         if len(here) == 3:
-            return StepTerms(*numbers)
+            return StepTerms(outer, inner, length)
         like = alpha.detach()
         like = Vector(tuple(leaf.cpu() for leaf in like.leaves), like.treespec)
         direct, implicit = (like.like(part.to(like.dtype)) for part in here[3:].chunk(2))
-        return StepTerms(*numbers, direct, implicit)
+        return StepTerms(outer, inner, length, direct, implicit)
 
     def record(self) -> Record:
         """Losses, sizes of the two terms, and the angle between them."""
