@@ -24,8 +24,8 @@ def weights_optimizer(
     """
     if on_device is None:
         return SGD(weights, lr=rate, momentum=momentum)
-    fused = torch.device(on_device).type == "cuda"  # the only form that reads the rate there
     lr = torch.tensor(rate, device=on_device)
+    fused = numbers_in_memory(on_device)  # the only form of SGD that reads its rate there
     optimizer = SGD(weights, lr=lr, momentum=momentum, fused=fused or None)
     if fused:
         optimizer.register_step_pre_hook(_lay_out)
@@ -41,8 +41,13 @@ def alpha_optimizer(
     on_device: str | None,
 ) -> Adam:
     """Adam of α; with `on_device` a GPU, its count of steps lies there."""
-    capturable = on_device is not None and torch.device(on_device).type == "cuda"
+    capturable = on_device is not None and numbers_in_memory(on_device)
     return Adam(alpha, lr=rate, betas=betas, weight_decay=weight_decay, capturable=capturable)
+
+
+def numbers_in_memory(device: str) -> bool:
+    """Whether optimisers there take rates and counts from the device's memory, step by step."""
+    return torch.device(device).type == "cuda"
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

@@ -1,0 +1,209 @@
+"""docs/CARD.md from the record of a run on a GPU: `python -m benchmarks.card.page`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.card.steps import (
+    BF16,
+    CAPTURED,
+    CG5,
+    EAGER,
+    FLOAT32,
+    OURS,
+    REFERENCE,
+    SEARCH,
+    TF32,
+    WEIGHT,
+    named,
+)
+from benchmarks.card.supernets import DIFFERENCES, EXACT, FIRST, SECOND
+
+RECORD = Path("docs/records/card_h100.json")
+PAGE = Path("docs/CARD.md")
+STEPS = (WEIGHT, FIRST, SEARCH, EXACT, DIFFERENCES, SECOND, CG5)
+COLUMNS = {
+    "original, eager": (REFERENCE, EAGER, FLOAT32),
+    "ours, eager": (OURS, EAGER, FLOAT32),
+    "ours, captured": (OURS, CAPTURED, FLOAT32),
+    "captured, TF32": (OURS, CAPTURED, TF32),
+    "captured, bf16": (OURS, CAPTURED, BF16),
+}
+PARTS = {
+    "b64": "S1, batch 64",
+    "b96": "S1, batch 96",
+    "nasbench201": "NAS-Bench-201, 15 cells",
+    "s2": "S2, 20 cells, 36 channels",
+}
+IMAGES = 25_000
+"""CIFAR-10's training half."""
+HEAD = """# On a GPU
+
+`python -m benchmarks.card --device cuda --out FILE` runs the tests marked `card` on the device and
+then times the steps of the supernets there, all forms in turns in one process. The forms are the
+original structure (`tests/reference_supernet.py`: NCHW, every operation by itself, outputs stacked)
+in PyTorch's eager mode; and ours, eager and as a captured graph (`--capture`, see
+[DEVICES.md](DEVICES.md)). With `--tiny --device cpu` it runs anywhere. This page is written from
+its record by `python -m benchmarks.card.page`."""
+NOTHING = """**Not run on a GPU.** There is no record yet, so nothing is said about speed or memory
+there."""
+METHOD = """Each figure is the median over interleaved rounds. A ratio is taken within each round;
+its lowest and highest value follow in brackets. Times are the GPU's own, from the first kernel to
+the last. A *weight step* is L_train, its gradient in ω, the clip and SGD. The *first-order search
+step* is α's step (L_val, its gradient in α, Adam) and a weight step. The other rows are steps of α
+alone. Batches are made before the clock starts."""
+
+
+def page(record: dict[str, Any] | None) -> str:
+    """The whole page; without a record it says that there is none."""
+    if record is None:
+        return f"{HEAD}\n\n{NOTHING}\n"
+    device = record["device"]
+    made = f"Measured on one {device['name']} with torch {record['torch']}"
+    made += f", commit {record['commit'][:7]}." if record.get("commit") else "."
+    parts = [HEAD, made, METHOD, "## Bars", "\n".join(bars(record)), *tests(record)]
+    for part, title in PARTS.items():
+        if record.get(part, {}).get("seconds"):
+            parts += [f"## {title}", "\n".join(table(record[part]))]
+            parts += notes(record[part])
+    parts += compiled(record.get("compiled", {}))
+    return "\n\n".join(parts) + "\n"
+
+
+def tests(record: dict[str, Any]) -> list[str]:
+    found = record.get("a", {})
+    if "summary" not in found:
+        return []
+    outcome = "all passed" if found["passed"] else "NOT all passed"
+    return ["## Correctness", f"Tests marked `card`: {outcome} ({found['summary'].strip('= ')})."]
+
+
+def bars(record: dict[str, Any]) -> Iterator[str]:
+    """Each goal, what was found, and whether it is met."""
+    yield "| figure | goal | found | |"
+    yield "|---|---|---|---|"
+    first = named(REFERENCE, EAGER, FLOAT32, SEARCH), named(OURS, CAPTURED, FLOAT32, SEARCH)
+    ratio = ratio_of(record, "b64", *first)
+    yield line(
+        "first-order search step, S1, batch 64, captured, against the original in eager mode",
+        "≥ 4×",
+        spelt(ratio, "×"),
+        ratio and ratio["median"] >= 4,
+    )
+    own = named(OURS, CAPTURED, FLOAT32, EXACT), named(OURS, CAPTURED, FLOAT32, WEIGHT)
+    ratio = ratio_of(record, "b64", *own)
+    yield line(
+        "amended, exact, in own weight steps, captured, batch 64",
+        "≤ 4.5",
+        spelt(ratio),
+        ratio and ratio["median"] <= 4.5,
+    )
+    peaks = record.get("b96", {}).get("peak MiB", {})
+    both = [peaks.get(named(who, EAGER, FLOAT32, WEIGHT)) for who in (OURS, REFERENCE)]
+    share = both[0] / both[1] if all(both) else None
+    yield line(
+        "peak memory of the weight step, batch 96, against the original's",
+        "≤ 0.5×",
+        None if share is None else f"{share:.2f}× ({both[0]:.0f} of {both[1]:.0f} MiB)",
+        share is not None and share <= 0.5,
+    )
+    seconds = record.get("b64", {}).get("seconds", {})
+    yield hours("first order, 50 epochs", 1, 50, [seconds.get(first[1])])
+    yield hours("amended, 100 epochs", 4, 100, [seconds.get(name) for name in own])
+    yield line("retraining step, 20 cells, C = 36, against the original", "≥ 2×", None, None)
+
+
+def hours(what: str, goal: float, epochs: int, steps: list[dict[str, Any] | None]) -> str:
+    """A search of all of CIFAR-10 by its steps alone."""
+    found = None
+    if all(steps):
+        found = epochs * (IMAGES // 64) * sum(s["median"] for s in steps if s) / 3600
+    return line(
+        f"search of S1 on all of CIFAR-10, {what}, batch 64: its captured steps alone",
+        f"≤ {goal} h",
+        None if found is None else f"{found:.2f} h",
+        found is not None and found <= goal,
+    )
+
+
+def line(what: str, goal: str, found: str | None, met: Any) -> str:
+    verdict = "not measured" if found is None else "met" if met else "**missed**"
+    return f"| {what} | {goal} | {found or '–'} | {verdict} |"
+
+
+def ratio_of(record: dict[str, Any], part: str, over: str, under: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = record.get(part, {}).get("ratios", {}).get(f"{over} / {under}")
+    return found
+
+
+def spelt(ratio: dict[str, Any] | None, unit: str = "") -> str | None:
+    if ratio is None:
+        return None
+    return (
+        f"{ratio['median']:.2f}{unit} [{ratio['low']:.2f}, {ratio['high']:.2f}], n = {ratio['n']}"
+    )
+
+
+def table(part: dict[str, Any]) -> Iterator[str]:
+    """Milliseconds by step and form; how much faster than the original, captured; memory."""
+    yield f"| ms | {' | '.join(COLUMNS)} | original / captured | in own weight steps, captured |"
+    yield "|---" * (len(COLUMNS) + 3) + "|"
+    seconds, ratios = part["seconds"], part["ratios"]
+    for step in STEPS:
+        cells = [seconds.get(named(*column, step)) for column in COLUMNS.values()]
+        if not any(cells):
+            continue
+        theirs, own = named(REFERENCE, EAGER, FLOAT32, step), named(OURS, CAPTURED, FLOAT32, step)
+        weight = named(OURS, CAPTURED, FLOAT32, WEIGHT)
+        shown = [f"{1e3 * cell['median']:.1f}" if cell else "" for cell in cells]
+        shown += [spelt(ratios.get(f"{theirs} / {own}")) or ""]
+        shown += [spelt(ratios.get(f"{own} / {weight}")) or ""]
+        yield f"| {step} | {' | '.join(shown)} |"
+
+
+def notes(part: dict[str, Any]) -> list[str]:
+    found = []
+    peaks = {name: value for name, value in part.get("peak MiB", {}).items() if value}
+    if peaks:
+        shown = "; ".join(f"{name.replace(', float32', '')} {peaks[name]:.0f}" for name in peaks)
+        found.append(f"Peak memory beyond what was there before the call, MiB: {shown}.")
+    launches = {name: value for name, value in part.get("launches", {}).items() if value}
+    if launches:
+        shown = "; ".join(
+            f"{name.replace(', float32', '')} {launches[name]:,}" for name in launches
+        )
+        found.append(f"Kernels, copies and fills a call: {shown}.")
+    for name, why in part.get("failed", {}).items():
+        found.append(f"Failed: {name}: `{why.strip().splitlines()[-1][:200]}`")
+    if part.get("left out for time"):
+        found.append(f"Left out for time: {'; '.join(part['left out for time'])}.")
+    return found
+
+
+def compiled(part: dict[str, Any]) -> list[str]:
+    if not part:
+        return []
+    found = ["## Compiled", "The weight step of S1, batch 64, every cell under `torch.compile`."]
+    for name, ratio in part.get("ratios", {}).items():
+        found.append(f"{name}: {spelt(ratio, '×')}.")
+    if part.get("trouble"):
+        found.append(f"It did not end: `{part['trouble'].strip().splitlines()[-1][:200]}`")
+    for name, why in part.get("failed", {}).items():
+        found.append(f"Failed: {name}: `{why.strip().splitlines()[-1][:200]}`")
+    return found
+
+
+def read(path: Path = RECORD) -> dict[str, Any] | None:
+    """The record, if there is one."""
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(read()))
+    print(PAGE)
