@@ -48,6 +48,7 @@ def _act(options: argparse.Namespace) -> int:
             packed=options.packed,
             device=options.device,
             deadline=None if options.budget is None else time.time() + options.budget,
+            capture=options.capture,
         )
         print(f"{len(runs)} of {len(experiment.runs)} runs to do → {place.journal}", flush=True)
         work_through(runs, place, options.workers)
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=int, default=1, help="processes of one thread each")
     add("--budget", type=float, help="seconds after which runs stop; they go on another time")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
+    add("--capture", action="store_true", help="replay steps on a GPU as one graph")
     add("--data-root", default="data", help="folder that holds cifar-10-batches-py")
     add("--packed", type=Path, help="images that --pack wrote, in place of --data-root")
     add("--records", type=Path, help="folder of the journal, by default that of the runs")

@@ -29,6 +29,7 @@ class Place:
         packed: file that `packing.pack` wrote, in place of the data folder.
         device: cpu, cuda, cuda:1, ...
         deadline: seconds since the epoch of the clock at which to stop; None for never.
+        capture: take steps on a GPU as one replayed graph, where they can be.
     """
 
     work: Path
@@ -37,6 +38,7 @@ class Place:
     packed: Path | None
     device: str
     deadline: float | None
+    capture: bool = False
 
 
 def missing(
@@ -73,6 +75,7 @@ def _do(run: Planned, place: Place) -> str:
         place.journal,
         device=place.device,
         deadline=place.deadline,
+        capture=place.capture,
     )
 
 

@@ -15,7 +15,7 @@ from benchmarks.experiments.definition import Planned
 from benchmarks.experiments.record import append, machine_name
 from bilevel.estimators.alerts import HypergradientWarning
 from darts.data import ImageSet
-from darts.runs.computing import PLAIN
+from darts.runs.computing import Computing
 from darts.runs.config import differences
 from darts.runs.devices import Devices, Placement, launched
 from darts.runs.environment import describe_environment
@@ -78,6 +78,7 @@ def carry_out(
     *,
     device: str = "cpu",
     deadline: float | None = None,
+    capture: bool = False,
 ) -> str:
     """Do, or go on with, one run in `folder`; "complete", "stopped", or what went wrong.
 
@@ -88,6 +89,7 @@ def carry_out(
         journal: file that gets a line an epoch.
         device: cpu, cuda, cuda:1, ...
         deadline: seconds since the epoch of the clock at which to stop; None for never.
+        capture: take steps on a GPU as one replayed graph, where they can be.
 
     Raises:
         ValueError: the folder holds a run with other settings.
@@ -116,7 +118,7 @@ def carry_out(
             run = RunFolder.create(folder, config, environment, (listener,))
         append(journal, {"kind": "run", **head, "config": config, "environment": environment})
         try:
-            with launched(Placement(device), PLAIN) as devices:
+            with launched(Placement(device), Computing(capture=capture)) as devices:
                 assert isinstance(devices, Devices)
                 planned.perform(images, run, devices)
         except BudgetSpent:

@@ -85,9 +85,19 @@ def _with_settings(state: State, kept: list[dict[str, Any]]) -> State:
 
 
 def _lay_out(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-    """Gradients in the memory layout of their parameters, which a fused step insists on."""
+    """Gradients and momentum in the layout of their parameters, which a fused step insists on."""
     for group in optimizer.param_groups:
         for weight in group["params"]:
             slope = weight.grad
-            if slope is not None and slope.stride() != weight.stride():
+            if slope is not None and not _laid_out_alike(slope, weight):
                 weight.grad = torch.empty_like(weight).copy_(slope)
+            state = optimizer.state[weight]
+            momentum = state.get("momentum_buffer")
+            if momentum is not None and not _laid_out_alike(momentum, weight):  # a CPU's state
+                state["momentum_buffer"] = torch.empty_like(weight).copy_(momentum)
+
+
+def _laid_out_alike(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors of one shape go through memory in one order."""
+    steps = zip(first.shape, first.stride(), second.stride(), strict=True)
+    return all(length == 1 or one == other for length, one, other in steps)

@@ -60,11 +60,25 @@ def test_how_adam_keeps_its_count_is_no_part_of_a_state() -> None:
     assert float(optimizer.state[points[0]]["step"]) == 3
 
 
+def test_a_gradient_that_lies_alike_is_left_where_it_is() -> None:
+    """Strides of axes of one entry say nothing; a copy for each of them would be many."""
+    point = torch.randn(4, 1, 3, 3).requires_grad_()
+    slope = torch.randn(4, 1, 3, 3).as_strided((4, 1, 3, 3), (9, 1, 3, 1))
+    point.grad = slope
+    _lay_out(torch.optim.SGD([point], lr=0.1), (), {})
+    assert point.grad is slope
+
+
 def test_gradients_are_laid_out_as_their_weights() -> None:
     point = torch.randn(4, 3, 3, 3).to(memory_format=torch.channels_last).requires_grad_()
     slope = torch.randn(4, 3, 3, 3)
     point.grad = slope
-    _lay_out(torch.optim.SGD([point], lr=0.1), (), {})
+    optimizer = torch.optim.SGD([point], lr=0.1, momentum=0.9)
+    optimizer.state[point]["momentum_buffer"] = slope.clone()
+    _lay_out(optimizer, (), {})
+    momentum = optimizer.state[point]["momentum_buffer"]
+    assert momentum.stride() == point.stride()
+    assert torch.equal(momentum, slope)
     assert point.grad is not None
     assert point.grad.stride() == point.stride()
     assert torch.equal(point.grad, slope)
