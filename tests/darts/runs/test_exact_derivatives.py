@@ -160,7 +160,7 @@ def layer_normed(channels, stride, recipe):
 
 
 OWN = {
-    "softmaxed": (lambda channels, stride, recipe: Softmaxed(stride), "modified by an inplace"),
+    "softmaxed": (lambda channels, stride, recipe: Softmaxed(stride), "writes in place"),
     "layer_normed": (layer_normed, "met layer_norm"),
     "cubed": (lambda channels, stride, recipe: Cubed(stride), "differ from a graph's"),
     "blurred": (
