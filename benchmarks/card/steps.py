@@ -27,6 +27,7 @@ from bilevel.reverse_over_forward import ReverseOverForward
 from bilevel.solver import inner_step, outer_step
 from darts.networks.adapter import SupernetAdapter
 from darts.networks.architecture import Alpha, Architecture
+from darts.runs.captured import GPU_LAYOUT
 from darts.runs.optimizers import alpha_optimizer, weights_optimizer
 
 FLOAT32, TF32, BF16 = "float32", "TF32", "bf16"
@@ -47,7 +48,9 @@ READING = {
 }
 """Steps of α by estimators that decide by numbers."""
 EAGER, CAPTURED = "eager", "captured"
-OURS, REFERENCE = "ours", "reference"
+OURS, NCHW, REFERENCE = "ours", "ours NCHW", "reference"
+"""Ours with channels last, and not; the product has one of the two on a GPU."""
+PRODUCT = OURS if torch.channels_last == GPU_LAYOUT else NCHW
 
 
 def named(who: str, form: str, precision: str, step: str) -> str:
@@ -137,12 +140,15 @@ def on_device(setting: Setting, device: str, seed: int) -> tuple[Tensor, Tensor]
     return images.to(device), labels.to(device)
 
 
-def ours(setting: Setting, device: str) -> Stepping:
+def ours(
+    setting: Setting, device: str, layout: torch.memory_format = torch.channels_last
+) -> Stepping:
     """The project's supernet, as `darts.runs.searching` lays it out."""
     supernet, architecture = setting.ours()
+    supernet.layout = layout
     supernet.to(device)
     if torch.device(device).type == "cuda":
-        supernet.to(memory_format=torch.channels_last)
+        supernet.to(memory_format=layout)
     adapter = SupernetAdapter(supernet, architecture, weight_decay=3e-4)
     problem = adapter.problem(on_device(setting, device, 1), on_device(setting, device, 2), None)
     return Stepping(problem, supernet, adapter.omega, _alpha(architecture, device), device)

@@ -17,6 +17,7 @@ from benchmarks.card.steps import (
     CG5,
     EAGER,
     FLOAT32,
+    NCHW,
     OURS,
     READING,
     REFERENCE,
@@ -54,6 +55,12 @@ def pairs() -> list[tuple[str, str]]:
             found.append((theirs, named(OURS, form, precision, step)))
         for step in (FIRST, EXACT, DIFFERENCES, SECOND, CG5):
             found.append((named(OURS, form, precision, step), own))
+    for step in (WEIGHT, SEARCH, EXACT):
+        last = named(NCHW, CAPTURED, FLOAT32, step)
+        found.append((named(REFERENCE, EAGER, FLOAT32, step), last))
+        found.append((last, named(OURS, CAPTURED, FLOAT32, step)))
+    own = named(NCHW, CAPTURED, FLOAT32, WEIGHT)
+    found.append((named(NCHW, CAPTURED, FLOAT32, EXACT), own))
     for step in (WEIGHT, SEARCH):
         theirs = named(REFERENCE, EAGER, BF16, step)
         found += [(theirs, named(OURS, form, BF16, step)) for form in (EAGER, CAPTURED)]
@@ -92,6 +99,8 @@ def plan(many: bool) -> list[tuple[str, str, str, tuple[str, ...]]]:
         (REFERENCE, EAGER, FLOAT32, (WEIGHT, SEARCH)),
         (OURS, EAGER, FLOAT32, (WEIGHT, SEARCH, FIRST, EXACT)),
         (OURS, CAPTURED, FLOAT32, (WEIGHT, SEARCH, FIRST, EXACT)),
+        (NCHW, CAPTURED, FLOAT32, (WEIGHT, SEARCH, EXACT)),
+        (NCHW, EAGER, FLOAT32, (WEIGHT,)),
     ]
     if not many:
         return first
@@ -106,6 +115,8 @@ def plan(many: bool) -> list[tuple[str, str, str, tuple[str, ...]]]:
         (REFERENCE, EAGER, BF16, (WEIGHT, SEARCH)),
         (OURS, EAGER, BF16, (WEIGHT, SEARCH)),
         (OURS, CAPTURED, BF16, (WEIGHT, SEARCH)),
+        (NCHW, CAPTURED, TF32, (WEIGHT, SEARCH)),
+        (NCHW, CAPTURED, BF16, (WEIGHT, SEARCH)),
         (REFERENCE, CAPTURED, FLOAT32, (WEIGHT, SEARCH)),
         (OURS, EAGER, FLOAT32, (CG5,)),
     ]
@@ -124,7 +135,11 @@ def supernet(
     """Time the steps of one setting; `keep` gets the record after each figure."""
     cases, record = Cases(device), {}
     pool = torch.cuda.graph_pool_handle() if cases.on_gpu else None
-    made = {who: make(setting, device) for who, make in ((OURS, ours), (REFERENCE, reference))}
+    made = {
+        OURS: ours(setting, device),
+        NCHW: ours(setting, device, torch.contiguous_format),
+        REFERENCE: reference(setting, device),
+    }
     skipped = []
     for who, form, precision, steps in plan(many):
         for step in steps:

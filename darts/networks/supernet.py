@@ -27,6 +27,9 @@ class Supernet(Drawing):
     every kind of cell. In training mode nothing is written, neither buffers nor random state;
     see `darts.spaces.normalization.BatchNorm` on how running statistics change.
 
+    `layout` is how feature maps lie in memory: channels last, with which convolutions and norms
+    are faster on a CPU, or `torch.contiguous_format`.
+
     `recompute` says how, not what, is computed: with it cells keep no activations, and compute
     them again for a gradient: all cells, or those of `recomputed`, of which the first hold most.
     The memory of a gradient falls to that of the largest cell and the cells' outputs. A graph of
@@ -94,6 +97,7 @@ class Supernet(Drawing):
         self.blocks = nn.ModuleDict()
         self.kinds: list[str] = []
         self.recompute = False
+        self.layout = torch.channels_last
         self.recomputed = range(cells)
         self.auxiliary_skip = auxiliary_skip
         self.auxiliary_after = 2 * cells // 3
@@ -136,8 +140,8 @@ class Supernet(Drawing):
         mix = mixing if isinstance(mixing, Mix) else Mix(mixing)
         self._require_inputs(images, mix)
         weights = {kind: CellMix.of(mix, kind) for kind in mix.operations}
-        # Convolutions and norms are faster with channels last; the layout lasts to the classifier.
-        stem = self.stem(images).contiguous(memory_format=torch.channels_last)
+        # the layout lasts to the classifier
+        stem = self.stem(images).contiguous(memory_format=self.layout)
         recent = [FeatureMap(stem, self.recipe.activation)] * self.space.inputs
         auxiliary: Tensor | None = None
         for index, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):

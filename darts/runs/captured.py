@@ -21,6 +21,8 @@ Recorder = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
 """From a function without arguments to one that does the same again, in the same memory."""
 NEEDING_NO_NUMBER = (FirstOrder, Identity, Amended, DartsSecondOrder)
 """Estimators that decide nothing by a number they have read; the others search for a q."""
+GPU_LAYOUT = torch.channels_last
+"""How a supernet's feature maps lie in a GPU's memory; docs/CARD.md has both layouts."""
 WARM_UP = 3
 """Steps before a capture: libraries choose their kernels, optimisers make their buffers."""
 

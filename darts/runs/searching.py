@@ -15,6 +15,7 @@ from darts.data.seeds import derive_seed, seeded
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import Drops, SupernetAdapter
 from darts.runs.captured import (
+    GPU_LAYOUT,
     Capturing,
     Recorder,
     cuda_graph,
@@ -95,8 +96,9 @@ class Searching:
                 auxiliary_skip=config.auxiliary_skip is not None,
                 auxiliary_head=config.auxiliary_weight > 0,
             ).to(self.device)
-        if self.on_gpu:  # as activations lie, so that no convolution turns its weights around
-            self.supernet = self.supernet.to(memory_format=torch.channels_last)
+        if self.on_gpu:  # weights as feature maps, so that no convolution turns them around
+            self.supernet.layout = GPU_LAYOUT
+            self.supernet = self.supernet.to(memory_format=GPU_LAYOUT)
         self.supernet.recompute = self.recompute
         self.ranks.join(self.supernet)
         partial = config.partial_channels

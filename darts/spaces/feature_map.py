@@ -50,15 +50,21 @@ class FeatureMap:
     def activated(self) -> Tensor:
         return self.activation(self.raw)
 
+    @property
+    def _layout(self) -> torch.memory_format:
+        last = self.raw.is_contiguous(memory_format=torch.channels_last)
+        plain = self.raw.is_contiguous() and not last
+        return torch.contiguous_format if plain else torch.channels_last
+
     @Once
     def even(self) -> Tensor:
         """Pixels 0, 2, 4, ... before the activation: ⌈n/2⌉ a side."""
-        return self.raw[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last)
+        return self.raw[:, :, ::2, ::2].contiguous(memory_format=self._layout)
 
     @Once
     def odd(self) -> Tensor:
         """Pixels 1, 3, 5, ... before the activation: ⌊n/2⌋ a side."""
-        return self.raw[:, :, 1::2, 1::2].contiguous(memory_format=torch.channels_last)
+        return self.raw[:, :, 1::2, 1::2].contiguous(memory_format=self._layout)
 
     @Once
     def even_activated(self) -> Tensor:

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from benchmarks.card.page import PAGE, RECORD, bars, page, read
-from benchmarks.card.steps import CAPTURED, EAGER, FLOAT32, OURS, REFERENCE, SEARCH, WEIGHT, named
+from benchmarks.card.steps import (
+    CAPTURED,
+    EAGER,
+    FLOAT32,
+    OURS,
+    PRODUCT,
+    REFERENCE,
+    SEARCH,
+    WEIGHT,
+    named,
+)
 from benchmarks.card.supernets import EXACT, plan
 from benchmarks.card.timing import Cases, Clock
 
@@ -59,9 +69,12 @@ def record_with(search: float, exact: float, memory: float) -> dict[str, Any]:
     def ratio(value: float) -> dict[str, float]:
         return {"median": value, "low": value, "high": value, "n": 3}
 
-    own, weight = named(OURS, CAPTURED, FLOAT32, EXACT), named(OURS, CAPTURED, FLOAT32, WEIGHT)
-    first = named(REFERENCE, EAGER, FLOAT32, SEARCH), named(OURS, CAPTURED, FLOAT32, SEARCH)
-    peaks = {named(OURS, EAGER, FLOAT32, WEIGHT): memory}
+    own, weight = (
+        named(PRODUCT, CAPTURED, FLOAT32, EXACT),
+        named(PRODUCT, CAPTURED, FLOAT32, WEIGHT),
+    )
+    first = named(REFERENCE, EAGER, FLOAT32, SEARCH), named(PRODUCT, CAPTURED, FLOAT32, SEARCH)
+    peaks = {named(PRODUCT, EAGER, FLOAT32, WEIGHT): memory}
     peaks |= {named(REFERENCE, EAGER, FLOAT32, WEIGHT): 1.0}
     seconds = {first[1]: {"median": 0.05}, own: {"median": 0.1}, weight: {"median": 0.02}}
     ratios = {f"{first[0]} / {first[1]}": ratio(search), f"{own} / {weight}": ratio(exact)}

@@ -233,3 +233,18 @@ def test_an_image_without_a_batch_is_refused():
 def test_sizes_below_one_are_refused(size):
     with pytest.raises(ValueError, match=rf"{size}=0: {size} must be at least 1"):
         Supernet(S1, **{size: 0})
+
+
+@pytest.mark.parametrize("space", [S1, NASBENCH201], ids=lambda space: space.name)
+def test_the_layout_changes_rounding_alone(space):
+    """Loss and gradient in float64, odd sides, where PyTorch's own operations see the layout."""
+    images, labels = batch((7, 5))
+    supernet = Supernet(space, channels=4, cells=3, classes=3, activation=torch.tanh).double()
+    mixing = Architecture(space).mixing(alpha_of(space))
+    found = []
+    for layout in (torch.channels_last, torch.contiguous_format):
+        supernet.layout = layout
+        loss = F.cross_entropy(supernet(images, mixing), labels)
+        slope = torch.autograd.grad(loss, list(supernet.parameters()), retain_graph=True)
+        found.append(torch.cat([loss.reshape(1), *(part.flatten() for part in slope)]))
+    assert (found[0] - found[1]).norm() <= 1e-9 * found[0].norm()
