@@ -15,13 +15,14 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.card import products
 from benchmarks.card.supernets import compiled, in_a_process, supernet
 from benchmarks.card.timing import Clock
 from benchmarks.records import circumstances
@@ -29,7 +30,15 @@ from benchmarks.steps import Setting
 from darts.spaces import NASBENCH201, S1, S2
 
 RECORD = Path("docs/records/card.json")
-SECONDS = {"a": 100, "b64": 110, "b96": 80, "compiled": 90, "nasbench201": 40, "s2": 60}
+SECONDS = {
+    "a": 100,
+    "b64": 110,
+    "b96": 80,
+    "compiled": 90,
+    "nasbench201": 40,
+    "s2": 60,
+    "products": 40,
+}
 """Most seconds of each part, in the order in which they run."""
 SETTINGS = {
     "b64": Setting(64),
@@ -123,6 +132,11 @@ def run_part(name: str, options: argparse.Namespace, clock: Clock, book: Book) -
     if name == "a":
         keep(correctness(options.device, clock))
         return
+    if name == "products":
+        for network, size in (products.TINY if options.tiny else products.SIZES).items():
+            share = clock.part(clock.left / 2)
+            products.products(network, size, options.device, share, keep, 2 if options.tiny else 7)
+        return
     setting = (TINY if options.tiny else SETTINGS)["b64" if name == "compiled" else name]
     keep({"setting": described_setting(setting)})
     rounds = 2 if options.tiny else 9
@@ -162,12 +176,19 @@ def table(content: dict[str, Any]) -> str:
         lines += [f"  ERROR {found['error'].strip().splitlines()[-1]}"] if "error" in found else []
         for name, why in found.get("failed", {}).items():
             lines.append(f"  FAILED {name}: {why.strip().splitlines()[-1][:150]}")
-        for name, value in found.get("seconds", {}).items() if part != "a" else ():
-            lines.append(f"  {1e3 * value['median']:9.2f} ms  {name}")
-        for name, value in found.get("ratios", {}).items():
-            low, high = value["low"], value["high"]
-            lines.append(f"  {value['median']:9.2f} [{low:.2f}, {high:.2f}]  {name}")
+        for figures in (found, *(part for part in found.values() if isinstance(part, dict))):
+            lines += rows(figures)
     return "\n".join(lines)
+
+
+def rows(figures: dict[str, Any]) -> Iterator[str]:
+    """A line for each time and each ratio."""
+    seconds, ratios = figures.get("seconds", {}), figures.get("ratios", {})
+    if isinstance(seconds, dict):  # those of the tests are one number
+        for name, value in seconds.items():
+            yield f"  {1e3 * value['median']:9.2f} ms  {name}"
+    for name, value in ratios.items():
+        yield f"  {value['median']:9.2f} [{value['low']:.2f}, {value['high']:.2f}]  {name}"
 
 
 def main() -> None:

@@ -73,6 +73,7 @@ def page(record: dict[str, Any] | None) -> str:
             parts += [f"## {title}", "\n".join(table(record[part]))]
             parts += notes(record[part])
     parts += compiled(record.get("compiled", {}))
+    parts += products(record.get("products", {}))
     return "\n\n".join(parts) + "\n"
 
 
@@ -197,6 +198,27 @@ def compiled(part: dict[str, Any]) -> list[str]:
     for name, why in part.get("failed", {}).items():
         found.append(f"Failed: {name}: `{why.strip().splitlines()[-1][:200]}`")
     return found
+
+
+def products(part: dict[str, Any]) -> list[str]:
+    """Products of large networks, in units of their gradient."""
+    networks = {name: found for name, found in part.items() if isinstance(found, dict)}
+    if not networks:
+        return []
+    lines = [
+        "| network | parameters | product, with what it needs before | in gradients | memory |"
+    ]
+    lines.append("|---|---|---|---|---|")
+    for name, found in networks.items():
+        peaks = found["peak MiB"]
+        for pair, ratio in found["ratios"].items():
+            over, _, under = pair.partition(" / ")
+            both = peaks.get(over), peaks.get(under)
+            share = f"{both[0] / both[1]:.1f}×" if all(both) else "–"
+            lines.append(
+                f"| {name} | {found['parameters']:.2g} | {over} | {spelt(ratio)} | {share} |"
+            )
+    return ["## Products of large networks", "\n".join(lines)]
 
 
 def read(path: Path = RECORD) -> dict[str, Any] | None:

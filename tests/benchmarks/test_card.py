@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("card") / "card.json"
     command = [sys.executable, "-m", "benchmarks.card", "--tiny", "--device", "cpu"]
-    command += ["--budget", "600", "--parts", "b64,nasbench201", "--out", str(out)]
+    command += ["--budget", "600", "--parts", "b64,nasbench201,products", "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "first-order search step" in done.stdout
@@ -57,6 +57,7 @@ def test_the_page_of_a_record_holds_its_tables(record: dict[str, Any]) -> None:
     text = page(record)
     assert "## S1, batch 64" in text
     assert "## NAS-Bench-201, 15 cells" in text
+    assert "## Products of large networks" in text
     assert "Not run on a GPU" not in text
 
 
