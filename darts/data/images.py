@@ -1,6 +1,7 @@
 """Labelled images, and what is known about a data set beside its pixels."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 import torch
@@ -148,10 +149,14 @@ class Normalisation:
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 [b c h w] to float32 of the same shape, on the device of the images."""
-        shape = (1, -1, 1, 1)
-        mean = torch.tensor(self.mean, device=images.device).view(shape)
-        sd = torch.tensor(self.sd, device=images.device).view(shape)
+        mean, sd = (_by_channel(x, images.device) for x in (self.mean, self.sd))
         return (images.float() / self.full_scale - mean) / sd
+
+
+@lru_cache(maxsize=16)
+def _by_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """One number a channel [1 c 1 1]; sent to a device once, not for every batch."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,21 @@ def evaluate(
 
     Processes that share an evaluation have batches of their own; all get the same answer.
     """
-    loss, right, among, count = 0.0, 0, 0, 0
+    total: Tensor | None = None  # a read for each batch would keep a GPU waiting
+    count = 0
     for images, labels in batches:
         output = logits(images)
-        loss += float(F.cross_entropy(output, labels, reduction="sum"))
-        right += int((output.argmax(dim=1) == labels).sum())
-        among += int(within_top(output, labels, TOP).sum())
+        found = torch.stack(
+            [
+                F.cross_entropy(output, labels, reduction="sum").double(),
+                (output.argmax(dim=1) == labels).sum().double(),
+                within_top(output, labels, TOP).sum().double(),
+            ]
+        )
+        total = found if total is None else total + found
         count += len(labels)
-    loss, rights, amongs, counts = ranks.sums(loss, right, among, count)
+    read = [0.0, 0.0, 0.0] if total is None else total.tolist()
+    loss, rights, amongs, counts = ranks.sums(*read, count)
     return Evaluation(loss / counts, 100 * rights / counts, 100 * amongs / counts, int(counts))
 
 
