@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from darts.kernels import Unit, pointwise_norm
+from darts.spaces.average_pool import AveragePool
 from darts.spaces.depthwise import depthwise, quicker
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
@@ -283,8 +284,7 @@ def _max_pool(channels: int, stride: int, recipe: Recipe) -> Operation:
 
 
 def _avg_pool(channels: int, stride: int, recipe: Recipe) -> Operation:
-    pool = nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False)
-    return Pool(pool, recipe.pool_norm(channels))
+    return Pool(AveragePool(3, stride), recipe.pool_norm(channels))
 
 
 def _skip(channels: int, stride: int, recipe: Recipe) -> Operation:

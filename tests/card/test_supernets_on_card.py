@@ -10,6 +10,7 @@ from darts.methods import AdversarialPerturbation
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import Drops, SupernetAdapter
 from darts.spaces import NASBENCH201
+from darts.spaces.average_pool import AveragePool
 from tests.darts.runs.tiny import TWO_EDGES
 from tests.reference_supernet import BenchSupernet, ReferenceSupernet, copy_weights
 
@@ -126,3 +127,16 @@ def test_an_adversary_climbs_at_the_masks_of_the_step(card):
     second = adapter._offsets(data, 5, alpha, 0.5, drops)
     assert first is not None
     assert all(torch.allclose(first[kind], second[kind], atol=1e-9) for kind in first)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_average_pools_have_the_gradients_of_the_cpu(card, stride, layout):
+    x = torch.arange(2 * 3 * 5 * 4, dtype=torch.float64).reshape(2, 3, 5, 4).sin()
+
+    def slope(device):
+        there = x.to(device).contiguous(memory_format=layout).requires_grad_()
+        AveragePool(3, stride)(there).square().sum().backward()
+        return there.grad.cpu()
+
+    assert torch.allclose(slope(card), slope("cpu"), rtol=0, atol=1e-13)
