@@ -15,7 +15,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -108,11 +107,8 @@ def measure(ready: ReadyProblem, repetitions: int) -> dict[str, Any]:
         "Autograd()": lambda *leaves: (plain @ Vector(leaves, omega.treespec)).leaves,
         "linearize": product,
     }
-    preparation = {}
     for name, make in (("inductor, C++ wrapper", by_inductor), ("AOTInductor", ahead_of_time)):
-        began = time.process_time()
         ways[name] = make(product, v.leaves)
-        preparation[name] = time.process_time() - began
     errors = {
         name: relative_error(Vector(tuple(way(*v.leaves)), omega.treespec), expected)
         for name, way in ways.items()
@@ -139,7 +135,6 @@ def measure(ready: ReadyProblem, repetitions: int) -> dict[str, Any]:
     return {
         "n": repetitions,
         "relative error": errors,
-        "seconds to compile": preparation,
         "microseconds": {name: 1e6 * median(taken) for name, taken in each.items()},
         "in units of jitted JAX": {
             name: asdict(Ratio.of(taken, each["jitted JAX"])) for name, taken in each.items()
