@@ -219,7 +219,7 @@ class _Run:
             problem,
             self.omega.tree(),
             self.alpha.tree(),
-            estimator=self.estimator,
+            estimator=self.estimator.redrawn(len(self.records)),
             outer=self.outer,
             inner=self.inner,
             clip=clip,

@@ -21,6 +21,7 @@ from bilevel.diagnostics.cost import Count, Ratio, counted, interleaved_seconds,
 from bilevel.diagnostics.direction import angle, relative_error
 from bilevel.diagnostics.reference import Reference, reference_for
 from bilevel.estimators.base import Estimator, Hypergradient
+from bilevel.estimators.certificate import Certificate
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
 
@@ -41,6 +42,7 @@ class Row:
         peak_bytes: most tensor memory alive at once.
         status, residual: how it says that its solve ended.
         warnings: what it warned of, each kind once, with its message.
+        certificate: what it guarantees about g₂, if it does.
         failure: its error, if it raised one; then all else is None.
     """
 
@@ -56,12 +58,15 @@ class Row:
     status: str | None = None
     residual: float | None = None
     warnings: tuple[str, ...] = ()
+    certificate: Certificate | None = None
     failure: str | None = None
 
     def record(self) -> dict[str, Any]:
         """The row without nesting: one value a column."""
         flat = asdict(self)
         count, ratio = flat.pop("count") or {}, flat.pop("gradients") or {}
+        certificate = flat.pop("certificate") or {}
+        flat["certified_degrees"] = certificate.get("angle_degrees")
         flat |= {field.name: count.get(field.name) for field in fields(Count)}
         flat |= {
             "time_gradients": ratio.get("median"),
@@ -261,6 +266,7 @@ def _accuracy(
         count=count,
         status=None if solve is None else solve.status.name,
         residual=None if solve is None else solve.residual,
+        certificate=result.certificate,
         warnings=tuple({f"{w.category.__name__}: {w.message}": None for w in caught}),
     )
 

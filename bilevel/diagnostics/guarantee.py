@@ -25,7 +25,8 @@ def certificate(
 ) -> Certificate:
     """Bound the angle and the error of −Bq as an estimate of g₂ = −BH⁻¹∇_ω L_val.
 
-    One product with H, one with B, and those that bound ‖B‖ (see `spectrum.norm_bound`).
+    One product with H, one with B, and those that bound ‖H‖ and ‖B‖ (see `spectrum.norm_bound`: up
+    to 64 or 40 each). ‖H‖ says how far rounding goes: 10 eps(‖∇_ω L_val‖ + ‖H‖‖q‖) is added.
 
     Args:
         q: what stands for H⁻¹∇_ω L_val, such as `hypergradient.solve.value`.
@@ -45,8 +46,10 @@ def certificate(
     _, slope, _ = problem.outer_gradients(at, hyper)
     curvature = (derivatives or Autograd())(problem, at, hyper)
     image = curvature.hessian @ value
-    # ‖H‖‖q‖ is not known here; ‖Hq‖ stands for it, with a wider margin
-    rounding = 100 * torch.finfo(at.dtype).eps * float(slope.norm() + image.norm())
+    # ‖Hq‖ would not do for ‖H‖‖q‖: where H all but cancels q, what is rounded is larger by κ
+    steepest = norm_bound(curvature.hessian, symbol="H")
+    size = float(slope.norm()) + steepest.value * float(value.norm())
+    rounding = 10 * torch.finfo(at.dtype).eps * size
     return certify(
         curvature.mixed @ value,
         (float((slope - image).norm()) + rounding) / mu,
@@ -55,6 +58,7 @@ def certificate(
         asked_degrees=math.degrees(math.acos(cosine)),
         asked_error=math.inf,
         assumes=(
+            *steepest.assumes,
             *(() if curvature.exact else ("products by central differences are exact",)),
             *(() if curvature.checked else (NOT_CHECKED,)),
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 from bilevel.derivatives import Autograd
@@ -106,7 +105,7 @@ def recommend(
     spectrum = _spectrum(problem, omega, alpha)
     candidates = _candidates(spectrum, budget, cosine, report)
     table = compare(problem, params, hyperparams, candidates, repetitions=0, checked=report)
-    certified = _certificate(candidates["certified"], problem, params, hyperparams)
+    certified = _certificate(table["certified"])
     chosen = "certified" if certified else _best(table)
     reasons: tuple[str, ...] = (
         _about_the_point(ratio),
@@ -157,21 +156,15 @@ def _candidates(
     return candidates
 
 
-def _certificate(
-    estimator: Estimator, problem: BilevelProblem, params: Tree, hyperparams: Tree
-) -> str | None:
+def _certificate(row: Row) -> str | None:
     """What `Certified` guarantees, in words; None if it does not get there."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = estimator(problem, params, hyperparams)
-    certificate = found.certificate
+    certificate = row.certificate
     if certificate is None or not certificate.holds:
         return None
-    products = 0 if found.solve is None else found.solve.products
     on = "; ".join(certificate.assumes)
     return (
         f"Guaranteed: the angle to g₂ is at most {certificate.angle_degrees:.2g}°, after "
-        f"{products} products, if {on}."
+        f"{_products(row)} products, if {on}."
     )
 
 

@@ -125,6 +125,10 @@ class Estimator(ABC):
         """This estimator, knowing what it needs of the optimiser that moves ω: mostly nothing."""
         return self
 
+    def redrawn(self, step: int) -> Estimator:
+        """This estimator for a step of an alternation, with random draws of its own if it draws."""
+        return self
+
 
 @dataclass(frozen=True)
 class ImplicitEstimator(Estimator):

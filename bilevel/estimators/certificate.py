@@ -26,6 +26,7 @@ class Certificate:
         asked_error: the relative error that was asked for; infinite where any will do.
         mu: the lower bound on |λ(H)| that it rests on.
         assumes: what was believed and not proved, in words; empty: unconditional.
+        zero: the estimate and g₂ are both 0, exactly: there is no angle, and no sign to be right.
     """
 
     angle_degrees: float
@@ -35,17 +36,18 @@ class Certificate:
     asked_error: float
     mu: float
     assumes: tuple[str, ...]
+    zero: bool = False
 
     @property
     def holds(self) -> bool:
         """What was asked for is guaranteed (under `assumes`)."""
-        near = self.angle_degrees <= self.asked_degrees and self.sign
+        near = self.angle_degrees <= self.asked_degrees and (self.sign or self.zero)
         return near and self.relative_error <= self.asked_error
 
     @property
     def sign(self) -> bool:
         """⟨estimate, g₂⟩ > 0 is guaranteed (under `assumes`)."""
-        return self.angle_degrees < 90
+        return self.angle_degrees < 90 and not self.zero
 
     @property
     def conditional(self) -> bool:
@@ -76,7 +78,8 @@ def certify(
         norm: a bound on ‖B‖, with BBᵀ where it is known.
     """
     length = float(image.norm())
-    delta = solve_error * norm.value
+    # with B = 0 there is no error, however wrong q is: even where nothing bounds ‖H⁻¹v − q‖
+    delta = solve_error * norm.value if norm.value > 0 else 0.0
     if delta == 0:  # exact, or B = 0: there is no error
         angle = 0.0
     elif length == 0:
@@ -102,4 +105,5 @@ def certify(
         asked_error=asked_error,
         mu=mu,
         assumes=assumes + norm.assumes,
+        zero=delta == 0 and length == 0,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,9 @@ from bilevel.krylov import Iterate, minres
 from bilevel.linear import LinearOperator
 from bilevel.spectrum import NormBound, Tridiagonal, lanczos_steps, norm_bound
 from bilevel.vector import Vector
+
+_STREAM = 7_346_102_905_000
+"""Seeds of a certificate begin here: a problem drawn from seed 0 is not to know its start."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Certified(SolvingEstimator):
         damping: ρ ≥ 0.
         failure_probability: that the bound μ is wrong, where it is not given, over the random start
             of Lanczos. None: estimate μ with no bound.
+        seed: of the random start of Lanczos and of the probes of ‖B‖, which draw from a stream of
+            their own. `solve` counts it up from step to step, so that the starts are independent.
         safety: Lanczos stops when the bound is this share of the smallest singular value seen;
             without a bound μ is this share itself.
 
@@ -81,6 +86,7 @@ class Certified(SolvingEstimator):
     relative_error: float = field(default=math.inf, kw_only=True)
     failure_probability: float | None = field(default=1e-3, kw_only=True)
     safety: float = field(default=0.5, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         if not 0 < self.cosine < 1:
@@ -112,6 +118,9 @@ class Certified(SolvingEstimator):
     def asked_degrees(self) -> float:
         return math.degrees(math.acos(self.cosine))
 
+    def redrawn(self, step: int) -> Certified:
+        return replace(self, seed=self.seed + step)
+
     def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
         raise TypeError(
             "Certified cannot be asked for q alone: when to stop depends on B. Call it on a "
@@ -123,7 +132,7 @@ class Certified(SolvingEstimator):
             return super().solve_at(curvature, slope)
         zero = curvature.hessian.codomain.zeros_like()  # g₂ is 0, exactly
         known = Certificate(
-            0.0, 0.0, 0.0, self.asked_degrees, self.relative_error, self.mu or 0.0, ()
+            0.0, 0.0, 0.0, self.asked_degrees, self.relative_error, self.mu or 0.0, (), zero=True
         )
         return Solve(zero, 0, Status.CONVERGED, residual=0.0, certificate=known)
 
@@ -132,7 +141,7 @@ class Certified(SolvingEstimator):
             self,
             damped(curvature.hessian, self.damping),
             curvature.mixed,
-            norm_bound(curvature.mixed),
+            norm_bound(curvature.mixed, seed=_STREAM + self.seed),
             slope.flat(),
             _believed_of(curvature),
         )
@@ -237,7 +246,9 @@ class _Search:
             return
         most = max(1, min(steps, allowed) if failure is None else 2 * allowed // 3)
         look = 10
-        for taken, sketch in enumerate(lanczos_steps(self.system, seed=0), start=1):
+        for taken, sketch in enumerate(
+            lanczos_steps(self.system, seed=_STREAM + self.asked.seed), start=1
+        ):
             self.products += 1
             if taken == most:
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -40,16 +41,18 @@ class ConjugateGradient(ResidualEstimator):
     Args:
         iterations: the most to take.
         tolerance: relative residual of the (damped) system to stop at. None: take all iterations.
+            By default 10⁻⁶ in float32 and 3.7·10⁻¹¹ in float64: min(10⁻⁶, eps^⅔).
         damping: ρ ≥ 0; solves (H + ρI)q = v instead. The estimate is then biased; `solve.residual`
             is that of the undamped system and shows by how much.
         preconditioner: `NystromPreconditioner(...)` or `DiagonalPreconditioner(...)`.
 
     Raises:
-        ValueError: iterations is not positive, damping negative, or tolerance not in (0, 1).
+        ValueError: iterations is not positive, damping negative, or tolerance a number
+            outside (0, 1).
     """
 
     iterations: int = 100
-    tolerance: float | None = field(default=1e-6, kw_only=True)
+    tolerance: float | Literal["dtype"] | None = field(default="dtype", kw_only=True)
     damping: float = 0.0
     preconditioner: Precondition | None = None
 
@@ -65,7 +68,8 @@ class ConjugateGradient(ResidualEstimator):
         )
         v, start = slope.flat(), self.starting_point(slope)
         length = float(vector_norm(v))
-        goal = 0.0 if self.tolerance is None else self.tolerance * length
+        tolerance = self.tolerance_in(slope.dtype)
+        goal = 0.0 if tolerance is None else tolerance * length
         latest, lowest, extra = self._iterate(
             system.on_flat, v, None if start is None else start.flat(), goal, precondition
         )
@@ -79,11 +83,12 @@ class ConjugateGradient(ResidualEstimator):
         if latest.indefinite:
             status = Status.NEGATIVE_CURVATURE
             self.not_positive_definite(lowest, products)
-        elif latest.residual <= goal or (self.tolerance is None and at_working_precision):
+        elif latest.residual <= goal or (tolerance is None and at_working_precision):
             status = Status.CONVERGED
-        elif self.tolerance is not None:
+        elif tolerance is not None:
             self.not_converged(
                 latest.residual / length,
+                tolerance,
                 products,
                 "Raise `iterations`, add damping or a preconditioner, start from an earlier "
                 f"solve.value, or ask for less; {slope.dtype} reaches about cond(H) × "

@@ -44,7 +44,8 @@ class FixedStep(ResidualEstimator):
         else:
             q, r, products = start, slope - hessian @ start, spent + 1
         # without a tolerance, only the working precision ends it early
-        goal = (self.tolerance or torch.finfo(slope.dtype).eps) * float(slope.norm())
+        tolerance = self.tolerance_in(slope.dtype)
+        goal = (tolerance or torch.finfo(slope.dtype).eps) * float(slope.norm())
         first = norm = float(r.norm())
         lowest, steepest, grew, measured = math.inf, 0.0, False, True
         for remaining in range(steps, 0, -1):
@@ -52,7 +53,7 @@ class FixedStep(ResidualEstimator):
                 break
             d, extra = self.direction(hessian, r)
             q, products, measured = plus(q, step, d), products + extra, False
-            if remaining == 1 and self.tolerance is None:
+            if remaining == 1 and tolerance is None:
                 break
             image = hessian @ d
             products += 1
@@ -77,9 +78,12 @@ class FixedStep(ResidualEstimator):
             )
         elif measured and norm <= goal:
             status = Status.CONVERGED
-        elif self.tolerance is not None:
+        elif tolerance is not None:
             self.not_converged(
-                norm / float(slope.norm()), products, "Raise `terms`, or use ConjugateGradient()."
+                norm / float(slope.norm()),
+                tolerance,
+                products,
+                "Raise `terms`, or use ConjugateGradient().",
             )
         return Solve(
             q,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 
@@ -33,14 +34,16 @@ class Minres(ResidualEstimator):
     Args:
         iterations: the most to take.
         tolerance: relative residual of the (damped) system to stop at. None: take all iterations.
+            By default 10⁻⁶ in float32 and 3.7·10⁻¹¹ in float64: min(10⁻⁶, eps^⅔).
         damping: ρ ≥ 0; solves (H + ρI)q = v instead, which for an indefinite H can be singular.
 
     Raises:
-        ValueError: iterations is not positive, damping negative, or tolerance not in (0, 1).
+        ValueError: iterations is not positive, damping negative, or tolerance a number
+            outside (0, 1).
     """
 
     iterations: int = 100
-    tolerance: float | None = field(default=1e-6, kw_only=True)
+    tolerance: float | Literal["dtype"] | None = field(default="dtype", kw_only=True)
     damping: float = 0.0
 
     def __post_init__(self) -> None:
@@ -51,7 +54,8 @@ class Minres(ResidualEstimator):
     def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
         system = damped(hessian, self.damping)
         length = float(slope.norm())
-        goal = 0.0 if self.tolerance is None else self.tolerance * length
+        tolerance = self.tolerance_in(slope.dtype)
+        goal = 0.0 if tolerance is None else tolerance * length
         start, v = self.starting_point(slope), slope.flat()
         q = None if start is None else start.flat()
         left, products, curvature = self.iterations, 0, None
@@ -71,15 +75,16 @@ class Minres(ResidualEstimator):
             products += 1
             before, residual = residual, float(remainder.norm())
             stuck = not gained or residual > 0.5 * before  # at the rounding floor
-            if residual <= goal or left == 0 or stuck or self.tolerance is None:
+            if residual <= goal or left == 0 or stuck or tolerance is None:
                 break
         at_working_precision = residual <= 10 * torch.finfo(slope.dtype).eps * length
         status = Status.TRUNCATED
-        if residual <= goal or (self.tolerance is None and at_working_precision):
+        if residual <= goal or (tolerance is None and at_working_precision):
             status = Status.CONVERGED
-        elif self.tolerance is not None:
+        elif tolerance is not None:
             self.not_converged(
                 residual / length,
+                tolerance,
                 products,
                 "Raise `iterations`, add damping, start from an earlier solve.value, or ask for "
                 f"less; {slope.dtype} reaches about cond(H) × {torch.finfo(slope.dtype).eps:.0e}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bilevel.estimators.base import Solve, Status
 from bilevel.estimators.solving import ResidualEstimator, check_positive
@@ -34,7 +35,7 @@ class Nystrom(ResidualEstimator):
     rank: int
     damping: float
     seed: int = 0
-    tolerance: float | None = field(default=0.1, kw_only=True)
+    tolerance: float | Literal["dtype"] | None = field(default=0.1, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,15 +52,18 @@ class Nystrom(ResidualEstimator):
         q = slope.like(low.apply(shrunk, 1 / self.damping, correction.flat()))
         q, products = q if start is None else start + q, products + 1
         residual = float((slope - hessian @ q).norm() / slope.norm())
-        status = Status.TRUNCATED
-        if self.tolerance is not None and residual <= self.tolerance:
+        status, tolerance = Status.TRUNCATED, self.tolerance_in(slope.dtype)
+        if tolerance is not None and residual <= tolerance:
             status = Status.CONVERGED
         if low.lowest < 0:
             status = Status.NEGATIVE_CURVATURE
             self.not_positive_definite(low.lowest, products)
-        elif self.tolerance is not None and residual > self.tolerance:
+        elif tolerance is not None and residual > tolerance:
             remedy = "Raise the rank, or bring damping nearer to the eigenvalues that it leaves out"
             self.not_converged(
-                residual, products, f"{remedy}; or use it to precondition ConjugateGradient()."
+                residual,
+                tolerance,
+                products,
+                f"{remedy}; or use it to precondition ConjugateGradient().",
             )
         return Solve(q, products, status, residual, curvature=low.lowest)

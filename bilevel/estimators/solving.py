@@ -6,7 +6,9 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Literal
 
+import torch
 from torch import Tensor
 
 from bilevel.derivatives import Curvature
@@ -97,23 +99,35 @@ class ResidualEstimator(SolvingEstimator):
     Args:
         tolerance: the residual ‖v − Hq‖/‖v‖ to stop at. None: spend all steps, whatever they
             give; the estimate is then an approximation by design, and never `NotConverged`.
+            "dtype": min(10⁻⁶, eps^⅔) with the eps of ω's dtype, which is 10⁻⁶ in float32 and
+            3.7·10⁻¹¹ in float64.
     """
 
-    tolerance: float | None = field(default=None, kw_only=True)
+    tolerance: float | Literal["dtype"] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.tolerance is not None and not 0 < self.tolerance < 1:
+        if self.tolerance is None or self.tolerance == "dtype":
+            return
+        if isinstance(self.tolerance, str) or not 0 < self.tolerance < 1:
             raise ValueError(
                 f"{type(self).__name__}(tolerance={self.tolerance}): the relative residual to stop "
-                "at must lie between 0 and 1. None spends all steps."
+                'at must lie between 0 and 1. None spends all steps; "dtype" follows ω.'
             )
 
-    def not_converged(self, residual: float, products: int, remedy: str) -> None:
+    def tolerance_in(self, dtype: torch.dtype) -> float | None:
+        """The tolerance for a system of this dtype."""
+        if self.tolerance == "dtype":
+            # rounding alone leaves a residual of up to cond(H)·eps: in float64, below this for
+            # condition numbers up to 10⁵
+            return min(1e-6, float(torch.finfo(dtype).eps) ** (2 / 3))
+        return self.tolerance
+
+    def not_converged(self, residual: float, tolerance: float, products: int, remedy: str) -> None:
         """Say that the residual is above the tolerance."""
         self.alert(
             NotConverged,
             f"the residual ‖v − Hq‖/‖v‖ is {residual:.3g} after {products} products, above the "
-            f"tolerance {self.tolerance:.3g}. Until it is well below 1/cond(H) the estimate can "
+            f"tolerance {tolerance:.3g}. Until it is well below 1/cond(H) the estimate can "
             f"have the wrong sign. {remedy}",
         )
 
