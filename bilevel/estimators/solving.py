@@ -119,7 +119,7 @@ class ResidualEstimator(SolvingEstimator):
         if self.tolerance == "dtype":
             # rounding alone leaves a residual of up to cond(H)·eps: in float64, below this for
             # condition numbers up to 10⁵
-            return min(1e-6, float(torch.finfo(dtype).eps) ** (2 / 3))
+            return min(1e-6, float(torch.finfo(dtype).eps ** (2 / 3)))
         return self.tolerance
 
     def not_converged(self, residual: float, tolerance: float, products: int, remedy: str) -> None:
