@@ -31,16 +31,10 @@ def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-class Eagerly:
-    """Stands for a capture that was not asked for: the same form of step, taken as it is."""
-
-    def __call__(self, function):
-        return function
-
-
 def pair(config) -> tuple[Searching, Searching, Recording]:
     record = Recording()
-    eager = Searching(config, halves(config), record=Eagerly())
+    eager = Searching(config, halves(config), record=record)
+    eager.capturing.stop("it is the one to compare with")  # no buffers of its own, no replay
     return eager, Searching(config, halves(config), record=record), record
 
 
