@@ -37,7 +37,7 @@ class CellCurves:
             bare = run.content["cells_without_none"]
             planned = run.content["epochs_planned"]
             values = (
-                run.method,
+                label(run, records),
                 str(run.seed),
                 f"{run.epochs} of {planned}" if not run.complete else str(run.epochs),
                 f"{run.cells[-1]}, {of_cell[-1]:.2f} %",
@@ -59,25 +59,34 @@ class CellCurves:
 
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """One line a run, one colour a method. The file holds the digest of the records."""
-        methods = list(dict.fromkeys(record.method for record in records))
+        methods = list(dict.fromkeys(label(record, records) for record in records))
         with rc_context({"svg.hashsalt": "experiments", "svg.fonttype": "none"}):
             figure = Figure(figsize=(12, 3.6), layout="constrained")
             panels = figure.subplots(1, len(PANELS))
             for axes, (name, read) in zip(panels, PANELS, strict=True):
                 for record in records:
-                    place = methods.index(record.method)
-                    first = record.seed == min(r.seed for r in records if r.method == record.method)
+                    name_of_line = label(record, records)
+                    place = methods.index(name_of_line)
+                    same = [r.seed for r in records if label(r, records) == name_of_line]
+                    first = record.seed == min(same)
                     axes.plot(
                         range(1, record.epochs + 1),
                         read(record),
                         color=f"C{place % 10}",
                         linewidth=1,
-                        label=record.method if first else None,
+                        label=name_of_line if first else None,
                     )
                 axes.set_xlabel("epoch")
                 axes.set_title(name, fontsize=10)
             panels[0].legend(fontsize=7)
             save(figure, path, digest)
+
+
+def label(record: RunRecord, records: Sequence[RunRecord]) -> str:
+    """The method, with the setting where the records are of several."""
+    if len({other.setting for other in records}) == 1:
+        return record.method
+    return f"{record.method}, {record.setting}"
 
 
 def save(figure: Figure, path: Path, digest: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.experiments.definition import (
     NOT_SUPPORTED,
     SUPPORTED,
     UNDECIDED,
+    Experiment,
 )
 from benchmarks.experiments.ends import HORIZON, collapse_epoch
 from benchmarks.experiments.packing import pack, unpack
@@ -267,6 +269,14 @@ def test_what_is_missing_are_runs_without_a_complete_record():
     assert [run.name for run in only] == [
         *("amended-seed-0", "amended-seed-1", "first-order-seed-2", "amended-seed-2")
     ]
+
+
+def test_every_experiment_that_is_defined_is_in_the_catalogue():
+    """One that is left out has no page and cannot be run."""
+    folder = Path(pages.__file__).parent
+    modules = [import_module(f"benchmarks.experiments.{p.stem}") for p in folder.glob("[a-z]*.py")]
+    defined = {v.name for m in modules for v in vars(m).values() if isinstance(v, Experiment)}
+    assert defined == EXPERIMENTS.keys()
 
 
 def test_names_of_records_are_unique_and_no_run_is_planned_twice():

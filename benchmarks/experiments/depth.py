@@ -1,0 +1,77 @@
+"""Does collapse need depth? Supernets of 6, 9 and 15 cells with 4 channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from benchmarks.experiments.definition import Claim, Experiment
+from benchmarks.experiments.ends import RULES
+from benchmarks.experiments.plots import CellCurves
+from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.rules import Judge, Judgement, all_do, has_collapsed, none_does
+from benchmarks.experiments.searched import SearchSetting
+from benchmarks.experiments.setting import SMALL, planned
+
+CELLS = (6, 9, 15)
+SETTINGS = {
+    cells: SearchSetting(
+        name=f"{SMALL.name}-{cells}-cells",
+        data=SMALL.data,
+        search=replace(SMALL.search, channels=4, cells=cells),
+        words=f"As in [collapse](collapse.md), with 4 channels and {cells} cells.",
+    )
+    for cells in CELLS
+}
+
+
+def _within(cells: int, rule: Judge) -> Judge:
+    """A rule on the runs of one depth."""
+
+    def judge(records: Sequence[RunRecord]) -> Judgement:
+        return rule([r for r in records if r.setting == SETTINGS[cells].name])
+
+    return judge
+
+
+DEPTH = Experiment(
+    name="depth",
+    title="Collapse and depth",
+    question=(
+        "The supernet of [collapse](collapse.md) has three cells, and collapse is said to need "
+        "depth. What do first order and the amended estimate do in deeper ones?"
+    ),
+    measure="As in [collapse](collapse.md).",
+    runs=tuple(
+        planned(SETTINGS[cells], method, seed)
+        for seed in (0, 1, 2)
+        for cells in CELLS
+        for method in ("first-order", "amended")
+    ),
+    claims=(
+        *(
+            Claim(
+                "§3.2",
+                f"With {cells} cells first-order DARTS ends in an architecture of skip-connects.",
+                "Supported if all runs collapse, not supported if half or fewer do.",
+                _within(cells, all_do(has_collapsed, ["first-order"], "The cell collapsed")),
+            )
+            for cells in CELLS
+        ),
+        *(
+            Claim(
+                "§4.1.1, A.4",
+                f"With {cells} cells search with the amended term (η = 0.1) does not collapse.",
+                "Not supported if any run collapses, supported if none of three or more does.",
+                _within(cells, none_does(has_collapsed, "amended", "The cell collapsed")),
+            )
+            for cells in CELLS
+        ),
+    ),
+    rules=RULES,
+    report=CellCurves(),
+    deviations=(
+        "The deviations of [collapse](collapse.md) hold here too.",
+        "Fewer channels make up for the depth; width and depth change together.",
+    ),
+)
