@@ -11,7 +11,7 @@ from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.packing import pack
 from benchmarks.experiments.page import write_pages
 from benchmarks.experiments.queue import Place, images_of, missing, work_through
-from benchmarks.experiments.record import fold, journal_lines, read_records, write_record
+from benchmarks.experiments.record import fold, journal_lines, read_all, read_records, write_record
 from darts.runs.accuracy_table import AccuracyTable
 
 WORK = Path("runs/experiments")
@@ -31,10 +31,10 @@ def _act(options: argparse.Namespace) -> int:
     experiment = EXPERIMENTS[options.name]
     setting = experiment.runs[0].setting
     if options.page:
-        write_pages(read_records())
+        write_pages(read_records(), read_all())
     elif options.take:
         _take(options.take, options.table)
-        write_pages(read_records())
+        write_pages(read_records(), read_all())
     elif options.pack:
         pack(setting, images_of(setting, options.data_root, None), options.pack)
         print(f"{options.pack}: {options.pack.stat().st_size / 1e6:.1f} MB")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.experiments.definition import Claim, Experiment
-from benchmarks.experiments.ends import RULES, accuracy_at, at_common_end
+from benchmarks.experiments.ends import RULES, accuracy_at, paired
 from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.rules import above, any_does, has_collapsed
 from benchmarks.experiments.setting import SMALL, planned
@@ -32,7 +32,7 @@ def _better(method: str, words: str) -> Claim:
         "Supported if the interval of the paired difference in accuracy at the end lies above 0, "
         "not supported if below.",
         above(
-            lambda records: at_common_end(records, "amended", method, accuracy_at),
+            paired("amended", method, accuracy_at),
             "Difference in percentage points",
         ),
     )

@@ -111,6 +111,8 @@ class Experiment:
         rules: what holds for all claims, fixed before the runs.
         deviations: from the paper's setting, one sentence each.
         report: how the runs are shown.
+        reading: the answer in a few sentences, written by hand after the runs.
+        read_from: the digest of the records that it was written from; a test compares it.
     """
 
     name: str
@@ -122,9 +124,16 @@ class Experiment:
     rules: str
     deviations: tuple[str, ...]
     report: Report
+    reading: str = ""
+    read_from: str = ""
 
     def mine(self, records: Sequence[RunRecord]) -> list[RunRecord]:
         """The records of its runs, in the order of the runs."""
         by_name = {(r.setting, r.method, r.seed): r for r in records}
         keys = [(run.setting.name, run.method, run.seed) for run in self.runs]
         return [by_name[key] for key in keys if key in by_name]
+
+    def others(self, everything: Sequence[RunRecord]) -> list[RunRecord]:
+        """Records of its runs on further machines, beside those that `mine` takes."""
+        keys = {(run.setting.name, run.method, run.seed) for run in self.runs}
+        return [r for r in everything if (r.setting, r.method, r.seed) in keys]

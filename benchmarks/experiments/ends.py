@@ -36,13 +36,16 @@ def collapse_epoch(record: RunRecord) -> int | None:
     return None if length < IN_A_ROW else len(cells) - length + 1
 
 
-def long_enough(records: Sequence[RunRecord], method: str) -> dict[int, RunRecord]:
-    """Runs of a method with at least `HORIZON` epochs, by seed."""
-    return {r.seed: r for r in records if r.method == method and r.epochs >= HORIZON}
+def long_enough(
+    records: Sequence[RunRecord], method: str, horizon: int = HORIZON
+) -> dict[int, RunRecord]:
+    """Runs of a method with at least so many epochs, by seed."""
+    return {r.seed: r for r in records if r.method == method and r.epochs >= horizon}
 
 
 def at_common_end(
     records: Sequence[RunRecord],
+    horizon: int,
     first: str,
     second: str,
     read: Callable[[RunRecord, int], float],
@@ -52,12 +55,13 @@ def at_common_end(
 
     Args:
         records: of one setting.
+        horizon: epochs that a run must have.
         first: method.
         second: method.
         read: a number of a run after so many epochs.
         read_second: the same for the second method, if it is another number.
     """
-    ones, others = long_enough(records, first), long_enough(records, second)
+    ones, others = (long_enough(records, method, horizon) for method in (first, second))
     differences = []
     for seed in sorted(ones.keys() & others.keys()):
         epochs = min(ones[seed].epochs, others[seed].epochs)
@@ -65,6 +69,18 @@ def at_common_end(
         right = (read_second or read)(others[seed], epochs)
         differences.append(left - right)
     return differences
+
+
+def paired(
+    first: str,
+    second: str,
+    read: Callable[[RunRecord, int], float],
+    read_second: Callable[[RunRecord, int], float] | None = None,
+) -> Callable[[Sequence[RunRecord], int], list[float]]:
+    """`at_common_end` of two methods, as a function of the records and the horizon."""
+    return lambda records, horizon: at_common_end(
+        records, horizon, first, second, read, read_second
+    )
 
 
 def accuracy_at(record: RunRecord, epochs: int) -> float:

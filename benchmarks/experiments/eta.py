@@ -10,9 +10,9 @@ from benchmarks.experiments.ends import (
     POOL,
     RULES,
     accuracy_at,
-    at_common_end,
     collapse_epoch,
     long_enough,
+    paired,
 )
 from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
@@ -22,9 +22,11 @@ from benchmarks.experiments.setting import SMALL, planned
 SMALL_ETAS = ("first-order", "amended-eta-0.001", "amended-eta-0.01")
 
 
-def _postponed(records: Sequence[RunRecord]) -> list[float]:
+def _postponed(records: Sequence[RunRecord], horizon: int) -> list[float]:
     """Epochs by which η = 0.01 collapses later than 0.001, for seeds in which both collapse."""
-    later, sooner = (long_enough(records, f"amended-eta-{eta}") for eta in ("0.01", "0.001"))
+    later, sooner = (
+        long_enough(records, f"amended-eta-{eta}", horizon) for eta in ("0.01", "0.001")
+    )
     pairs = (
         (collapse_epoch(later[seed]), collapse_epoch(sooner[seed]))
         for seed in sorted(later.keys() & sooner.keys())
@@ -71,7 +73,7 @@ CLAIMS = (
         "Supported if the interval of the paired difference in accuracy lies above 0, not "
         "supported if below.",
         above(
-            lambda records: at_common_end(records, "amended", "amended-eta-1", accuracy_at),
+            paired("amended", "amended-eta-1", accuracy_at),
             "Difference in percentage points",
         ),
     ),

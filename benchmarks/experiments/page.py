@@ -16,12 +16,22 @@ DOCS = Path("docs/experiments")
 TITLE = "# Is it true? The paper's empirical claims at the scale of a few cores"
 
 
-def write_pages(records: Sequence[RunRecord], docs: Path = DOCS) -> None:
-    """The overview's table, a page an experiment, and its figure where there are runs."""
+def write_pages(
+    records: Sequence[RunRecord], everything: Sequence[RunRecord], docs: Path = DOCS
+) -> None:
+    """The overview's table, a page an experiment, and its figure where there are runs.
+
+    Args:
+        records: one of each run.
+        everything: those of all machines.
+        docs: folder of the pages.
+    """
     for experiment in EXPERIMENTS.values():
         mine = experiment.mine(records)
         docs.mkdir(parents=True, exist_ok=True)
-        (docs / f"{experiment.name}.md").write_text(page(experiment, mine), encoding="utf-8")
+        (docs / f"{experiment.name}.md").write_text(
+            page(experiment, mine, everything), encoding="utf-8"
+        )
         if mine:
             experiment.report.draw(mine, docs / f"{experiment.name}.svg", digest_of(mine))
     readme = docs / "README.md"
@@ -58,8 +68,11 @@ def digest_of(records: Sequence[RunRecord]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def page(experiment: Experiment, records: Sequence[RunRecord]) -> str:
+def page(
+    experiment: Experiment, records: Sequence[RunRecord], everything: Sequence[RunRecord]
+) -> str:
     """The whole page as Markdown."""
+    also = [record for record in experiment.others(everything) if record not in records]
     settings = dict.fromkeys(run.setting for run in experiment.runs)
     methods = list(dict.fromkeys(run.method for run in experiment.runs))
     done = sum(record.complete for record in records)
@@ -87,7 +100,15 @@ def page(experiment: Experiment, records: Sequence[RunRecord]) -> str:
             f"![The runs]({experiment.name}.svg)\n\n*Records `{digest_of(records)}`.*",
             experiment.report.table(records),
         ]
-    parts += ["## Answer", _answers(experiment, records)]
+    if also:
+        parts += [
+            "The same runs on other machines, shorter, and in none of the answers below:",
+            experiment.report.table(also),
+        ]
+    parts += ["## Answer"]
+    if experiment.reading:
+        parts += [experiment.reading]
+    parts += [_answers(experiment, records)]
     if records:
         parts += ["## Cost", _cost(records)]
     return "\n\n".join(parts) + "\n"

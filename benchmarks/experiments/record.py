@@ -79,11 +79,18 @@ class RunRecord:
         return list(self.content["cells"])
 
 
+def read_all(folder: Path = RECORDS) -> list[RunRecord]:
+    """The records of all machines."""
+    return [
+        RunRecord(json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(folder.glob("*/*.json"))
+    ]
+
+
 def read_records(folder: Path = RECORDS) -> list[RunRecord]:
     """All records, one of each run: of several machines' the longest, then by machine's name."""
     found: dict[tuple[str, str, int], RunRecord] = {}
-    for path in sorted(folder.glob("*/*.json")):
-        record = RunRecord(json.loads(path.read_text(encoding="utf-8")))
+    for record in read_all(folder):
         key = (record.setting, record.method, record.seed)
         if key not in found or record.epochs > found[key].epochs:
             found[key] = record

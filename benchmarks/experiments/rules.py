@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmarks.experiments.definition import NOT_RUN, NOT_SUPPORTED, SUPPORTED, UNDECIDED
-from benchmarks.experiments.ends import FEW, collapse_epoch, long_enough
+from benchmarks.experiments.ends import FEW, HORIZON, collapse_epoch, long_enough
 from benchmarks.experiments.paired import interval
 from benchmarks.experiments.record import RunRecord
 
 Judgement = tuple[str, str]
 """A verdict of `VERDICTS`, and the numbers that it rests on, in words."""
 Judge = Callable[[Sequence[RunRecord]], Judgement]
+Values = Callable[[Sequence[RunRecord], int], list[float]]
+"""Numbers of the runs, or pairs of runs, with at least so many epochs."""
+ANY = 1
+"""Epochs of a run that is shown, though it decides nothing yet."""
 
 
 def all_do(holds: Callable[[RunRecord], bool], methods: Sequence[str], words: str) -> Judge:
@@ -21,13 +25,13 @@ def all_do(holds: Callable[[RunRecord], bool], methods: Sequence[str], words: st
     """
 
     def judge(records: Sequence[RunRecord]) -> Judgement:
+        if not all(long_enough(records, m, ANY) for m in methods):
+            return NOT_RUN, "No run of the method yet."
         runs = [run for m in methods for run in long_enough(records, m).values()]
-        if not runs:
-            return NOT_RUN, "No run is long enough yet."
-        count = sum(map(holds, runs))
-        numbers = f"{words} in {count} of {len(runs)} runs."
+        numbers = _counts(holds, methods, words, records)
         if any(len(long_enough(records, m)) < FEW for m in methods):
             return UNDECIDED, numbers
+        count = sum(map(holds, runs))
         if count == len(runs):
             return SUPPORTED, numbers
         return (NOT_SUPPORTED if 2 * count <= len(runs) else UNDECIDED), numbers
@@ -39,31 +43,47 @@ def none_does(holds: Callable[[RunRecord], bool], method: str, words: str) -> Ju
     """Supported if it holds in no run of at least `FEW`, not supported if it holds in any."""
 
     def judge(records: Sequence[RunRecord]) -> Judgement:
+        if not long_enough(records, method, ANY):
+            return NOT_RUN, "No run of the method yet."
         runs = list(long_enough(records, method).values())
-        if not runs:
-            return NOT_RUN, "No run is long enough yet."
-        count = sum(map(holds, runs))
-        numbers = f"{words} in {count} of {len(runs)} runs."
-        if count:
+        numbers = _counts(holds, [method], words, records)
+        if any(map(holds, runs)):
             return NOT_SUPPORTED, numbers
         return (SUPPORTED if len(runs) >= FEW else UNDECIDED), numbers
 
     return judge
 
 
-def above(
-    values: Callable[[Sequence[RunRecord]], list[float]], words: str, line: float = 0.0
-) -> Judge:
+def _counts(
+    holds: Callable[[RunRecord], bool],
+    methods: Sequence[str],
+    words: str,
+    records: Sequence[RunRecord],
+) -> str:
+    """In how many runs it holds: of those that count, and of all as far as they have come."""
+    parts = []
+    for horizon in (HORIZON, ANY):
+        runs = [run for m in methods for run in long_enough(records, m, horizon).values()]
+        parts.append(f"in {sum(map(holds, runs))} of {len(runs)} runs")
+    text = f"{words} {parts[0]} of {HORIZON} epochs or more."
+    return (
+        text if parts[0] == parts[1] else f"{text} Deciding nothing yet: {parts[1]} of any length."
+    )
+
+
+def above(values: Values, words: str, line: float = 0.0) -> Judge:
     """Supported if the 95 % interval of the mean lies above `line`, not supported if below it."""
 
     def judge(records: Sequence[RunRecord]) -> Judgement:
-        found = values(records)
-        if not found:
-            return NOT_RUN, "No pair of runs is long enough yet."
-        mean = interval(found)
-        numbers = f"{words}: {mean}."
-        if mean.n < FEW:
+        found, all_found = values(records, HORIZON), values(records, ANY)
+        if not all_found:
+            return NOT_RUN, "No run of the method yet, or no pair of runs."
+        numbers = f"{words}: {interval(found)}." if found else f"No run of {HORIZON} epochs yet."
+        if found != all_found:
+            numbers += f" Deciding nothing yet, runs of any length: {interval(all_found)}."
+        if len(found) < FEW:
             return UNDECIDED, numbers
+        mean = interval(found)
         if mean.low > line:
             return SUPPORTED, numbers
         return (NOT_SUPPORTED if mean.high < line else UNDECIDED), numbers

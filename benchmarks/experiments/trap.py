@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from benchmarks.experiments.definition import Claim, Experiment, Planned, Settin
 from benchmarks.experiments.paired import interval
 from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
-from benchmarks.experiments.rules import above
+from benchmarks.experiments.rules import Values, above
 from benchmarks.experiments.setting import METHODS
 from darts.data import ImageSet
 from darts.runs.config import to_json
@@ -76,8 +76,8 @@ def differences(records: Sequence[RunRecord], way: str) -> list[float]:
     ]
 
 
-def _less(way: str) -> Callable[[Sequence[RunRecord]], list[float]]:
-    return lambda records: differences(records, way)
+def _less(way: str) -> Values:
+    return lambda records, horizon: differences(records, way)  # a record is of a whole run
 
 
 class Pairs:

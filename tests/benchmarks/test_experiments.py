@@ -27,6 +27,7 @@ from benchmarks.experiments.record import (
     RunRecord,
     fold,
     journal_lines,
+    read_all,
     read_records,
     write_record,
 )
@@ -196,7 +197,8 @@ BAD, FINE, SHORT = [SKIPS] * HORIZON, [GOOD] * HORIZON, [SKIPS] * (HORIZON - 1)
     ("cells", "all_verdict", "none_verdict"),
     [
         ([], NOT_RUN, NOT_RUN),
-        ([SHORT], NOT_RUN, NOT_RUN),
+        ([SHORT], UNDECIDED, UNDECIDED),
+        ([SHORT, SHORT, SHORT], UNDECIDED, UNDECIDED),
         ([BAD, BAD], UNDECIDED, NOT_SUPPORTED),
         ([FINE, FINE], UNDECIDED, UNDECIDED),
         ([BAD, BAD, BAD], SUPPORTED, NOT_SUPPORTED),
@@ -225,7 +227,19 @@ def test_rules_decide_as_they_say(cells, all_verdict, none_verdict):
     ],
 )
 def test_an_interval_decides_only_where_it_leaves_the_line_on_one_side(values, verdict):
-    assert above(lambda _: values, "x")([])[0] == verdict
+    assert above(lambda _, horizon: values, "x")([])[0] == verdict
+
+
+def test_runs_that_are_too_short_are_shown_and_decide_nothing():
+    rule = above(lambda _, horizon: [] if horizon == HORIZON else [1.0, 1.1, 1.2], "x")
+    verdict, numbers = rule([])
+    assert verdict == UNDECIDED
+    assert "Deciding nothing yet, runs of any length: +1.10" in numbers
+    _, numbers = all_do(has_collapsed, ["first-order"], "It did")(runs([BAD, SHORT]))
+    assert numbers == (
+        "It did in 1 of 1 runs of 100 epochs or more. Deciding nothing yet: in 2 of 2 runs of any "
+        "length."
+    )
 
 
 def test_the_interval_is_students():
@@ -296,10 +310,25 @@ def test_pages_and_figures_are_those_of_the_records(name):
     """Else: python -m benchmarks.experiments NAME --page."""
     mine = EXPERIMENTS[name].mine(read_records())
     written = (pages.DOCS / f"{name}.md").read_text(encoding="utf-8")
-    assert written == pages.page(EXPERIMENTS[name], mine)
+    assert written == pages.page(EXPERIMENTS[name], mine, read_all())
     if mine:
         figure = (pages.DOCS / f"{name}.svg").read_text(encoding="utf-8")
         assert f"records {pages.digest_of(mine)}" in figure
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_words_about_the_runs_are_about_these_records(name):
+    """Else read the page again, mend `reading`, and put the page's digest into `read_from`."""
+    experiment = EXPERIMENTS[name]
+    if experiment.reading:
+        assert experiment.read_from == pages.digest_of(experiment.mine(read_records()))
+
+
+def test_records_of_further_machines_are_shown_and_decide_nothing():
+    ones = [made([GOOD] * 120), made([SKIPS] * 110)]
+    experiment = EXPERIMENTS["collapse"]
+    assert experiment.others(ones) == ones
+    assert experiment.others([made([GOOD] * 120, method="nobody")]) == []
 
 
 def test_the_overview_has_every_claim_with_its_verdict():
