@@ -54,6 +54,7 @@ def form_eigenvalues(left: Array, right: Array) -> Array:
     """
     rows = len(left)
     scale = np.sqrt(np.linalg.norm(left) / np.linalg.norm(right))
-    triangle = np.linalg.qr(np.concatenate([left / scale, right * scale]).T, mode="r")
+    columns = np.concatenate([left / scale, right * scale]).T
+    triangle: Array = np.asarray(np.linalg.qr(columns, mode="r"))
     swapped = np.concatenate([triangle[:, rows:], triangle[:, :rows]], axis=1)
     return np.linalg.eigvalsh(swapped @ triangle.T)

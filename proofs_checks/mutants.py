@@ -12,6 +12,8 @@ from fractions import Fraction
 from math import perm
 from typing import Any
 
+import numpy as np
+
 from bilevel import CentralDifference, Curvature, LinearOperator
 from bilevel.estimators import Amended, DartsSecondOrder, Exact, Identity, Landweber, Neumann, Solve
 from bilevel.vector import Vector
@@ -27,6 +29,7 @@ from proofs_checks.evidence import (
     PropertyTest,
     SmtProof,
 )
+from proofs_checks.gaussian_form import form_eigenvalues, negative_probability
 from proofs_checks.ledger import Verified
 from proofs_checks.measurement import Measurement, Recorded
 from proofs_checks.network_formulas import lowest_curvature
@@ -285,14 +288,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("alternating_limit", "2 dropped", lambda x: 4 / x),
     Mutant("alternating_limit", "half", lambda x: (4 / x - 2) / 2),
-    Mutant("form_eigenvalues", "X for Y", lambda x, y: right.form_eigenvalues(x, x)),
-    Mutant("form_eigenvalues", "half of them", lambda x, y: right.form_eigenvalues(x, y)[::2]),
+    Mutant("form_eigenvalues", "X for Y", lambda x, y: form_eigenvalues(x, x)),
+    Mutant("form_eigenvalues", "half of them", lambda x, y: form_eigenvalues(x, y)[::2]),
     Mutant(
         "negative_probability",
         "two degrees of freedom for one",
-        lambda values: right.negative_probability([x for x in values for _ in range(2)]),
+        lambda values: negative_probability(np.repeat(values, 2)),
     ),
-    Mutant("negative_probability", "tail", lambda values: 1 - right.negative_probability(values)),
+    Mutant("negative_probability", "tail", lambda values: 1 - negative_probability(values)),
     Mutant("hessian_difference", "times ε for divided by ε", _multiplied),
     Mutant("hessian_difference", "2 of 2ε dropped", _undivided),
     Mutant("hessian_difference", "one-sided", _one_sided),

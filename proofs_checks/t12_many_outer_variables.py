@@ -201,7 +201,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         inverse, gram = case.hessian.inverse(), case.mixed.T @ case.mixed
         whole = inverse @ gram @ case.hessian + case.hessian @ gram @ inverse
         value = dot(case.slope, whole @ case.slope)
-        return -abs(2 * agreement(formulas, case) - value)
+        return Fraction(-abs(2 * agreement(formulas, case) - value))
 
     def no_eigenvector(rng: Random) -> Instance | None:
         case = definite(rng, 3, 1)
