@@ -82,7 +82,9 @@ def tests(record: dict[str, Any]) -> list[str]:
     if "summary" not in found:
         return []
     outcome = "all passed" if found["passed"] else "NOT all passed"
-    return ["## Correctness", f"Tests marked `card`: {outcome} ({found['summary'].strip('= ')})."]
+    said = f"Tests marked `card`: {outcome} ({found['summary'].strip('= ')})."
+    failed = [f"- `{name}`" for name in found.get("failed", [])]
+    return ["## Correctness", "\n".join([said, "", *failed]), *found.get("remarks", [])]
 
 
 def bars(record: dict[str, Any]) -> Iterator[str]:
