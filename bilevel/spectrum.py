@@ -172,8 +172,9 @@ def lanczos_steps(operator: LinearOperator, seed: int) -> Iterator[Tridiagonal]:
 def largest_curvature(operator: LinearOperator, products: int, seed: int) -> tuple[float, int]:
     """A bound on max |λ|, wrong with probability at most 1e-3 over the random start.
 
-    `Tridiagonal.ends`, about 1.3 times max |λ| after ten products. The largest Ritz value plus its
-    residual, which is often taken (Zhou & Li 2011), bounds the distance to some eigenvalue only.
+    `Tridiagonal.ends`: after ten products 1.2 to 1.5 times max |λ| for 10² to 10⁵ parameters. The
+    largest Ritz value plus its residual, which is often taken (Zhou & Li 2011), bounds the
+    distance to some eigenvalue only.
     In float32 with some 10⁶ parameters and more, the bound from the start says nothing, and this
     takes that one.
 

@@ -207,10 +207,11 @@ def test_the_bound_on_the_largest_curvature_is_one_where_the_residual_is_not(sig
     assert wrong <= 1
 
 
-def test_the_bound_on_the_largest_curvature_closes_in() -> None:
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_bound_on_the_largest_curvature_closes_in(sign: float) -> None:
     """After ten products at most what Chebyshev's polynomial of degree 10 allows, and then less."""
     n = 1000
-    values = torch.linspace(0.1, 1, n, dtype=f64)
+    values = sign * torch.linspace(0.1, 1, n, dtype=f64)
     chance = 5e-4 * math.sqrt(math.pi / (2 * n))
     found = [
         sketch.ends(n, 5e-4, torch.finfo(f64).eps)
