@@ -155,9 +155,10 @@ COLLAPSE = Experiment(
         "stands for chance.",
     ),
     reading=(
-        "Nothing is decided: one run is there, first order with seed 0. It has not collapsed: "
-        "skip-connect has four edges of six, and the cell 87.5 % true accuracy, after 93 % early "
-        "in the search."
+        "Nothing is decided: one of 24 runs is there, first order with seed 0, whole. It has not "
+        "collapsed after 200 epochs. Three of six edges are skip-connect at the end, with more "
+        "than half of the mean weight; the cell has 89.97 % true accuracy, the mean of all cells "
+        "89.45 %. Early in the search it was better, 93.65 % at most."
     ),
-    read_from="70ae6cd6c7e1e4a6",
+    read_from="b928452ae5a56c72",
 )
