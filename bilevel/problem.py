@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from bilevel.bound_module import BoundModule, refuse_hidden_parameters
+from bilevel.connection import DisconnectedError, names_of, refuse_closed_over
 from bilevel.losses import Loss as Loss
 from bilevel.losses import like, on_batch, refuse_other_arguments, refuse_without_batch, takes_batch
 from bilevel.reading import finite, read
@@ -69,12 +72,14 @@ class BilevelProblem:
     ) -> tuple[BilevelProblem, dict[str, Tensor], Tree]:
         """The problem whose ω is the parameters of `module`.
 
-        The losses get a `BoundModule` in place of ω: call it like the module; its `params` are
-        ω, for a penalty. Buffers are replaced by copies in every evaluation, so batch-norm
-        statistics are read and never written.
+        The losses get a `BoundModule` in place of ω: call it, its parts or its methods like the
+        module's own; its `params` are ω, for a penalty. Buffers are replaced by copies in every
+        evaluation, so batch-norm statistics are read and never written.
 
         Args:
-            module: its trainable parameters become ω; frozen ones stay as they are.
+            module: its trainable parameters become ω; frozen ones stay as they are. Of a
+                `DistributedDataParallel` the module inside is taken: its averaging does not act
+                here, `distributed.averaged` does the same.
             inner: L_train(net, α), or L_train(net, α, batch) for `on`.
             outer: L_val(net, α), or L_val(net, α, batch).
             hyperparams: α. It must not be among the parameters of `module`.
@@ -84,11 +89,22 @@ class BilevelProblem:
             `hyperparams` as passed.
 
         Raises:
-            ValueError: the module has no trainable parameters, or α is one of them.
+            ValueError: the module has no trainable parameters, α is one of them, or some of them
+                lie in a plain list, where the module does not know of them.
             TypeError: a loss takes other arguments than these.
         """
         refuse_other_arguments("inner", inner, first="net")
         refuse_other_arguments("outer", outer, first="net")
+        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+                warnings.warn(
+                    f"from_module takes the module inside the {type(module).__name__}, whose "
+                    "averaging does not act on hypergradients. Wrap the problem in "
+                    "bilevel.distributed.averaged(problem), which averages losses and products.",
+                    stacklevel=2,
+                )
+            module = module.module
+        refuse_hidden_parameters(module)
         params: dict[str, Tensor] = {
             name: p for name, p in module.named_parameters() if p.requires_grad
         }
@@ -156,7 +172,7 @@ class BilevelProblem:
         """L_train and ∇_ω L_train. One gradient evaluation.
 
         Raises:
-            ValueError: a leaf of ω has no influence on L_train, so that H is singular.
+            DisconnectedError: a leaf of ω has no influence on L_train, so that H is singular.
         """
         point = omega.tracked()
         value = self.inner_value(point, alpha.detach())
@@ -166,40 +182,64 @@ class BilevelProblem:
     def inner_gradient_alpha(self, omega: Vector, alpha: Vector) -> Vector:
         """∇_α L_train. One gradient evaluation; zero for leaves that L_train does not use."""
         point = alpha.tracked()
-        return _gradient(self.inner_value(omega.detach(), point), point)
+        return _gradients("inner", self.inner_value(omega.detach(), point), α=point)[0]
 
     def outer_gradients(self, omega: Vector, alpha: Vector) -> tuple[float, Vector, Vector]:
         """L_val, ∇_ω L_val (the slope) and ∇_α L_val (g₁). One gradient evaluation."""
-        return _both_gradients(self.outer_value, omega, alpha)
+        return _both_gradients("outer", self.outer_value, omega, alpha)
 
     def inner_gradients(self, omega: Vector, alpha: Vector) -> tuple[float, Vector, Vector]:
         """L_train, ∇_ω L_train and ∇_α L_train, zero where unused. One gradient evaluation."""
-        return _both_gradients(self.inner_value, omega, alpha)
+        return _both_gradients("inner", self.inner_value, omega, alpha)
 
     @torch.enable_grad()
     def outer_gradient_alpha(self, omega: Vector, alpha: Vector) -> tuple[float, Vector]:
         """L_val and ∇_α L_val alone, which is cheaper than both of its gradients."""
         point = alpha.tracked()
         value = self.outer_value(omega.detach(), point)
-        return read(value), _gradient(value, point)
+        return read(value), _gradients("outer", value, α=point)[0]
 
+    @torch.enable_grad()
+    def outer_uses_omega(self, omega: Vector, alpha: Vector) -> bool:
+        """Whether L_val depends on any leaf of ω. One evaluation of it."""
+        at = omega.tracked()
+        value = self.outer_value(at, alpha.detach())
+        return value.requires_grad and any(
+            leaf is not None for leaf in torch.autograd.grad(value, at.leaves, allow_unused=True)
+        )
 
-class BoundModule:
-    """A module with its parameters replaced by ω and its buffers by scratch copies."""
+    @torch.enable_grad()
+    def refuse_unused(self, omega: Vector, alpha: Vector, places: Sequence[int]) -> None:
+        """Raise if neither loss uses some of the leaves of α that `places` names.
 
-    def __init__(self, module: nn.Module, params: dict[str, Tensor]) -> None:
-        self.module = module
-        self.params = params
-        self.buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        One gradient of L_train with respect to α, and one of L_val if that finds any.
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return torch.func.functional_call(self.module, (self.params, self.buffers), args, kwargs)
+        Raises:
+            DisconnectedError: with their names.
+        """
+        point = alpha.tracked()
+        for which, loss in (("inner", self.inner_value), ("outer", self.outer_value)):
+            value = loss(omega.detach(), point)
+            found: tuple[Tensor | None, ...] = (None,) * len(point.leaves)
+            if value.requires_grad:
+                found = torch.autograd.grad(value, point.leaves, allow_unused=True)
+            places = [place for place in places if found[place] is None]
+            if not places:
+                return
+            refuse_closed_over(which, value, α=(point, places))
+        raise DisconnectedError(
+            f"neither loss uses {len(places)} of {len(point.leaves)} leaves of α "
+            f"({names_of(point, places)}), so that the hypergradient there would be 0 whatever "
+            "they are. A loss must compute with the α that is passed to it, its second argument; "
+            "a tensor from the enclosing scope is not differentiated. Leave out of α what no loss "
+            "depends on."
+        )
 
 
 def gradient_in_omega(value: Tensor, omega: Vector, *, create_graph: bool = False) -> Vector:
     """∇_ω of the inner loss, refusing leaves of ω on which it does not depend."""
     if not value.requires_grad:
-        raise ValueError(
+        raise DisconnectedError(
             "the inner loss does not depend on ω at all. Compute it from the ω that is passed in, "
             "without detach() or no_grad()."
         )
@@ -209,20 +249,29 @@ def gradient_in_omega(value: Tensor, omega: Vector, *, create_graph: bool = Fals
         leaves = torch.autograd.grad(
             value, omega.leaves, create_graph=create_graph, allow_unused=True
         )
-    unused = [name for name, leaf in zip(omega.names(), leaves, strict=True) if leaf is None]
+    unused = [
+        place
+        for place, leaf in enumerate(leaves)
+        if leaf is None and omega.leaves[place].numel() > 0
+    ]
     if unused:
-        shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
-        raise ValueError(
-            f"the inner loss ignores {len(unused)} of {len(leaves)} leaves of ω ({shown}), so its "
-            "Hessian is singular there. Leave them out of ω, or add weight decay to the inner loss."
+        refuse_closed_over("inner", value, ω=(omega, unused))
+        raise DisconnectedError(
+            f"the inner loss ignores {len(unused)} of {len(leaves)} leaves of ω "
+            f"({names_of(omega, unused)}), so its Hessian is singular there. Leave them out of ω, "
+            "or add weight decay to the inner loss."
         )
+    leaves = tuple(
+        torch.zeros_like(at) if leaf is None else leaf  # an empty one
+        for leaf, at in zip(leaves, omega.leaves, strict=True)
+    )
     _refuse_sparse(leaves, omega.names())
-    return Vector(tuple(leaves), omega.treespec)
+    return Vector(leaves, omega.treespec)
 
 
-def _refuse_sparse(leaves: tuple[Tensor, ...], names: list[str]) -> None:
+def _refuse_sparse(leaves: tuple[Tensor | None, ...], names: list[str]) -> None:
     for leaf, name in zip(leaves, names, strict=True):
-        if leaf.layout != torch.strided:
+        if leaf is not None and leaf.layout != torch.strided:
             raise UnsupportedDerivativeError(
                 f"the gradient in leaf {name} is sparse, as that of an embedding with sparse=True; "
                 "PyTorch cannot differentiate it again. Build the embedding with sparse=False."
@@ -248,26 +297,40 @@ def _checked(which: str, value: Any) -> Tensor:
 
 @torch.enable_grad()
 def _both_gradients(
-    loss: Callable[[Vector, Vector], Tensor], omega: Vector, alpha: Vector
+    which: str, loss: Callable[[Vector, Vector], Tensor], omega: Vector, alpha: Vector
 ) -> tuple[float, Vector, Vector]:
     at, hyper = omega.tracked(), alpha.tracked()
     value = loss(at, hyper)
-    leaves = _gradient_leaves(value, at.leaves + hyper.leaves)
-    return (
-        read(value),
-        Vector(leaves[: len(at.leaves)], at.treespec),
-        Vector(leaves[len(at.leaves) :], hyper.treespec),
-    )
+    in_omega, in_alpha = _gradients(which, value, ω=at, α=hyper)
+    return read(value), in_omega, in_alpha
 
 
-def _gradient(value: Tensor, point: Vector) -> Vector:
-    return Vector(_gradient_leaves(value, point.leaves), point.treespec)
+def _gradients(which: str, value: Tensor, **points: Vector) -> list[Vector]:
+    """The gradients of a loss with respect to several points; zero in leaves it does not use.
 
-
-def _gradient_leaves(value: Tensor, leaves: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    if not value.requires_grad:  # the loss does not involve them: its gradient is zero, exactly
-        return tuple(torch.zeros_like(leaf) for leaf in leaves)
-    with Explaining():
-        gradients = torch.autograd.grad(value, leaves, materialize_grads=True)
-    _refuse_sparse(gradients, [f"number {place}" for place in range(len(leaves))])
-    return gradients
+    Raises:
+        DisconnectedError: it does not use a leaf that it was passed, yet the very tensor that the
+            caller passed for it, through its closure.
+    """
+    leaves = tuple(leaf for point in points.values() for leaf in point.leaves)
+    found: tuple[Tensor | None, ...] = (None,) * len(leaves)
+    if value.requires_grad:
+        with Explaining():
+            found = torch.autograd.grad(value, leaves, allow_unused=True)
+    places = [f"number {place}" for place in range(len(leaves))]
+    _refuse_sparse(found, places)
+    images, unused = [], {}
+    for symbol, point in points.items():
+        own, found = found[: len(point.leaves)], found[len(point.leaves) :]
+        unused[symbol] = point, [place for place, leaf in enumerate(own) if leaf is None]
+        images.append(
+            Vector(
+                tuple(
+                    torch.zeros_like(at) if leaf is None else leaf
+                    for leaf, at in zip(own, point.leaves, strict=True)
+                ),
+                point.treespec,
+            )
+        )
+    refuse_closed_over(which, value, **unused)
+    return images

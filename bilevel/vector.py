@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optree
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 Tree = Any
@@ -35,6 +35,9 @@ class Vector:
     def of(cls, tree: Tree) -> Vector:
         """The vector whose leaves are the tensors of `tree`, in optree's order.
 
+        A `ParameterDict` or `ParameterList` counts as the dict or list that it holds, and an
+        iterator such as `module.parameters()`, which this uses up, as the list.
+
         Raises:
             TypeError: a leaf is not a tensor, or not of floating type.
             ValueError: no leaves at all, or leaves of several dtypes or devices.
@@ -42,6 +45,9 @@ class Vector:
         if isinstance(tree, Vector):
             return tree
         leaves, treespec = optree.tree_flatten(tree)
+        if any(isinstance(leaf, _HOLDERS) for leaf in leaves):
+            opened = optree.tree_unflatten(treespec, [_opened(leaf) for leaf in leaves])
+            return cls.of(opened)
         vector = cls(tuple(leaves), treespec)
         if not leaves:
             raise ValueError(
@@ -50,15 +56,27 @@ class Vector:
             )
         first = leaves[0]
         for name, leaf in zip(vector.names(), leaves, strict=True):
+            if isinstance(leaf, nn.Module):
+                raise TypeError(
+                    f"leaf {name} is a module, {type(leaf).__name__}. Pass its parameters, "
+                    "dict(module.named_parameters()), or use BilevelProblem.from_module."
+                )
             if not isinstance(leaf, Tensor):
                 raise TypeError(
                     f"leaf {name} is a {type(leaf).__name__}; every leaf must be a floating "
                     "tensor. Keep other values out of the point, in the closure of the loss."
                 )
+            if leaf.is_complex():
+                raise TypeError(
+                    f"leaf {name} has dtype {leaf.dtype}; points are real. Pass "
+                    "torch.view_as_real(leaf), whose last axis holds real and imaginary parts, "
+                    "and take torch.view_as_complex of it in the losses."
+                )
             if not leaf.is_floating_point():
                 raise TypeError(
-                    f"leaf {name} has dtype {leaf.dtype}; derivatives need a floating dtype. "
-                    f"Convert it: {name}.to(torch.get_default_dtype())."
+                    f"leaf {name} has dtype {leaf.dtype}; derivatives need a floating dtype. Keep "
+                    "it in the closure of the loss. (A state_dict() holds buffers too: pass "
+                    "dict(module.named_parameters()).)"
                 )
             if leaf.dtype != first.dtype or leaf.device != first.device:
                 raise ValueError(
@@ -149,6 +167,16 @@ class Vector:
                 f"vectors of different structure: {self.treespec} and {other.treespec}"
             )
         return other.leaves
+
+
+_HOLDERS = (nn.ParameterDict, nn.ParameterList, Iterator)
+
+
+def _opened(leaf: Any) -> Any:
+    """The plain container of what a holder of parameters holds."""
+    if isinstance(leaf, nn.ParameterDict):
+        return dict(leaf.items())
+    return list(leaf) if isinstance(leaf, _HOLDERS) else leaf
 
 
 def plus(y: Vector, scale: float, x: Vector) -> Vector:

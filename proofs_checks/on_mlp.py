@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bilevel.problem import BilevelProblem, BoundModule
+from bilevel.bound_module import BoundModule
+from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
 from proofs_checks.at_minima import ETA, NEARER, rows_at
 from proofs_checks.at_minima import summarise as summarise_minima

@@ -1,5 +1,10 @@
 """What an estimator warns of, as types: filter them, or make them errors with `strict=True`."""
 
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
 
 class HypergradientWarning(UserWarning):
     """The estimate may point the wrong way; the message says why, with numbers and a remedy."""
@@ -27,3 +32,26 @@ class RandomLoss(HypergradientWarning):
 
 class CheckFailed(HypergradientWarning):
     """`bilevel.check` found something wrong with the problem or with products of its curvature."""
+
+
+class SingularHessian(NotPositiveDefinite):
+    """The inner Hessian is zero along directions that count: Hq = ∇_ω L_val has no solution."""
+
+
+class Disconnected(HypergradientWarning):
+    """The outer loss does not use ω, so that there is nothing to differentiate through."""
+
+
+def levels_to_the_caller() -> int:
+    """How far up the stack the code is that called into this package, for `warnings.warn`."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
+    while frame is not None and frame.f_back is not None and _is_ours(frame):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    module = str(frame.f_globals.get("__name__", ""))
+    # the decorator that leaves inference mode puts a frame of torch's between ours
+    return module.split(".")[0] == __name__.split(".")[0] or module == "torch.utils._contextlib"

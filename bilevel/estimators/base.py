@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import ClassVar
 
 import torch
 
 from bilevel.derivatives import Autograd, Curvature, Derivatives
-from bilevel.estimators.alerts import RandomLoss
+from bilevel.estimators.alerts import Disconnected, RandomLoss, levels_to_the_caller
 from bilevel.estimators.certificate import Certificate
 from bilevel.linear import LinearOperator
+from bilevel.point import point_of
 from bilevel.problem import BilevelProblem, NonFiniteError
 from bilevel.randomness import REMEDY, Draws
-from bilevel.reading import finite, read
+from bilevel.reading import finite, leaving, read
 from bilevel.vector import Tree, Vector
 
 
@@ -81,23 +83,29 @@ class Hypergradient:
 
 
 class Estimator(ABC):
-    """A map (problem, ω, α) ↦ `Hypergradient`. It writes nothing: no `.grad`, no buffer."""
+    """A map (problem, ω, α) ↦ `Hypergradient`. It writes nothing: no `.grad`, no buffer.
 
+    Attributes:
+        has_implicit_term: whether it looks at g₂ at all.
+    """
+
+    has_implicit_term: ClassVar[bool] = True
+
+    @torch.inference_mode(False)
     def __call__(self, problem: BilevelProblem, omega: Tree, alpha: Tree) -> Hypergradient:
         """Estimate the hypergradient of `problem` at (ω, α), two pytrees of floating tensors.
 
+        Where the estimate is zero in a leaf of α, one evaluation more finds out whether the
+        losses use it at all.
         Warns `RandomLoss` where a loss draws from PyTorch's global generators.
 
         Raises:
-            TypeError: a leaf is not a floating tensor, or a loss does not return one.
-            ValueError: dtypes or devices differ, or a loss is not one finite number.
+            TypeError: a leaf is not a floating tensor or in half precision, or a loss does not
+                return a tensor.
+            ValueError: dtypes or devices differ, a loss is not one finite number or its
+                curvature not finite, or no loss uses a leaf of α (`DisconnectedError`).
         """
-        at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
-        if (at.dtype, at.device) != (hyper.dtype, hyper.device):
-            raise ValueError(
-                f"ω is {at.dtype} on {at.device}, but α is {hyper.dtype} on {hyper.device}. "
-                "Bring both to one dtype and device."
-            )
+        at, hyper = point_of(omega, alpha)
         draws = Draws(at.device)
         result = self.estimate(problem, at, hyper)
         if draws.any():
@@ -105,15 +113,37 @@ class Estimator(ABC):
                 f"{type(self).__name__}: a loss draws random numbers, and the terms of this "
                 f"estimate may belong to different draws. {REMEDY}",
                 RandomLoss,
-                stacklevel=2,
+                stacklevel=levels_to_the_caller(),
             )
+        lengths = {}
         for term in ("direct", "implicit"):
-            size = read(Vector.of(getattr(result, term)).norm())
+            norms = torch._foreach_norm(Vector.of(getattr(result, term)).leaves)
+            lengths[term] = torch.stack(list(norms))
+            size = read(torch.linalg.vector_norm(lengths[term]))
             if not finite(size):
                 raise NonFiniteError(
                     f"{type(self).__name__}: the {term} term has norm {size} although both "
                     f"losses are finite (outer loss {result.outer_loss:.4g}). A square root, norm "
                     "or logarithm in a loss has no finite derivative at this point."
+                )
+        if leaving():  # on the device: what follows decides by numbers
+            return result
+        sizes = {term: length.tolist() for term, length in lengths.items()}
+        zero = [
+            place
+            for place, norms in enumerate(zip(*sizes.values(), strict=True))
+            if not any(norms) and hyper.leaves[place].numel() > 0
+        ]
+        if zero:
+            problem.refuse_unused(at, hyper, zero)
+        if self.has_implicit_term and not any(sizes["implicit"]):
+            if not problem.outer_uses_omega(at, hyper):
+                warnings.warn(
+                    f"{type(self).__name__}: the outer loss does not depend on ω at all, so that "
+                    "g₂ is 0 and nothing is differentiated through. If it should, compute it from "
+                    "the ω that is passed in, without detach() or no_grad().",
+                    Disconnected,
+                    stacklevel=levels_to_the_caller(),
                 )
         return result
 
@@ -159,4 +189,20 @@ class ImplicitEstimator(Estimator):
         curvature = self.derivatives(problem, omega, alpha)
         solve = self.solve_at(curvature, slope)
         implicit = -(curvature.mixed @ solve.value)
+        if not float(implicit.norm()) > 0:
+            solve = _explained(solve, slope)
         return Hypergradient(direct.tree(), implicit.tree(), outer_loss, solve)
+
+
+def _explained(solve: Solve, slope: Vector) -> Solve:
+    """The solve of an implicit term that is 0, with a note on why; NaN is not let through."""
+    length, found = float(slope.norm()), float(solve.value.norm())
+    if not math.isfinite(length + found) or solve.residual != solve.residual:
+        return solve
+    if length == 0:
+        why = "∇_ω L_val is 0 at this point: g₂ is 0"
+    elif found == 0:
+        why = "no curvature was met along ∇_ω L_val: q is 0, and g₂ is not known"
+    else:
+        why = "L_train has no mixed derivative along q here: Bq is 0"
+    return replace(solve, note="; ".join(filter(None, (solve.note, why))))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Literal
 
 import torch
@@ -17,6 +15,7 @@ from bilevel.estimators.alerts import (
     NotConverged,
     NotPositiveDefinite,
     NotStationary,
+    levels_to_the_caller,
 )
 from bilevel.estimators.base import ImplicitEstimator, Solve, Status
 from bilevel.linear import LinearOperator
@@ -79,7 +78,7 @@ class SolvingEstimator(ImplicitEstimator):
         message = f"{type(self).__name__}: {message}"
         if self.strict:
             raise kind(message)
-        warnings.warn(message, kind, stacklevel=_levels_to_the_caller())
+        warnings.warn(message, kind, stacklevel=levels_to_the_caller())
 
     def not_positive_definite(self, curvature: float, products: int) -> None:
         """Say that a direction of curvature ≤ 0 was met."""
@@ -130,19 +129,6 @@ class ResidualEstimator(SolvingEstimator):
             f"tolerance {tolerance:.3g}. Until it is well below 1/cond(H) the estimate can "
             f"have the wrong sign. {remedy}",
         )
-
-
-def _levels_to_the_caller() -> int:
-    """How far up the stack the code is that called into this package."""
-    frame: FrameType | None = sys._getframe(1)
-    level = 1
-    while frame is not None and frame.f_back is not None and _is_ours(frame):
-        frame, level = frame.f_back, level + 1
-    return level
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).split(".")[0] == __name__.split(".")[0]
 
 
 def damped(hessian: LinearOperator, damping: float) -> LinearOperator:

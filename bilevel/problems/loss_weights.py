@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bilevel.problem import BilevelProblem, BoundModule
+from bilevel.bound_module import BoundModule
+from bilevel.problem import BilevelProblem
 from bilevel.problems.digits import CLASSES, Examples, digits
 from bilevel.problems.ready import ReadyProblem
 from bilevel.vector import Tree, Vector

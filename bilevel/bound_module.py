@@ -1,0 +1,182 @@
+"""A module with its parameters replaced by ω, wherever it keeps them, and its buffers by copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class BoundModule:
+    """A module at other parameters: call it, its parts, its methods, and read its parameters.
+
+    `net(x)`, `net.encoder(x)`, `net.blocks[0](x)`, `net.features(x)`, `net.parameters()` and
+    `net.encoder.weight` all see `params` in place of the module's own parameters, and scratch
+    copies of its buffers. The module itself is as it was when the call returns. A parameter that
+    the module holds under several names (tied weights, a part used twice) is replaced under all.
+
+    Args:
+        module: the module. What it keeps as plain attributes is shared.
+        params: parameters by the names of `module.named_parameters()`; others stay as they are.
+    """
+
+    params: dict[str, Tensor]
+
+    def __init__(self, module: nn.Module, params: Mapping[str, Tensor]) -> None:
+        self._bind(module, module, dict(params), _slots(module, params))
+
+    def _bind(
+        self,
+        root: nn.Module,
+        part: nn.Module,
+        params: dict[str, Tensor],
+        slots: dict[str, Tensor],
+    ) -> None:
+        self._root, self._part, self._slots = root, part, slots
+        self.params = params
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._inside(self._part, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("_root", "_part", "_slots", "params"):
+            raise AttributeError(name)  # copying and pickling ask before anything is bound
+        value = self._inside(getattr, self._part, name)
+        if getattr(value, "__self__", None) is self._part:  # a method: run it with ω in place
+            return lambda *args, **kwargs: self._inside(value, *args, **kwargs)
+        return value
+
+    def __getitem__(self, key: Any) -> Any:
+        part: Any = self._part
+        return self._inside(lambda: part[key])
+
+    def __len__(self) -> int:
+        part: Any = self._part
+        return len(part)
+
+    def __iter__(self) -> Iterator[Any]:
+        part: Any = self._part
+        return iter(self._inside(lambda: iter(part)))
+
+    def _inside(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """The function's value with ω in place; modules in it are bound, iterators used up."""
+
+        def run() -> Any:
+            value = function(*args, **kwargs)
+            return iter(list(value)) if isinstance(value, Iterator) else value
+
+        value = torch.func.functional_call(
+            _Within(self._root), self._slots, (run,), tie_weights=False
+        )
+        if isinstance(value, Iterator):
+            return iter([self._bound(each) for each in value])
+        return self._bound(value)
+
+    def _bound(self, value: Any) -> Any:
+        if isinstance(value, tuple) and type(value) is tuple:
+            return tuple(self._bound(each) for each in value)
+        if not isinstance(value, nn.Module):
+            return value
+        prefix = next(
+            (f"{name}." if name else "" for name, m in self._root.named_modules() if m is value),
+            None,
+        )
+        if prefix is None:
+            return value  # not a part of the module: made by the call
+        own = {
+            name.removeprefix(prefix): leaf
+            for name, leaf in self.params.items()
+            if name.startswith(prefix)
+        }
+        part = object.__new__(BoundModule)
+        part._bind(self._root, value, own, self._slots)
+        return part
+
+
+class _Within(nn.Module):
+    """Runs a function while `functional_call` has its tensors in place."""
+
+    def __init__(self, root: nn.Module) -> None:
+        super().__init__()
+        self.root = root
+
+    def forward(self, function: Callable[[], Any]) -> Any:
+        return function()
+
+
+def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What goes where: every place of a parameter or buffer once, though it have several names.
+
+    A part under two names is one place, and a weight of two parts is two. `functional_call` takes
+    the first for two as well, and leaves tensors behind in the module when it puts them back.
+    """
+    first = {id(p): name for name, p in module.named_parameters()}
+    copies: dict[int, Tensor] = {}
+    slots: dict[str, Tensor] = {}
+    for path, part in module.named_modules():  # every part once
+        at = f"root.{path}." if path else "root."
+        for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
+            replacement = params.get(first[id(parameter)])
+            if replacement is not None:
+                slots[at + name] = replacement
+        for name, buffer in part.named_buffers(recurse=False, remove_duplicate=False):
+            if id(buffer) not in copies:
+                copies[id(buffer)] = buffer.clone()
+            slots[at + name] = copies[id(buffer)]
+    return slots
+
+
+def refuse_hidden_parameters(module: nn.Module) -> None:
+    """Raise if parameters lie where the module does not know of them.
+
+    Raises:
+        ValueError: a plain list, tuple, set, dict or attribute holds a trainable parameter, or a
+            part with trainable parameters that is not registered: neither is replaced by ω.
+    """
+    known = {id(part) for part in module.modules()}
+    for path, part in module.named_modules():
+        if isinstance(part, nn.RNNBase) or type(part).__module__.startswith("torch."):
+            continue  # torch's own lists are kept up to date by torch
+        for attribute, value in vars(part).items():
+            if attribute in ("_parameters", "_buffers", "_modules"):
+                continue
+            for where, found in _within_containers(attribute, value):
+                hidden = _hidden(found, known)
+                if hidden is not None:
+                    place = f"{path}.{where}" if path else where
+                    raise ValueError(
+                        f"{type(module).__name__}.{place}{hidden} is a trainable parameter in a "
+                        f"plain {type(value).__name__}, where the module does not know of it: it "
+                        "would stay as it is while the rest is replaced by ω. Use nn.ModuleList, "
+                        "nn.ModuleDict or nn.ParameterList, or freeze it with requires_grad_(False)"
+                        "."
+                    )
+
+
+def _within_containers(name: str, value: Any, depth: int = 4) -> Iterator[tuple[str, Any]]:
+    """The value, or what a plain container holds, with where it was found."""
+    if isinstance(value, Mapping) and depth:
+        for key, each in value.items():
+            yield from _within_containers(f"{name}[{key!r}]", each, depth - 1)
+    elif isinstance(value, (list, tuple, set, frozenset)) and depth:
+        for number, each in enumerate(value):
+            yield from _within_containers(f"{name}[{number}]", each, depth - 1)
+    else:
+        yield name, value
+
+
+def _hidden(found: Any, known: set[int]) -> str | None:
+    """Where in what was found a parameter lies that is never replaced; None if there is none."""
+    if isinstance(found, nn.Parameter):
+        return "" if found.requires_grad else None
+    if not isinstance(found, nn.Module):
+        return None
+    for path, part in found.named_modules():
+        if id(part) in known:
+            continue
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                return f".{path}.{name}" if path else f".{name}"
+    return None

@@ -1,0 +1,46 @@
+"""A point (ω, α) as derivatives are taken at it: of one dtype and device, and precise enough."""
+
+from __future__ import annotations
+
+import torch
+
+from bilevel.vector import Tree, Vector
+
+LEAST_PRECISE = 1e-4
+"""The largest machine epsilon that second derivatives are taken with: float32 is 1.2e-7."""
+
+
+def point_of(omega: Tree, alpha: Tree) -> tuple[Vector, Vector]:
+    """ω and α as vectors without gradients, checked to go together.
+
+    Tensors made in inference mode are copied, for autograd cannot use them.
+
+    Raises:
+        TypeError: a leaf is not a floating tensor, or one of them is in half precision.
+        ValueError: there is no coordinate, or dtypes or devices differ.
+    """
+    at, hyper = _plain(Vector.of(omega)), _plain(Vector.of(alpha))
+    if (at.dtype, at.device) != (hyper.dtype, hyper.device):
+        raise ValueError(
+            f"ω is {at.dtype} on {at.device}, but α is {hyper.dtype} on {hyper.device}. "
+            "Bring both to one dtype and device."
+        )
+    for symbol, point in (("ω", at), ("α", hyper)):
+        if point.numel == 0:
+            raise ValueError(
+                f"{symbol} has no coordinates: all of its {len(point.leaves)} leaves are empty. "
+                "Pass the parameters that there are."
+            )
+    eps = torch.finfo(at.dtype).eps
+    if eps > LEAST_PRECISE:
+        raise TypeError(
+            f"ω and α are {at.dtype}, with a relative precision of {eps:.0e}: too little for "
+            "second derivatives. Pass ω.float() and α.float(), and let the losses use "
+            "torch.autocast where half precision is wanted."
+        )
+    return at, hyper
+
+
+def _plain(point: Vector) -> Vector:
+    leaves = [leaf.clone() if leaf.is_inference() else leaf.detach() for leaf in point.leaves]
+    return Vector(tuple(leaves), point.treespec)

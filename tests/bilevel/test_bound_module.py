@@ -1,0 +1,200 @@
+"""A bound module is the module at ω, in its parts and methods too, and leaves it as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from bilevel import BilevelProblem, solve
+from bilevel.bound_module import BoundModule
+from bilevel.estimators import Exact
+
+f64 = torch.float64
+X = torch.randn(6, 3, dtype=f64, generator=torch.Generator().manual_seed(0))
+Y = torch.randn(6, 3, dtype=f64, generator=torch.Generator().manual_seed(1))
+
+
+class Parts(nn.Module):
+    """Parts by attribute and by index, a method, buffers, and a frozen parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(3, 4), nn.Tanh())
+        self.blocks = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+        self.norm = nn.BatchNorm1d(4)
+        self.head = nn.Linear(4, 1)
+        self.head.bias.requires_grad_(False)
+        self.double()
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.blocks[1](self.blocks[0](self.encoder(x))))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(x))
+
+
+@pytest.fixture
+def bound() -> tuple[BoundModule, Parts, Parts]:
+    """A module bound to the parameters of another one, and both."""
+    torch.manual_seed(0)
+    module, other = Parts(), Parts()
+    params = {name: p for name, p in other.named_parameters() if p.requires_grad}
+    other.head.bias.data.copy_(module.head.bias)
+    return BoundModule(module, params), module, other
+
+
+def test_parts_methods_and_parameters_of_a_bound_module_are_those_of_omega(bound: Any) -> None:
+    net, module, other = bound
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    expected = other(X)
+    assert torch.equal(net(X), expected)
+    assert torch.equal(net.head(net.features(X)), expected)
+    by_hand = net.norm(net.blocks[1](net.blocks[0](net.encoder(X))))
+    assert torch.equal(net.head(by_hand), expected)
+    assert torch.equal(net.encoder[0].weight, other.encoder[0].weight)
+    assert set(net.encoder.params) == {"0.weight", "0.bias"}
+    assert len(net.blocks) == 2
+    assert torch.equal(list(net.blocks)[1].bias, other.blocks[1].bias)
+    for own, theirs in zip(net.parameters(), other.parameters(), strict=True):
+        assert torch.equal(own, theirs)
+    assert [name for name, _ in net.named_parameters()] == [n for n, _ in other.named_parameters()]
+    penalty = sum(p.square().sum() for child in net.children() for p in child.parameters())
+    assert penalty == sum(p.square().sum() for p in other.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
+    assert all(isinstance(p, nn.Parameter) for p in module.parameters())
+    with pytest.raises(AttributeError, match="decoder"):
+        net.decoder(X)
+
+
+def test_a_penalty_over_parameters_gives_the_hypergradient_of_the_one_over_params() -> None:
+    torch.manual_seed(1)
+    module = nn.Linear(3, 3, dtype=f64)
+
+    def total(penalised: Any) -> torch.Tensor:
+        problem = BilevelProblem.from_module(
+            module,
+            lambda n, a: (
+                (n(X) - Y).square().mean() + a.exp() * sum(p.square().sum() for p in penalised(n))
+            ),
+            lambda n, a: (n(X) + Y).square().mean(),
+            hyperparams=torch.tensor(-1.0, dtype=f64),
+        )
+        return Exact()(*problem).total
+
+    assert torch.equal(total(lambda n: n.parameters()), total(lambda n: n.params.values()))
+
+
+class TwoNames(nn.Module):
+    """One linear map twice: as one part under two names, or as one weight of two parts."""
+
+    def __init__(self, part: bool) -> None:
+        super().__init__()
+        self.a = nn.Linear(3, 3, bias=False, dtype=f64)
+        if part:
+            self.b = self.a
+        else:
+            self.b = nn.Linear(3, 3, bias=False, dtype=f64)
+            self.b.weight = self.a.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(self.a(x))
+
+
+@pytest.mark.parametrize("part", [True, False], ids=["part", "weight"])
+def test_a_parameter_under_two_names_is_one_and_stays_a_parameter(part: bool) -> None:
+    """Against losses that are written with the weight itself: y = x Wᵀ Wᵀ."""
+    torch.manual_seed(2)
+    module = TwoNames(part)
+    alpha = torch.tensor(0.3, dtype=f64)
+    bound, params, _ = BilevelProblem.from_module(
+        module,
+        lambda n, a: (n(X) - Y).square().mean() + a * n.params["a.weight"].square().sum(),
+        lambda n, a: (n(X) + Y).square().mean(),
+        hyperparams=alpha,
+    )
+    plain = BilevelProblem(
+        lambda w, a: (X @ w.T @ w.T - Y).square().mean() + a * w.square().sum(),
+        lambda w, a: (X @ w.T @ w.T + Y).square().mean(),
+    )
+
+    def solved(problem: BilevelProblem, omega: Any) -> Any:
+        return solve(
+            problem,
+            Exact(),
+            omega,
+            alpha,
+            inner=lambda ps: SGD(ps, lr=0.1),
+            outer=lambda ps: SGD(ps, lr=0.1),
+            steps=5,
+        )
+
+    assert list(params) == ["a.weight"]
+    found, expected = solved(bound, params), solved(plain, module.a.weight)
+    torch.testing.assert_close(found.omega["a.weight"], expected.omega, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found.alpha, expected.alpha, rtol=1e-12, atol=1e-12)
+    assert isinstance(module.a.weight, nn.Parameter)
+    assert module.b.weight is module.a.weight
+
+
+class Hidden(nn.Module):
+    def __init__(self, hide: Any) -> None:
+        super().__init__()
+        self.shown = nn.Linear(3, 3)
+        hide(self)
+
+
+@pytest.mark.parametrize(
+    ("hide", "where"),
+    [
+        (lambda m: setattr(m, "layers", [nn.ReLU(), nn.Linear(3, 3)]), r"layers\[1\]\.weight"),
+        (lambda m: setattr(m, "table", {"x": nn.Parameter(torch.ones(3))}), r"table\['x'\]"),
+        (lambda m: setattr(m, "tied", (m.shown.weight,)), r"tied\[0\]"),
+        (
+            lambda m: setattr(m, "deep", [[nn.Sequential(nn.Linear(1, 1))]]),
+            r"\[0\]\[0\]\.0\.weight",
+        ),
+    ],
+)
+def test_parameters_where_the_module_does_not_know_of_them_are_refused_by_name(
+    hide: Any, where: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"Hidden\..*{where} is a trainable parameter in a plain"):
+        BilevelProblem.from_module(
+            Hidden(hide), lambda n, a: a, lambda n, a: a, hyperparams=torch.ones(1)
+        )
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda m: setattr(m, "order", [m.shown]),  # a registered part, listed once more
+        lambda m: setattr(m, "frozen", [nn.Linear(2, 2).requires_grad_(False)]),
+        lambda m: setattr(m, "sizes", {"width": 3, "names": ["a"]}),
+        lambda m: setattr(m, "recurrent", nn.LSTM(3, 3)),  # torch keeps a list of its own
+    ],
+)
+def test_what_is_in_a_plain_list_and_does_no_harm_is_not_refused(hide: Any) -> None:
+    _, params, _ = BilevelProblem.from_module(
+        Hidden(hide), lambda n, a: a, lambda n, a: a, hyperparams=torch.ones(1)
+    )
+    assert "shown.weight" in params
+
+
+def test_of_a_data_parallel_wrapper_the_module_inside_is_taken() -> None:
+    module = nn.Linear(3, 3, dtype=f64)
+
+    def losses(wrapped: nn.Module) -> Any:
+        return BilevelProblem.from_module(
+            wrapped,
+            lambda n, a: (n(X) - Y).square().mean() + a * n.params["weight"].square().sum(),
+            lambda n, a: (n(X) + Y).square().mean(),
+            hyperparams=torch.tensor(0.1, dtype=f64),
+        )
+
+    wrapped = losses(nn.DataParallel(module))
+    assert list(wrapped[1]) == ["weight", "bias"]
+    assert torch.equal(Exact()(*wrapped).total, Exact()(*losses(module)).total)
