@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -35,6 +36,7 @@ class Step:
         return self.hypergradient.outer_loss
 
 
+@torch.inference_mode(False)
 def alternating_step(
     problem: BilevelProblem,
     omega: Tree,
@@ -60,21 +62,28 @@ def alternating_step(
         inner_steps: how often ω moves, at this α and on this problem.
 
     Raises:
-        NonFiniteError: a loss or gradient is not finite. ω is as it was before the step.
-        ValueError: `outer` asks for a closure; or `inner` does, and `clip` is given.
+        NonFiniteError: a loss or gradient is not finite. Whatever moved before it stays moved: in
+            the estimate nothing has, in the first gradient of ω α alone, in a later inner step or
+            evaluation of a line search ω too, by those before.
+        ValueError: `outer` asks for a closure; or `inner` does, and `clip` is given; or one of
+            them does not hold a tensor that it should move.
     """
+    _check_holds("inner", inner, "ω", Vector.of(omega))
     if clip is not None and _asks_for_closure(inner):
         raise ValueError(
             f"clip={clip} with inner={type(inner).__name__}: its line search needs true "
             "gradients. Leave clip out."
         )
-    hypergradient = outer_step(problem, omega, alpha, estimator=estimator, outer=outer, inner=inner)
+    hypergradient = outer_step(
+        problem, omega, alpha, estimator=estimator, outer=outer, inner=inner, clip=clip
+    )
     first = inner_step(problem, omega, alpha, inner=inner, clip=clip)
     for _ in range(inner_steps - 1):
         inner_step(problem, omega, alpha, inner=inner, clip=clip)
     return Step(hypergradient, *first)
 
 
+@torch.inference_mode(False)
 def outer_step(
     problem: BilevelProblem,
     omega: Tree,
@@ -83,6 +92,7 @@ def outer_step(
     estimator: Estimator,
     outer: Optimizer,
     inner: Optimizer,
+    clip: float | None = None,
 ) -> Hypergradient:
     """Move α alone by the estimated hypergradient, in place, and return that.
 
@@ -92,18 +102,21 @@ def outer_step(
     Args:
         problem, omega, alpha, estimator, outer: as in `alternating_step`.
         inner: the optimiser of ω, which estimators that look ahead follow; it does not step.
+        clip: what ∇_ω L_train will be shortened to before it steps.
 
     Raises:
         NonFiniteError: a loss or gradient is not finite; α is as it was.
-        ValueError: `outer` asks for a closure.
+        ValueError: `outer` asks for a closure, or does not hold a tensor of α.
     """
+    _check_holds("outer", outer, "α", Vector.of(alpha))
     if _asks_for_closure(outer):
         raise ValueError(
             f"outer={type(outer).__name__} evaluates its objective several times a step, and at "
             "a fixed ω there is no function of α whose gradient the hypergradient is. Use SGD or "
             "Adam for α."
         )
-    hypergradient = _alternating(estimator).following(inner, omega)(problem, omega, alpha)
+    following = _alternating(estimator).following(inner, omega, clip=clip)
+    hypergradient = following(problem, omega, alpha)
     _assign(Vector.of(alpha), Vector.of(hypergradient.total))
     outer.step()
     outer.zero_grad(set_to_none=True)
@@ -117,6 +130,7 @@ def _alternating(estimator: Estimator) -> Estimator:
     return replace(estimator, stationary=None)
 
 
+@torch.inference_mode(False)
 def inner_step(
     problem: BilevelProblem,
     omega: Tree,
@@ -125,7 +139,14 @@ def inner_step(
     inner: Optimizer,
     clip: float | None = None,
 ) -> tuple[float, float]:
-    """Move ω alone by ∇_ω L_train, in place; L_train and the norm of its gradient before it."""
+    """Move ω alone by ∇_ω L_train, in place; L_train and the norm of its gradient before it.
+
+    Raises:
+        NonFiniteError: the loss or its gradient is not finite. ω is as it was, unless a line
+            search had moved it.
+        ValueError: `inner` does not hold a tensor of ω.
+    """
+    _check_holds("inner", inner, "ω", Vector.of(omega))
     return _move_inner(problem, Vector.of(omega), Vector.of(alpha), inner, clip)
 
 
@@ -157,6 +178,21 @@ def _move_inner(
         inner.step()
     inner.zero_grad(set_to_none=True)
     return seen[0]
+
+
+def _check_holds(which: str, optimizer: Optimizer, symbol: str, point: Vector) -> None:
+    """Refuse an optimiser that would leave a leaf where it is without a word."""
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    missing = [
+        name for name, leaf in zip(point.names(), point.leaves, strict=True) if id(leaf) not in held
+    ]
+    if missing:
+        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise ValueError(
+            f"{which}={type(optimizer).__name__} does not hold {len(missing)} of "
+            f"{len(point.leaves)} leaves of {symbol} ({shown}), so that they would never move. "
+            f"Build it from the very tensors that are passed as {symbol}, not from copies."
+        )
 
 
 def _assign(point: Vector, gradient: Vector) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import ClassVar
@@ -134,25 +135,34 @@ class Estimator(ABC):
             for place, norms in enumerate(zip(*sizes.values(), strict=True))
             if not any(norms) and hyper.leaves[place].numel() > 0
         ]
-        if zero:
+        # a leaf that L_val does not use is all that a first-order estimate can see of it
+        if zero and (self.has_implicit_term or len(zero) == len(hyper.leaves)):
             problem.refuse_unused(at, hyper, zero)
-        if self.has_implicit_term and not any(sizes["implicit"]):
-            if not problem.outer_uses_omega(at, hyper):
-                warnings.warn(
-                    f"{type(self).__name__}: the outer loss does not depend on ω at all, so that "
-                    "g₂ is 0 and nothing is differentiated through. If it should, compute it from "
-                    "the ω that is passed in, without detach() or no_grad().",
-                    Disconnected,
-                    stacklevel=levels_to_the_caller(),
-                )
+        looked = self.has_implicit_term and not any(sizes["implicit"])
+        if looked and not problem.outer_uses_omega(at, hyper):
+            warnings.warn(
+                f"{type(self).__name__}: the outer loss does not depend on ω at all, so that g₂ "
+                "is 0 and nothing is differentiated through. If it should, compute it from the ω "
+                "that is passed in, without detach() or no_grad().",
+                Disconnected,
+                stacklevel=levels_to_the_caller(),
+            )
         return result
 
     @abstractmethod
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         """The same on vectors, without the checks."""
 
-    def following(self, optimizer: torch.optim.Optimizer, omega: Tree) -> Estimator:
-        """This estimator, knowing what it needs of the optimiser that moves ω: mostly nothing."""
+    def following(
+        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
+    ) -> Estimator:
+        """This estimator, knowing what it needs of the step that moves ω next: mostly nothing.
+
+        Args:
+            optimizer: of ω.
+            omega: tree of the tensors that it moves.
+            clip: largest norm of the gradient that it steps with; None: any.
+        """
         return self
 
     def redrawn(self, step: int) -> Estimator:
@@ -178,27 +188,32 @@ class ImplicitEstimator(Estimator):
         """`solve`, for methods that look at more of the curvature than H."""
         return self.solve(curvature.hessian, slope)
 
-    def outer_point(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Vector:
-        """Where the gradients of L_val are taken: ω, unless a subclass looks elsewhere."""
-        return omega
-
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
-        point = self.outer_point(problem, omega, alpha)
+        return self.estimate_at(problem, omega, alpha, outer_point=omega, solve=self.solve_at)
+
+    def estimate_at(
+        self,
+        problem: BilevelProblem,
+        omega: Vector,
+        alpha: Vector,
+        *,
+        outer_point: Vector,
+        solve: Callable[[Curvature, Vector], Solve],
+    ) -> Hypergradient:
+        """g₁ − Bq, with the gradients of L_val taken at `outer_point` and q from `solve`."""
         # first L_val, so that its graph is gone before the larger one of the curvature is built
-        outer_loss, slope, direct = problem.outer_gradients(point, alpha)
+        outer_loss, slope, direct = problem.outer_gradients(outer_point, alpha)
         curvature = self.derivatives(problem, omega, alpha)
-        solve = self.solve_at(curvature, slope)
-        implicit = -(curvature.mixed @ solve.value)
-        if not float(implicit.norm()) > 0:
-            solve = _explained(solve, slope)
-        return Hypergradient(direct.tree(), implicit.tree(), outer_loss, solve)
+        found = solve(curvature, slope)
+        implicit = -(curvature.mixed @ found.value)
+        if not leaving() and float(implicit.norm()) == 0:
+            found = _explained(found, slope)
+        return Hypergradient(direct.tree(), implicit.tree(), outer_loss, found)
 
 
 def _explained(solve: Solve, slope: Vector) -> Solve:
-    """The solve of an implicit term that is 0, with a note on why; NaN is not let through."""
+    """The solve of an implicit term that is 0, with a note on why."""
     length, found = float(slope.norm()), float(solve.value.norm())
-    if not math.isfinite(length + found) or solve.residual != solve.residual:
-        return solve
     if length == 0:
         why = "∇_ω L_val is 0 at this point: g₂ is 0"
     elif found == 0:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from bilevel.estimators.base import ImplicitEstimator, Solve, Status
+from bilevel.derivatives import Curvature
+from bilevel.estimators.base import Hypergradient, ImplicitEstimator, Solve, Status
+from bilevel.estimators.sgd_step import LeafStep, SgdStep
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
@@ -21,18 +23,24 @@ class DartsSecondOrder(ImplicitEstimator):
     it is one Richardson step. Liu et al. 2019, Eq. 7; DARTS takes the mixed product by
     differences: `derivatives=CentralDifference(step=0.01)`.
 
+    Without ξ, `alternating_step` and `solve` take for ω′ the very step of their inner optimiser:
+    SGD with its parameter groups, momentum buffers, Nesterov's form, dampening, weight decay and
+    clipping (hooks aside); with several inner steps the first of them. Other optimisers are
+    refused.
+
     Cost: with `CentralDifference`, four gradients (1 outer, 3 inner).
     The angle to g₂ is not below 90° in general, see `Identity`.
 
     Args:
-        xi: unrolled step ξ > 0. None: the learning rate of the inner optimiser, as DARTS has it;
-            `alternating_step` and `solve` fill it in.
-        momentum: μ, of the inner SGD. Filled in likewise.
-        weight_decay: λ, where it is not part of the inner loss already.
-        velocity: SGD's momentum buffers, with the structure of ω. Filled in likewise.
+        xi: unrolled step ξ > 0, for a step as written above, whatever the inner optimiser does.
+            None: the inner optimiser's step.
+        momentum: μ, used with xi.
+        weight_decay: λ, where it is not part of the inner loss already; used with xi.
+        velocity: SGD's momentum buffers, with the structure of ω; used with xi.
 
     Raises:
-        ValueError: ξ is not positive and finite, or unknown when the estimate is taken.
+        ValueError: ξ is not positive and finite, or unknown when the estimate is taken; or the
+            inner optimiser is not SGD.
     """
 
     xi: float | None = None
@@ -55,34 +63,62 @@ class DartsSecondOrder(ImplicitEstimator):
 
     @property
     def unrolled_step(self) -> float:
-        """ξ, once it is known."""
+        """ξ, where it is given."""
         if self.xi is None:
             raise ValueError(
-                "DartsSecondOrder() without xi takes the inner optimiser's learning rate, and no "
+                "DartsSecondOrder() without xi takes the inner optimiser's step, and no "
                 "optimiser is here. Give xi, or use it through alternating_step or solve."
             )
         return self.xi
 
-    def following(self, optimizer: torch.optim.Optimizer, omega: Tree) -> DartsSecondOrder:
-        point = Vector.of(omega)
-        settings = optimizer.param_groups[0]
-        buffers = [optimizer.state[leaf].get("momentum_buffer") for leaf in point.leaves]
-        known = all(buffer is not None for buffer in buffers)
-        return replace(
-            self,
-            xi=self.xi or settings["lr"],
-            momentum=settings.get("momentum", 0.0),
-            weight_decay=settings.get("weight_decay", 0.0),
-            velocity=Vector(tuple(buffers), point.treespec).tree() if known else None,
-        )
+    def following(
+        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
+    ) -> ImplicitEstimator:
+        if self.xi is not None:
+            return self
+        step = SgdStep.of(optimizer, omega, clip)
+        return StepAhead(step=step, derivatives=self.derivatives)
 
-    def outer_point(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Vector:
-        _, step = problem.inner_gradient(omega, alpha)
-        if self.momentum and self.velocity is not None:
-            step = step + self.momentum * Vector.of(self.velocity)
-        if self.weight_decay:
-            step = step + self.weight_decay * omega
-        return omega - self.unrolled_step * step
+    def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
+        buffers = (
+            (None,) * len(omega.leaves)
+            if self.velocity is None
+            else Vector.of(self.velocity).leaves
+        )
+        leaves = [
+            LeafStep(self.unrolled_step, self.momentum, 0.0, self.weight_decay, buffer=buffer)
+            for buffer in buffers
+        ]
+        ahead = StepAhead(step=SgdStep(tuple(leaves)), derivatives=self.derivatives)
+        return ahead.estimate(problem, omega, alpha)
 
     def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
         return Solve(self.unrolled_step * slope, products=0, status=Status.TRUNCATED)
+
+
+@dataclass(frozen=True)
+class StepAhead(ImplicitEstimator):
+    """d/dα L_val(ω′(α), α) for ω′ one given step of SGD from ω; see `DartsSecondOrder`.
+
+    Args:
+        step: the step.
+    """
+
+    step: SgdStep
+
+    def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
+        _, gradient = problem.inner_gradient(omega, alpha)
+
+        def solve(curvature: Curvature, slope: Vector) -> Solve:
+            q = self.step.pulled_back(slope, gradient)
+            return Solve(q, products=0, status=Status.TRUNCATED)
+
+        return self.estimate_at(
+            problem, omega, alpha, outer_point=self.step.ahead(omega, gradient), solve=solve
+        )
+
+    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
+        raise TypeError(
+            "StepAhead cannot be asked for q alone: a clipped step depends on the gradient. Call "
+            "it on a problem."
+        )

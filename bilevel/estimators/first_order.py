@@ -14,7 +14,7 @@ class FirstOrder(Estimator):
 
     One gradient of L_val, with respect to α alone. The error is all of g₂; where L_val does not
     involve α directly, as for most hyperparameters, the estimate is zero, and one gradient of
-    L_train goes into seeing that α is used there.
+    L_train more goes into seeing that α is used there.
     """
 
     has_implicit_term: ClassVar[bool] = False

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bilevel import Autograd, BilevelProblem, Vector
+from bilevel.bound_module import BoundModule
 from bilevel.derivatives import Derivatives
 from bilevel.estimators import Estimator
-from bilevel.bound_module import BoundModule
 from bilevel.reverse_over_forward import ReverseOverForward
 from bilevel.vector import Tree
 from darts.spaces import Space

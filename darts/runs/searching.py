@@ -218,6 +218,7 @@ class Searching:
             estimator=self.config.estimator,
             outer=self.outer,
             inner=self.inner,
+            clip=self.config.clip,
         )
         terms = Vector.of(found.direct), Vector.of(found.implicit)
         return StepTerms(found.outer_loss, *self._inner_step(problem), *terms)

@@ -206,7 +206,12 @@ def test_lbfgs_is_refused_where_it_has_no_meaning() -> None:
     lbfgs, sgd = LBFGS([omega]), SGD([alpha], lr=0.1)
     with pytest.raises(ValueError, match="outer=LBFGS"):
         alternating_step(
-            problem, omega, alpha, estimator=FirstOrder(), inner=sgd, outer=LBFGS([alpha])
+            problem,
+            omega,
+            alpha,
+            estimator=FirstOrder(),
+            inner=SGD([omega], lr=0.1),
+            outer=LBFGS([alpha]),
         )
     with pytest.raises(ValueError, match=r"clip=1.0 with inner=LBFGS"):
         alternating_step(

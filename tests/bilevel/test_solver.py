@@ -81,21 +81,6 @@ def test_clipping_shortens_the_inner_gradient_only() -> None:
     assert omega.item() == pytest.approx(5.0)
 
 
-def test_darts_takes_learning_rate_and_momentum_from_the_inner_optimiser() -> None:
-    case = nested(2)
-    omega = {"x": torch.ones(2, dtype=f64, requires_grad=True)}
-    optimizer = SGD(omega.values(), lr=0.3, momentum=0.9, weight_decay=0.01)
-    fresh = DartsSecondOrder().following(optimizer, omega)
-    assert (fresh.xi, fresh.momentum, fresh.weight_decay) == (0.3, 0.9, 0.01)
-    assert fresh.velocity is None
-    omega["x"].grad = torch.ones(2, dtype=f64)
-    optimizer.step()
-    moving = DartsSecondOrder(xi=0.2).following(optimizer, omega)
-    assert moving.xi == 0.2
-    assert torch.equal(moving.velocity["x"], optimizer.state[omega["x"]]["momentum_buffer"])
-    assert case.omega is not None
-
-
 def test_solve_reaches_the_bilevel_minimum_and_leaves_its_arguments_alone() -> None:
     """F = (ω − α)², G = (2ω − α − 1)²: ω* = α, Φ = (α − 1)², minimum at α = 1."""
     problem = BilevelProblem(lambda w, a: (w - a) ** 2, lambda w, a: (2 * w - a - 1) ** 2)
