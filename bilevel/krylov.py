@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from bilevel.problem import NonFiniteError
+from bilevel.problem import finite_curvature
 from bilevel.spectrum import Tridiagonal
 
 Product = Callable[[Tensor], Tensor]
@@ -79,7 +79,7 @@ def conjugate_gradient(
         p = z if p is None else z.add(p, alpha=energy / before)
         image = product(p)
         products += 1
-        curvature = _finite(float(p.dot(image)))
+        curvature = finite_curvature(float(p.dot(image)))
         quotient = curvature / float(p.dot(p))
         lowest, highest = min(lowest, quotient), max(highest, quotient)
         if curvature <= 0:
@@ -116,7 +116,7 @@ def minres(
     while True:
         image = product(current)
         products += 1
-        alpha = _finite(float(current.dot(image)))
+        alpha = finite_curvature(float(current.dot(image)))
         image = image.sub(before, alpha=beta).sub_(current, alpha=alpha)
         following = float(vector_norm(image))
         diagonal.append(alpha)
@@ -141,11 +141,3 @@ def minres(
             return
         before, current, beta = current, image / following, following
 
-
-def _finite(number: float) -> float:
-    if not math.isfinite(number):
-        raise NonFiniteError(
-            f"a Hessian product gave curvature {number}. A square root, norm or logarithm in the "
-            "inner loss has no finite second derivative at this point."
-        )
-    return number

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bilevel.linear import LinearOperator
+from bilevel.problem import finite_curvature
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def nystrom(operator: LinearOperator, rank: int, seed: int) -> LowRank:
     sketch, _ = torch.linalg.qr(draws)
     image = operator.many(sketch.T).T
     core = sketch.T @ image
+    finite_curvature(float(core.sum()))
     values, vectors = torch.linalg.eigh((core + core.T) / 2)
     kept = values > rank * torch.finfo(values.dtype).eps * values.abs().max()
     half = image @ (vectors[:, kept] / values[kept].sqrt())

@@ -25,6 +25,16 @@ class NonFiniteError(ValueError):
     """A loss or a gradient is NaN or infinite."""
 
 
+def finite_curvature(number: float) -> float:
+    """The number, refused where it is NaN or infinite: it came out of a product with H."""
+    if not math.isfinite(number):
+        raise NonFiniteError(
+            f"a Hessian product gave curvature {number}. A square root, norm or logarithm in the "
+            "inner loss has no finite second derivative at this point."
+        )
+    return number
+
+
 @dataclass(frozen=True)
 class BilevelProblem:
     """Two losses of (ω, α). Equal input must give equal bits.

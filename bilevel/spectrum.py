@@ -15,6 +15,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor
 
 from bilevel.linear import LinearOperator
+from bilevel.problem import finite_curvature
 from bilevel.vector import Vector
 
 
@@ -63,6 +64,8 @@ class Tridiagonal:
             return 0.0
         values = self.ritz_values()
         last = max(self.below[-1], eps * float(np.abs(values).max()))
+        if last == 0:  # H = 0, for all that was seen
+            return 0.0
         limit = float(np.log(self.below[:-1]).sum()) + math.log(last) - math.log(component)
 
         def excluded(x: float) -> bool:
@@ -157,7 +160,7 @@ def lanczos_steps(operator: LinearOperator, seed: int) -> Iterator[Tridiagonal]:
     scale = 0.0
     while True:
         image = operator @ current - beta * before
-        alpha = float(current.dot(image))
+        alpha = finite_curvature(float(current.dot(image)))
         image = image - alpha * current
         beta = float(image.norm())
         diagonal.append(alpha)

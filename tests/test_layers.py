@@ -46,8 +46,8 @@ ALLOWED = {
         "bilevel.linear",
         "bilevel.vector",
     ),
-    "bilevel.spectrum": ("bilevel.linear", "bilevel.vector"),
-    "bilevel.low_rank": ("bilevel.linear",),
+    "bilevel.spectrum": ("bilevel.problem", "bilevel.linear", "bilevel.vector"),
+    "bilevel.low_rank": ("bilevel.problem", "bilevel.linear"),
     "bilevel.krylov": ("bilevel.spectrum", "bilevel.problem"),
     "bilevel.distributed": ("bilevel.losses", "bilevel.problem", "bilevel.vector"),
     "bilevel.estimators": (

@@ -11,6 +11,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +23,7 @@ from bilevel.diagnostics.direction import angle, relative_error
 from bilevel.diagnostics.reference import Reference, reference_for
 from bilevel.estimators.base import Estimator, Hypergradient
 from bilevel.estimators.certificate import Certificate
+from bilevel.point import point_of
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
 
@@ -177,6 +179,7 @@ class Comparison:
         return draw_comparison(self, path)
 
 
+@torch.inference_mode(False)
 def compare(
     problem: BilevelProblem,
     params: Tree,
@@ -203,7 +206,7 @@ def compare(
         ValueError: no estimators, two of one name, or the reference is not to be had.
     """
     named = _named(estimators)
-    omega, alpha = Vector.of(params).detach(), Vector.of(hyperparams).detach()
+    omega, alpha = point_of(params, hyperparams)
     truth = reference_for(problem, omega, alpha, reference)
     if checked is None:
         checked = check(problem, omega.tree(), alpha.tree())

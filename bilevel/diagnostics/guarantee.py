@@ -8,11 +8,13 @@ import torch
 
 from bilevel.derivatives import Autograd, Derivatives
 from bilevel.estimators.certificate import NOT_CHECKED, Certificate, certify
+from bilevel.point import point_of
 from bilevel.problem import BilevelProblem
 from bilevel.spectrum import norm_bound
 from bilevel.vector import Tree, Vector
 
 
+@torch.inference_mode(False)
 def certificate(
     problem: BilevelProblem,
     omega: Tree,
@@ -42,7 +44,7 @@ def certificate(
             f"certificate(mu={mu}, cosine={cosine}): mu must be positive and finite, the cosine "
             "between 0 and 1."
         )
-    at, hyper, value = (Vector.of(tree).detach() for tree in (omega, alpha, q))
+    (at, hyper), value = point_of(omega, alpha), Vector.of(q).detach()
     _, slope, _ = problem.outer_gradients(at, hyper)
     curvature = (derivatives or Autograd())(problem, at, hyper)
     image = curvature.hessian @ value

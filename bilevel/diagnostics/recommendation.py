@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from bilevel.derivatives import Autograd
 from bilevel.diagnostics.check_report import CheckReport
 from bilevel.diagnostics.checking import check
@@ -16,6 +18,7 @@ from bilevel.estimators.first_order import FirstOrder
 from bilevel.estimators.identity import Identity
 from bilevel.estimators.minres import Minres
 from bilevel.estimators.neumann import Neumann
+from bilevel.point import point_of
 from bilevel.problem import BilevelProblem
 from bilevel.spectrum import lanczos
 from bilevel.vector import Tree, Vector
@@ -72,6 +75,7 @@ class Recommendation:
         )
 
 
+@torch.inference_mode(False)
 def recommend(
     problem: BilevelProblem,
     params: Tree,
@@ -98,7 +102,8 @@ def recommend(
     """
     if budget < 1:
         raise ValueError(f"recommend(budget={budget}): an estimate needs at least one product.")
-    omega, alpha = Vector.of(params).detach(), Vector.of(hyperparams).detach()
+    omega, alpha = point_of(params, hyperparams)
+    params, hyperparams = omega.tree(), alpha.tree()
     ratio = _gradient_ratio(problem, omega, alpha)
     report = check(problem, params, hyperparams)
     report.warn_if_wrong()
@@ -161,10 +166,12 @@ def _certificate(row: Row) -> str | None:
     certificate = row.certificate
     if certificate is None or not certificate.holds:
         return None
+    if certificate.zero:
+        return "Guaranteed: g₂ is 0, as B or ∇_ω L_val is, so that g₁ is the whole hypergradient."
     on = "; ".join(certificate.assumes)
     return (
         f"Guaranteed: the angle to g₂ is at most {certificate.angle_degrees:.2g}°, after "
-        f"{_products(row)} products, if {on}."
+        f"{_products(row)} products{', if ' + on if on else ''}."
     )
 
 
@@ -188,7 +195,7 @@ def _products(row: Row) -> int:
 
 def _about_the_point(ratio: float | None) -> str:
     if ratio is None:
-        return "∇_ω L_val = 0 here: g₂ is zero, and any estimator will do."
+        return "∇_ω L_val is 0 here: g₂ is 0, and any estimator will do."
     if ratio <= STATIONARY:
         return f"ω is close to the inner minimum: ‖∇_ω L_train‖ is {ratio:.2g} ‖∇_ω L_val‖."
     return (
@@ -204,6 +211,12 @@ def _about_the_spectrum(spectrum: Spectrum) -> str:
             f"No curvature ≤ 0 was seen in {spectrum.products} Lanczos products: H has "
             f"eigenvalues in about [{spectrum.lowest:.2g}, {spectrum.highest:.2g}], condition "
             f"number at least about {spectrum.condition:.2g}."
+        )
+    if spectrum.lowest == spectrum.highest == 0:
+        return (
+            f"H is 0 as far as {spectrum.products} Lanczos products showed: Hq = ∇_ω L_val has no "
+            "solution, and g₂ is not defined. Add weight decay to the inner loss, or begin where "
+            "it has curvature."
         )
     return (
         f"H is indefinite: it has an eigenvalue ≤ {spectrum.lowest:.2g} (and one ≥ "
@@ -239,6 +252,8 @@ def _what_would_change(spectrum: Spectrum, certified: bool, budget: int) -> str:
         )
     if certified:
         return "This would change it: an ω at a true minimum, where CG takes fewer products."
+    if not spectrum.condition < float("inf"):
+        return "This would change it: curvature along ∇_ω L_val, from weight decay or another ω."
     need = round(2.3 * spectrum.condition**0.5)
     return (
         f"This would change it: more products (CG gains a digit in about √κ·1.2, here {need // 2} "

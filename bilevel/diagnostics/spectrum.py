@@ -8,8 +8,9 @@ import torch
 from scipy.sparse.linalg import eigsh
 
 from bilevel.derivatives import Autograd, Derivatives
-from bilevel.problem import BilevelProblem
-from bilevel.vector import Tree, Vector
+from bilevel.point import point_of
+from bilevel.problem import BilevelProblem, finite_curvature
+from bilevel.vector import Tree
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class SpectrumEnds:
         return self.highest / self.lowest if self.lowest > 0 else float("inf")
 
 
+@torch.inference_mode(False)
 def spectrum_ends(
     problem: BilevelProblem,
     omega: Tree,
@@ -55,14 +57,18 @@ def spectrum_ends(
     Raises:
         scipy.sparse.linalg.ArpackNoConvergence: an end was not reached.
     """
-    at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
+    at, hyper = point_of(omega, alpha)
     hessian = (derivatives or Autograd())(problem, at, hyper).hessian
     if at.numel <= 20:
         dense = hessian.dense().double()
+        finite_curvature(float(dense.abs().sum()))
         values = torch.linalg.eigvalsh((dense + dense.T) / 2)
         return SpectrumEnds(float(values[0]), float(values[-1]))
-    operator = hessian.to_scipy()
-    start = torch.randn(at.numel, generator=torch.Generator().manual_seed(0)).double().numpy()
+    drawn = torch.randn(at.numel, generator=torch.Generator().manual_seed(0)).double()
+    image = hessian @ at.like(drawn.to(at.leaves[0]))
+    if finite_curvature(float(image.norm())) == 0:
+        return SpectrumEnds(0.0, 0.0)  # ARPACK knows no zero operator
+    operator, start = hessian.to_scipy(), drawn.numpy()
     ends = (
         eigsh(operator, 1, which=which, v0=start, tol=tolerance, return_eigenvectors=False)
         for which in ("SA", "LA")
@@ -91,9 +97,10 @@ class Stationarity:
         return self.inner_gradient_norm / self.slope_norm
 
 
+@torch.inference_mode(False)
 def stationarity(problem: BilevelProblem, omega: Tree, alpha: Tree) -> Stationarity:
     """Both gradients' norms at (ω, α): two gradient evaluations."""
-    at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
+    at, hyper = point_of(omega, alpha)
     _, gradient = problem.inner_gradient(at, hyper)
     _, slope, _ = problem.outer_gradients(at, hyper)
     return Stationarity(float(gradient.norm()), float(slope.norm()))

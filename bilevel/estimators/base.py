@@ -16,7 +16,7 @@ from bilevel.estimators.alerts import Disconnected, RandomLoss, levels_to_the_ca
 from bilevel.estimators.certificate import Certificate
 from bilevel.linear import LinearOperator
 from bilevel.point import point_of
-from bilevel.problem import BilevelProblem, NonFiniteError
+from bilevel.problem import BilevelProblem, NonFiniteError, finite_curvature
 from bilevel.randomness import REMEDY, Draws
 from bilevel.reading import finite, leaving, read
 from bilevel.vector import Tree, Vector
@@ -205,6 +205,8 @@ class ImplicitEstimator(Estimator):
         outer_loss, slope, direct = problem.outer_gradients(outer_point, alpha)
         curvature = self.derivatives(problem, omega, alpha)
         found = solve(curvature, slope)
+        if found.residual is not None:
+            finite_curvature(found.residual)
         implicit = -(curvature.mixed @ found.value)
         if not leaving() and float(implicit.norm()) == 0:
             found = _explained(found, slope)

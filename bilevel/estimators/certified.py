@@ -148,7 +148,14 @@ class Certified(SolvingEstimator):
         start = self.starting_point(slope)
         q, remainder, certificate = search.run(None if start is None else start.flat())
         length = float(slope.norm())
-        if not certificate.holds:
+        if not certificate.holds and search.highest == 0:
+            self.alert(
+                NotCertified,
+                f"H is 0 for all that {search.products} products showed, so that Hq = ∇_ω L_val "
+                "has no solution and g₂ is not defined at this ω. Add weight decay to the inner "
+                "loss, or begin where the inner loss has curvature.",
+            )
+        elif not certificate.holds:
             self.alert(
                 NotCertified,
                 f"the angle to g₂ is at most {certificate.angle_degrees:.3g}° and the relative "

@@ -6,6 +6,7 @@ import torch
 
 from bilevel.estimators.base import ImplicitEstimator, Solve, Status
 from bilevel.linear import LinearOperator
+from bilevel.problem import finite_curvature
 from bilevel.vector import Vector
 
 
@@ -37,6 +38,7 @@ class Exact(ImplicitEstimator):
             )
         dense = hessian.dense()
         symmetric = (dense + dense.T) / 2
+        finite_curvature(float(symmetric.abs().sum()))
         factor, failed = torch.linalg.cholesky_ex(symmetric)
         if failed:
             raise ValueError(_not_positive_definite(symmetric))
@@ -54,8 +56,13 @@ class Exact(ImplicitEstimator):
 def _not_positive_definite(hessian: torch.Tensor) -> str:
     n = len(hessian)
     lowest = torch.linalg.eigvalsh(hessian)[0].item()
+    remedy = (
+        f"Take more inner steps, or add weight decay above {abs(lowest):.3g} to the inner loss."
+        if hessian.any()
+        else "H is 0 here: add weight decay to the inner loss, or begin where it has curvature."
+    )
     return (
         f"Exact() needs a positive-definite inner Hessian; this one ({n}×{n}, {hessian.dtype}) "
-        f"has smallest eigenvalue {lowest:.3g}. The point is not an isolated inner minimum. Take "
-        f"more inner steps, or add weight decay above {abs(lowest):.3g} to the inner loss."
+        f"has smallest eigenvalue {lowest:.3g}. The point is not an isolated inner minimum. "
+        f"{remedy}"
     )

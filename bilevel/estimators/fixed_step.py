@@ -13,6 +13,7 @@ from bilevel.estimators.alerts import NotConverged
 from bilevel.estimators.base import Solve, Status
 from bilevel.estimators.solving import ResidualEstimator
 from bilevel.linear import LinearOperator
+from bilevel.problem import finite_curvature
 from bilevel.vector import Vector, plus
 
 
@@ -33,6 +34,18 @@ class FixedStep(ResidualEstimator):
     @abstractmethod
     def step_limit(self, steepest: float) -> float:
         """The step that is too long for an H with ‖Hx‖ = steepest · ‖x‖ for some x."""
+
+    def without_step(self, slope: Vector, spent: int) -> Solve:
+        """What is left where H is zero for all that `spent` products showed: q = 0."""
+        self.singular(spent)
+        return Solve(
+            slope.zeros_like(),
+            spent,
+            Status.NEGATIVE_CURVATURE,
+            residual=1.0,
+            curvature=0.0,
+            note=f"no step: H is 0 as far as {spent} products showed",
+        )
 
     def descend(
         self, hessian: LinearOperator, slope: Vector, *, step: float, steps: int, spent: int
@@ -57,6 +70,7 @@ class FixedStep(ResidualEstimator):
                 break
             image = hessian @ d
             products += 1
+            finite_curvature(float(image.norm()))
             length = max(float(d.norm()), 1e-300)
             lowest = min(lowest, float(d.dot(image)) / length / length)
             steepest = max(steepest, float(image.norm()) / length)
@@ -66,7 +80,11 @@ class FixedStep(ResidualEstimator):
             if not norm < 1e12 * first:  # nothing of v is left in it
                 break
         status = Status.DIVERGED if grew else Status.TRUNCATED
-        if self.needs_definite and lowest <= 0:
+        unseen = lowest < math.inf and steepest == 0  # H maps all that was tried to zero
+        if unseen:
+            status = Status.NEGATIVE_CURVATURE
+            self.singular(products)
+        elif self.needs_definite and lowest <= 0:
             status = Status.NEGATIVE_CURVATURE
             self.not_positive_definite(lowest, products)
         elif grew:

@@ -54,6 +54,8 @@ class Landweber(FixedStep):
         if self.step is not None:
             return self.descend(hessian, slope, step=self.step, steps=self.terms, spent=0)
         largest, spent = largest_curvature(hessian, 10, seed=0)
+        if largest == 0:
+            return self.without_step(slope, spent)
         step = 1 / largest**2
         found = self.descend(hessian, slope, step=step, steps=self.terms, spent=spent)
         note = f"step {step:.4g} = 1/L² with L ≤ {largest:.4g}, estimated by {spent} products"

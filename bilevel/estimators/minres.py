@@ -81,6 +81,9 @@ class Minres(ResidualEstimator):
         status = Status.TRUNCATED
         if residual <= goal or (tolerance is None and at_working_precision):
             status = Status.CONVERGED
+        elif curvature is None and left > 0:  # the first product was 0
+            status = Status.NEGATIVE_CURVATURE
+            self.singular(products)
         elif tolerance is not None:
             self.not_converged(
                 residual / length,

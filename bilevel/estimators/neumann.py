@@ -55,6 +55,8 @@ class Neumann(FixedStep):
         if self.step is not None:
             return self.descend(hessian, slope, step=self.step, steps=self.terms + 1, spent=0)
         largest, spent = largest_curvature(hessian, 10, seed=0)
+        if largest == 0:
+            return self.without_step(slope, spent)
         found = self.descend(hessian, slope, step=1 / largest, steps=self.terms + 1, spent=spent)
         note = f"step {1 / largest:.4g} = 1/L with L ≤ {largest:.4g}, estimated by {spent} products"
         return replace(found, note=note)

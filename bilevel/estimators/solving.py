@@ -15,6 +15,7 @@ from bilevel.estimators.alerts import (
     NotConverged,
     NotPositiveDefinite,
     NotStationary,
+    SingularHessian,
     levels_to_the_caller,
 )
 from bilevel.estimators.base import ImplicitEstimator, Solve, Status
@@ -80,8 +81,20 @@ class SolvingEstimator(ImplicitEstimator):
             raise kind(message)
         warnings.warn(message, kind, stacklevel=levels_to_the_caller())
 
+    def singular(self, products: int) -> None:
+        """Say that H maps to zero what has to be solved for."""
+        self.alert(
+            SingularHessian,
+            f"H is 0 along ∇_ω L_val, as {products} products showed, so that Hq = ∇_ω L_val has "
+            "no solution and g₂ is not defined at this ω. Add weight decay to the inner loss, or "
+            "begin where the inner loss has curvature.",
+        )
+
     def not_positive_definite(self, curvature: float, products: int) -> None:
         """Say that a direction of curvature ≤ 0 was met."""
+        if curvature == 0:
+            self.singular(products)
+            return
         self.alert(
             NotPositiveDefinite,
             f"a direction with curvature pᵀHp/pᵀp = {curvature:.3g} was met after {products} "

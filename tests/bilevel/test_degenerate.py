@@ -1,0 +1,244 @@
+"""Where H, B or ∇_ω L_val is 0, NaN or of a strange type, every estimator says so in words."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, compare, recommend
+from bilevel.diagnostics import spectrum_ends
+from bilevel.estimators import (
+    Certified,
+    ConjugateGradient,
+    Exact,
+    HypergradientWarning,
+    Landweber,
+    Minres,
+    Neumann,
+    NotCertified,
+    Nystrom,
+    SingularHessian,
+)
+from bilevel.problem import NonFiniteError
+from tests.estimators import ESTIMATORS, ETA
+
+f64 = torch.float64
+every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
+ONES = torch.ones(3, dtype=f64)
+X = torch.randn(9, 3, dtype=f64, generator=torch.Generator().manual_seed(1))
+INTERNALS = ("lapack", "cholesky_", "geqrf", "not implemented for", "math domain", "division by")
+
+
+def ridge(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    return (X @ w - 1).square().mean() + (a.exp() * w**2).sum()
+
+
+def slope(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    return (X @ w + 1).square().mean()
+
+
+def no_curvature(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    """Weights of examples that start at zero, as in learning to reweight."""
+    return (a @ (X[:3] @ w - 1).square()) + 0 * w.sum()
+
+
+def kinked(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    """Gradient 0 at ω = 0, and no second derivative there."""
+    return (a.exp() * w.abs() ** 1.5).sum()
+
+
+def split(w: Any, a: torch.Tensor) -> torch.Tensor:
+    return ridge(w["x"], a) + w["none"].sum()
+
+
+# losses, ω and α, of which the implicit term is 0 exactly; None: it is not, or there is none
+DEGENERATE: dict[str, tuple[Callable[..., Any], Callable[..., Any], Any, Any]] = {
+    "H = 0": (no_curvature, slope, ONES, 0 * ONES),
+    "NaN curvature": (kinked, slope, 0 * ONES, ONES),
+    "B = 0": (
+        lambda w, a: ridge(w, 0 * ONES),
+        lambda w, a: slope(w, a) + a.square().sum(),
+        ONES,
+        ONES,
+    ),
+    "slope = 0": (ridge, lambda w, a: (w - 1).square().sum() + a.sum(), ONES, 0 * ONES),
+    "an empty leaf": (
+        split,
+        lambda w, a: slope(w["x"], a),
+        {"x": ONES, "none": torch.ones(0, 4, dtype=f64)},
+        0 * ONES,
+    ),
+    "an empty leaf of α": (
+        lambda w, a: ridge(w, a["x"]),
+        lambda w, a: slope(w, a),
+        ONES,
+        {"x": 0 * ONES, "none": torch.ones(0, dtype=f64)},
+    ),
+    "one parameter": (
+        lambda w, a: (w - a).square(),
+        lambda w, a: (3 * w - a).square(),
+        torch.tensor(1.0, dtype=f64),
+        torch.tensor(2.0, dtype=f64),
+    ),
+    "no coordinates": (ridge, slope, torch.ones(0, dtype=f64), ONES),
+    "complex": (
+        lambda w, a: (w.abs() ** 2).sum() * a.sum(),
+        lambda w, a: w.real.sum(),
+        torch.ones(3, dtype=torch.complex128),
+        ONES,
+    ),
+    "float16": (lambda w, a: (a * w**2).sum(), lambda w, a: w.sum(), ONES.half(), ONES.half()),
+    "bfloat16": (
+        lambda w, a: (a * w**2).sum(),
+        lambda w, a: w.sum(),
+        ONES.bfloat16(),
+        ONES.bfloat16(),
+    ),
+}
+
+
+def sentence(message: object) -> None:
+    text = str(message)
+    assert 40 < len(text) < 700, text
+    assert text.strip()[-1] in ".)", text
+    assert not any(word in text.lower() for word in INTERNALS), text
+
+
+@every_estimator
+@pytest.mark.parametrize("kind", DEGENERATE)
+@pytest.mark.parametrize("derivatives", [Autograd(), CentralDifference()], ids=repr)
+def test_every_estimator_answers_in_numbers_or_in_a_sentence(
+    name: str, kind: str, derivatives: Any
+) -> None:
+    inner, outer, omega, alpha = DEGENERATE[kind]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found = ESTIMATORS[name].make(ETA, derivatives)(
+                BilevelProblem(inner, outer), omega, alpha
+            )
+        except (ValueError, TypeError, HypergradientWarning) as error:
+            sentence(error)
+            return
+    assert all(isinstance(w.message, HypergradientWarning) for w in caught)
+    for warning in caught:
+        sentence(warning.message)
+    assert math.isfinite(float(Vector.of(found.total).norm()))
+    solve = found.solve
+    if solve is None:
+        return
+    assert solve.residual is None or math.isfinite(solve.residual)
+    if not Vector.of(found.implicit).norm() > 0:
+        assert solve.note or caught, "a zero without a word"
+
+
+REFUSED = {
+    "NaN curvature": (NonFiniteError, "curvature|implicit term has norm"),
+    "no coordinates": (ValueError, "ω has no coordinates: all of its 1 leaves are empty"),
+    "complex": (TypeError, r"complex128; points are real\. Pass torch\.view_as_real"),
+    "float16": (TypeError, r"ω and α are torch\.float16, with a relative precision of 1e-03"),
+    "bfloat16": (TypeError, r"ω and α are torch\.bfloat16, with a relative precision of 8e-03"),
+}
+# they take no second derivative, or none where it is not finite
+BLIND = {"FirstOrder", "Penalty", "Identity", "DartsSecondOrder"}
+
+
+@every_estimator
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_has_no_answer_is_refused_by_all(name: str, kind: str) -> None:
+    inner, outer, omega, alpha = DEGENERATE[kind]
+    if kind == "NaN curvature" and name in BLIND:
+        return
+    error, message = REFUSED[kind]
+    with pytest.raises(error, match=message):
+        ESTIMATORS[name].make(ETA, Autograd())(BilevelProblem(inner, outer), omega, alpha)
+
+
+@every_estimator
+@pytest.mark.parametrize("kind", ["an empty leaf", "an empty leaf of α"])
+def test_an_empty_leaf_changes_no_number(name: str, kind: str) -> None:
+    inner, outer, omega, alpha = DEGENERATE[kind]
+
+    def total(*arguments: Any) -> torch.Tensor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Vector.of(ESTIMATORS[name].make(ETA, Autograd())(*arguments).total).flat()
+
+    whole = total(BilevelProblem(inner, outer), omega, alpha)
+    plain = total(BilevelProblem(ridge, slope), ONES, 0 * ONES)
+    torch.testing.assert_close(whole, plain, rtol=1e-12, atol=1e-12)
+
+
+def test_without_curvature_each_solver_names_it_and_gives_no_guarantee() -> None:
+    problem = BilevelProblem(no_curvature, slope)
+    for estimator in (
+        ConjugateGradient(),
+        Neumann(),
+        Neumann(3, 0.1),
+        Landweber(),
+        Landweber(3, 0.1),
+        Minres(),
+        Minres(tolerance=None),
+    ):
+        with pytest.warns(SingularHessian, match="H is 0 along ∇_ω L_val"):
+            found = estimator(problem, ONES, 0 * ONES)
+        assert found.solve is not None
+        assert found.solve.status.name == "NEGATIVE_CURVATURE"
+        assert found.solve.residual in (None, pytest.approx(1))  # None: not computed
+    with pytest.warns(NotCertified, match="H is 0 for all that"):
+        certified = Certified(stationary=None)(problem, ONES, 0 * ONES)
+    assert certified.certificate is not None
+    assert not certified.certificate.sign
+    with pytest.raises(ValueError, match="H is 0 here: add weight decay"):
+        Exact()(problem, ONES, 0 * ONES)
+    with pytest.warns(HypergradientWarning, match="residual"):
+        Nystrom(2, 0.5)(problem, ONES, 0 * ONES)
+
+
+@pytest.mark.parametrize("kind", [k for k in DEGENERATE if k not in REFUSED])
+def test_compare_and_recommend_answer_in_words(kind: str) -> None:
+    inner, outer, omega, alpha = DEGENERATE[kind]
+    problem = BilevelProblem(inner, outer)
+    table = compare(
+        problem, omega, alpha, [ConjugateGradient(), Neumann(), Certified()], repetitions=0
+    )
+    for row in table.rows:
+        for text in (*row.warnings, *filter(None, [row.failure])):
+            sentence(text)
+        assert row.residual is None or math.isfinite(row.residual)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypergradientWarning)
+        advice = str(recommend(problem, omega, alpha))
+    assert "nan" not in advice.lower()
+    assert ", if ." not in advice
+    if kind == "H = 0":
+        assert "Guaranteed" not in advice
+        assert "H is 0" in advice
+    if kind in ("B = 0", "slope = 0"):
+        assert "g₂ is 0" in advice
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_compare_and_recommend_refuse_in_a_sentence(kind: str) -> None:
+    inner, outer, omega, alpha = DEGENERATE[kind]
+    for ask in (
+        lambda problem: compare(problem, omega, alpha, [ConjugateGradient()]),
+        lambda problem: recommend(problem, omega, alpha),
+        lambda problem: spectrum_ends(problem, omega, alpha),
+    ):
+        with pytest.raises((TypeError, ValueError)) as refusal:
+            ask(BilevelProblem(inner, outer))
+        sentence(refusal.value)
+
+
+@pytest.mark.parametrize("n", [3, 30])
+def test_the_spectrum_of_no_curvature_is_zero(n: int) -> None:
+    problem = BilevelProblem(lambda w, a: (a * w**2).sum(), lambda w, a: w.sum())
+    zero = torch.zeros(n, dtype=f64)
+    ends = spectrum_ends(problem, torch.ones(n, dtype=f64), zero)
+    assert (ends.lowest, ends.highest) == (0, 0)
