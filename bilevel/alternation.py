@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +15,9 @@ from bilevel.estimators.solving import SolvingEstimator
 from bilevel.problem import BilevelProblem, NonFiniteError
 from bilevel.reading import at_most, finite, ratio, read
 from bilevel.vector import Tree, Vector
+
+Constraint = Callable[[Tree], Tree]
+"""α ↦ the nearest point of a set, in the structure of α."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def alternating_step(
     inner: Optimizer,
     clip: float | None = None,
     inner_steps: int = 1,
+    constraint: Constraint | None = None,
 ) -> Step:
     """Move α by the estimated hypergradient, then ω by ∇_ω L_train at the new α. Both in place.
 
@@ -60,6 +65,8 @@ def alternating_step(
             it likes.
         clip: largest norm of ∇_ω L_train to step with; longer ones are shortened to it.
         inner_steps: how often ω moves, at this α and on this problem.
+        constraint: takes α, after its step and before ω's, to the nearest point of a set, such as
+            `constraints.Box` or `Simplex`.
 
     Raises:
         NonFiniteError: a loss or gradient is not finite. Whatever moved before it stays moved: in
@@ -68,6 +75,7 @@ def alternating_step(
         ValueError: `outer` asks for a closure; or `inner` does, and `clip` is given; or one of
             them does not hold a tensor that it should move.
     """
+    omega, alpha = Vector.of(omega).tree(), Vector.of(alpha).tree()  # iterators are used up
     _check_holds("inner", inner, "ω", Vector.of(omega))
     if clip is not None and _asks_for_closure(inner):
         raise ValueError(
@@ -75,7 +83,14 @@ def alternating_step(
             "gradients. Leave clip out."
         )
     hypergradient = outer_step(
-        problem, omega, alpha, estimator=estimator, outer=outer, inner=inner, clip=clip
+        problem,
+        omega,
+        alpha,
+        estimator=estimator,
+        outer=outer,
+        inner=inner,
+        clip=clip,
+        constraint=constraint,
     )
     first = inner_step(problem, omega, alpha, inner=inner, clip=clip)
     for _ in range(inner_steps - 1):
@@ -93,6 +108,7 @@ def outer_step(
     outer: Optimizer,
     inner: Optimizer,
     clip: float | None = None,
+    constraint: Constraint | None = None,
 ) -> Hypergradient:
     """Move α alone by the estimated hypergradient, in place, and return that.
 
@@ -103,11 +119,13 @@ def outer_step(
         problem, omega, alpha, estimator, outer: as in `alternating_step`.
         inner: the optimiser of ω, which estimators that look ahead follow; it does not step.
         clip: what ∇_ω L_train will be shortened to before it steps.
+        constraint: takes α to the nearest point of a set after its step.
 
     Raises:
         NonFiniteError: a loss or gradient is not finite; α is as it was.
         ValueError: `outer` asks for a closure, or does not hold a tensor of α.
     """
+    omega, alpha = Vector.of(omega).tree(), Vector.of(alpha).tree()  # iterators are used up
     _check_holds("outer", outer, "α", Vector.of(alpha))
     if _asks_for_closure(outer):
         raise ValueError(
@@ -120,7 +138,19 @@ def outer_step(
     _assign(Vector.of(alpha), Vector.of(hypergradient.total))
     outer.step()
     outer.zero_grad(set_to_none=True)
+    if constraint is not None:
+        project(Vector.of(alpha), constraint)
     return hypergradient
+
+
+@torch.no_grad()
+def project(alpha: Vector, constraint: Constraint) -> float:
+    """Take α to where `constraint` has it, in place; how far that was."""
+    nearest = Vector.of(constraint(alpha.detach().tree()))
+    moved = float((nearest - alpha).norm())
+    for leaf, inside in zip(alpha.leaves, nearest.leaves, strict=True):
+        leaf.copy_(inside)
+    return moved
 
 
 def _alternating(estimator: Estimator) -> Estimator:
@@ -146,8 +176,9 @@ def inner_step(
             search had moved it.
         ValueError: `inner` does not hold a tensor of ω.
     """
-    _check_holds("inner", inner, "ω", Vector.of(omega))
-    return _move_inner(problem, Vector.of(omega), Vector.of(alpha), inner, clip)
+    point = Vector.of(omega)
+    _check_holds("inner", inner, "ω", point)
+    return _move_inner(problem, point, Vector.of(alpha), inner, clip)
 
 
 def _move_inner(

@@ -34,7 +34,7 @@ class Checkpoints:
         ValueError: every or keep is not positive.
     """
 
-    folder: Path
+    folder: Path | str
     every: int = 100
     keep: int = 2
 
@@ -43,6 +43,10 @@ class Checkpoints:
             raise ValueError(
                 f"Checkpoints(every={self.every}, keep={self.keep}): both must be at least 1."
             )
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.folder)
 
     def save(self, step: int, state: State, belongs_to: dict[str, str]) -> None:
         """Write the state after `step` steps, then remove all but the last `keep`."""
@@ -54,7 +58,7 @@ class Checkpoints:
             "sha256": hashlib.sha256(content).hexdigest(),
             "belongs_to": belongs_to,
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         _write_whole(self._path(step, "pt"), content)
         _write_whole(self._path(step, "json"), (json.dumps(label, indent=2) + "\n").encode())
         for old in self._steps()[: -self.keep]:
@@ -74,7 +78,7 @@ class Checkpoints:
                 damage.append(f"{self._path(step, 'pt')} does not match its label.")
                 continue
             for name, value in belongs_to.items():
-                found = label["belongs_to"].get(name)
+                found = label["belongs_to"].get(name, "not recorded")
                 if found != value:
                     raise ValueError(
                         f"the checkpoint {self._path(step, 'pt')} was made with {name} = {found}, "
@@ -102,11 +106,11 @@ class Checkpoints:
         return (label, content) if whole else (None, b"")
 
     def _steps(self) -> list[int]:
-        labels = self.folder.glob("step-*.json")
+        labels = self._folder.glob("step-*.json")
         return sorted(int(path.stem.removeprefix("step-")) for path in labels)
 
     def _path(self, step: int, suffix: str) -> Path:
-        return self.folder / f"step-{step:08d}.{suffix}"
+        return self._folder / f"step-{step:08d}.{suffix}"
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -10,68 +11,18 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from bilevel.alternation import Constraint, project
 from bilevel.alternation import Step as Step
 from bilevel.alternation import alternating_step as alternating_step
 from bilevel.alternation import inner_step as inner_step
 from bilevel.alternation import outer_step as outer_step
+from bilevel.callbacks import Progress as Progress
+from bilevel.callbacks import Shown, name_of_function
+from bilevel.callbacks import StepRecord as StepRecord
 from bilevel.checkpoints import Checkpoints, State
 from bilevel.estimators.base import Estimator
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """What is kept of a step: numbers only.
-
-    Attributes:
-        number: of the step, from 0.
-        outer_loss, inner_loss, inner_gradient_norm: as in `Step`.
-        direct_norm, implicit_norm, total_norm: of g₁, the estimate of g₂, and their sum.
-        products: Hessian products spent on q; None for estimators without a q.
-        residual: ‖v − Hq‖/‖v‖, where the method knows it.
-        status: how the solve for q ended, by name.
-    """
-
-    number: int
-    outer_loss: float
-    inner_loss: float
-    inner_gradient_norm: float
-    direct_norm: float
-    implicit_norm: float
-    total_norm: float
-    products: int | None
-    residual: float | None
-    status: str | None
-
-    @staticmethod
-    def of(number: int, step: Step) -> StepRecord:
-        hypergradient, solve = step.hypergradient, step.hypergradient.solve
-        direct, implicit, total = (
-            float(Vector.of(term).norm())
-            for term in (hypergradient.direct, hypergradient.implicit, hypergradient.total)
-        )
-        return StepRecord(
-            number,
-            step.outer_loss,
-            step.inner_loss,
-            step.inner_gradient_norm,
-            direct,
-            implicit,
-            total,
-            None if solve is None else solve.products,
-            None if solve is None else solve.residual,
-            None if solve is None else solve.status.name,
-        )
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a callback sees after each step. ω and α are copies."""
-
-    record: StepRecord
-    omega: Tree
-    alpha: Tree
 
 
 @dataclass(frozen=True)
@@ -92,7 +43,8 @@ class Solution:
         omega: the inner variable, in the caller's structure.
         alpha: the outer variable, in the caller's structure.
         steps: one record per step.
-        alphas: α after 0, 1, 2, ... steps, in the caller's structure.
+        alphas: the last α's that were kept, in the caller's structure; α after 0, 1, 2, ... steps
+            where all were, as for small α's.
         stopped: the stopping rule ended it, and not the number of steps.
     """
 
@@ -103,6 +55,7 @@ class Solution:
     stopped: bool = False
 
 
+@torch.inference_mode(False)
 def solve(
     problem: BilevelProblem | Callable[[int], BilevelProblem],
     estimator: Estimator,
@@ -120,6 +73,8 @@ def solve(
     stop: Callable[[StepRecord], bool] | None = None,
     callbacks: Sequence[Callable[[Progress], None]] = (),
     checkpoints: Checkpoints | None = None,
+    constraint: Constraint | None = None,
+    keep_alphas: int | None = None,
 ) -> Solution:
     """Alternate `steps` times from (ω, α), which are copied and left as they were.
 
@@ -137,13 +92,21 @@ def solve(
             single loop, as in SOBA (Dagréou et al. 2022): `Neumann(terms=0, step=...)`.
         inner_schedule, outer_schedule: build a learning-rate schedule, stepped once a step.
         stop: ends the solve when true of a step's record.
-        callbacks: called after each step.
+        callbacks: called after each step. They see copies; one that writes to them is refused, for
+            that moves nothing.
         checkpoints: where to keep states. If there is one already, the solve goes on from it, and
             ends with the same bits as if it had never been interrupted.
+        constraint: keeps α in a set: `constraints.Box(0, 1)`, `constraints.Simplex()`, or any
+            function that takes α to the nearest point of a set. Applied after each step of α, which
+            with SGD is projected gradient descent; α must begin in the set. At a minimum on the
+            edge the hypergradient is not zero.
+        keep_alphas: how many of the last α's to keep in memory and in every checkpoint. None: all
+            steps + 1 of them if that takes no more than 16 MiB, and else none.
 
     Raises:
         ValueError: steps or inner_steps < 1; warm_start with an estimator that has no `start`;
-            a checkpoint from another solve.
+            a checkpoint from another solve; an α outside of `constraint`; a callback that writes
+            to what it was given.
     """
     if steps < 1 or inner_steps < 1:
         raise ValueError(
@@ -154,7 +117,19 @@ def solve(
             f"warm_start=True, but {type(estimator).__name__} has no `start`: there is no q to "
             "begin with. Use one that iterates, such as ConjugateGradient or Neumann."
         )
-    run = _Run(estimator, omega, alpha, inner, outer, inner_schedule, outer_schedule)
+    omega, alpha = Vector.of(omega).tree(), Vector.of(alpha).tree()  # iterators are used up
+    settings = {
+        "clip": repr(clip),
+        "inner_steps": repr(inner_steps),
+        "warm_start": repr(warm_start),
+        "constraint": repr(constraint)
+        if is_dataclass(constraint)
+        else name_of_function(constraint),
+    }
+    run = _Run(estimator, omega, alpha, inner, outer, inner_schedule, outer_schedule, settings)
+    run.keep(_most_kept(run.alpha, steps) if keep_alphas is None else keep_alphas)
+    if constraint is not None:
+        _require_inside(run.alpha, constraint)
     saved = None if checkpoints is None else checkpoints.latest(run.belongs_to)
     if saved is not None:
         run.restore(saved)
@@ -163,6 +138,7 @@ def solve(
                 f"solve(steps={steps}): the checkpoint has done {len(run.records)} already. Ask "
                 "for at least as many, or give another folder."
             )
+    shown = Shown(run.omega, run.alpha, passed=(omega, alpha))
     stopped = stop is not None and bool(run.records) and stop(run.records[-1])
     while not stopped and len(run.records) < steps:
         number = len(run.records)
@@ -171,14 +147,15 @@ def solve(
             inner_steps,
             clip,
             warm_start,
+            constraint,
         )
         for callback in callbacks:
-            callback(Progress(record, _copied(run.omega), _copied(run.alpha)))
+            shown.to(callback, Progress(record, _copied(run.omega), _copied(run.alpha)))
         stopped = stop is not None and stop(record)
         done = number + 1
         if checkpoints is not None and (done % checkpoints.every == 0 or done == steps or stopped):
             checkpoints.save(done, run.state(), run.belongs_to)
-    return Solution(_copied(run.omega), _copied(run.alpha), run.records, run.alphas, stopped)
+    return Solution(_copied(run.omega), _copied(run.alpha), run.records, list(run.alphas), stopped)
 
 
 class _Run:
@@ -193,6 +170,7 @@ class _Run:
         outer: Callable[[list[torch.Tensor]], Optimizer],
         inner_schedule: Callable[[Optimizer], LRScheduler] | None,
         outer_schedule: Callable[[Optimizer], LRScheduler] | None,
+        settings: dict[str, str],
     ) -> None:
         self.estimator = estimator
         self.omega, self.alpha = _owned(omega), _owned(alpha)
@@ -203,17 +181,28 @@ class _Run:
             "outer": " ".join(repr(self.outer).split()),
             "omega": _shape(self.omega),
             "alpha": _shape(self.alpha),
+            **settings,
         }
         self.schedules = [
             make(optimizer)
             for make, optimizer in ((inner_schedule, self.inner), (outer_schedule, self.outer))
             if make is not None
         ]
+        self.belongs_to["schedules"] = "; ".join(map(_settings_of, self.schedules)) or "none"
         self.records: list[StepRecord] = []
-        self.alphas: list[Tree] = [_copied(self.alpha)]
+        self.alphas: deque[Tree] = deque([_copied(self.alpha)])
+
+    def keep(self, most: int) -> None:
+        """Keep no more α's than `most`, from now on."""
+        self.alphas = deque(self.alphas, maxlen=most)
 
     def step(
-        self, problem: BilevelProblem, inner_steps: int, clip: float | None, warm_start: bool
+        self,
+        problem: BilevelProblem,
+        inner_steps: int,
+        clip: float | None,
+        warm_start: bool,
+        constraint: Constraint | None,
     ) -> StepRecord:
         taken = alternating_step(
             problem,
@@ -224,6 +213,7 @@ class _Run:
             inner=self.inner,
             clip=clip,
             inner_steps=inner_steps,
+            constraint=constraint,
         )
         found = taken.hypergradient.solve
         if warm_start and found is not None:
@@ -266,11 +256,39 @@ class _Run:
             self._start_at(Vector(tuple(state["start"]), self.omega.treespec))
         self.records = [StepRecord(**record) for record in state["records"]]
         spec = self.alpha.treespec
-        self.alphas = [Vector(tuple(leaves), spec).tree() for leaves in state["alphas"]]
+        saved = (Vector(tuple(leaves), spec).tree() for leaves in state["alphas"])
+        self.alphas = deque(saved, maxlen=self.alphas.maxlen)
 
 
 def _takes_start(estimator: Any) -> bool:
     return is_dataclass(estimator) and any(field.name == "start" for field in fields(estimator))
+
+
+KEPT_BYTES = 2**24
+"""How much a trajectory of α may take without being asked for."""
+
+
+def _most_kept(alpha: Vector, steps: int) -> int:
+    """All α's of so many steps, or none where they would take too much."""
+    size = sum(leaf.numel() * leaf.element_size() for leaf in alpha.leaves)
+    return steps + 1 if (steps + 1) * size <= KEPT_BYTES else 0
+
+
+def _require_inside(alpha: Vector, constraint: Constraint) -> None:
+    aside = Vector.of(_copied(alpha))
+    moved = project(aside, constraint)
+    allowed = 100 * torch.finfo(alpha.dtype).eps * (1 + float(alpha.detach().norm()))
+    if not moved <= allowed:
+        raise ValueError(
+            f"α begins outside of the constraint, {moved:.3g} from it. Begin at the nearest point "
+            "inside: pass constraint(alpha) as α."
+        )
+
+
+def _settings_of(schedule: LRScheduler) -> str:
+    """What a schedule was built with: its state before the first step, which has no tensors."""
+    state = {key: value for key, value in schedule.state_dict().items() if key[0] != "_"}
+    return f"{type(schedule).__name__} {state}"
 
 
 def _shape(point: Vector) -> str:

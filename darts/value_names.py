@@ -1,7 +1,7 @@
 """Values by name: "name:parameter=value,..." becomes an object, and an object becomes text."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -123,6 +123,7 @@ def _parameters(kind: type) -> dict[str, Field[Any]]:
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     """The simple types that a hint allows; () where it asks for another object."""
     parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    parts = tuple(part for part in parts if get_origin(part) is not Callable)  # not from text
     simple = (int, float, bool, type(None), tuple[int, ...], tuple[float, ...])
     return parts if all(part in simple for part in parts) else ()
 

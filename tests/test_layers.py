@@ -77,6 +77,8 @@ ALLOWED = {
         "bilevel.vector",
     ),
     "bilevel.checkpoints": (),
+    "bilevel.constraints": ("bilevel.vector",),
+    "bilevel.callbacks": ("bilevel.alternation", "bilevel.vector"),
     "bilevel.alternation": (
         "bilevel.estimators",
         "bilevel.problem",
@@ -92,6 +94,7 @@ ALLOWED = {
     ),
     "bilevel.solver": (
         "bilevel.alternation",
+        "bilevel.callbacks",
         "bilevel.checkpoints",
         "bilevel.diagnostics",
         "bilevel.estimators",

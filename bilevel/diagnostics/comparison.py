@@ -7,7 +7,7 @@ import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ class Comparison:
         Console(file=text, width=180).print(self)
         return text.getvalue()
 
-    def to_json(self, path: Path | None = None) -> str:
+    def to_json(self, path: Path | str | None = None) -> str:
         """The rows and what they rest on, as JSON; also written to `path` if there is one."""
         text = json.dumps(
             {
@@ -155,7 +155,7 @@ class Comparison:
             ensure_ascii=False,
         )
         if path is not None:
-            path.write_text(text + "\n")
+            Path(path).write_text(text + "\n")
         return text
 
     def to_dataframe(self) -> Any:
@@ -172,11 +172,11 @@ class Comparison:
             ) from error
         return pandas.DataFrame([row.record() for row in self.rows]).set_index("estimator")
 
-    def plot(self, path: Path) -> Path:
+    def plot(self, path: Path | str) -> Path:
         """Draw the error of g₂ against the time it takes, and return where."""
         from bilevel.diagnostics.plots import draw_comparison
 
-        return draw_comparison(self, path)
+        return draw_comparison(self, Path(path))
 
 
 @torch.inference_mode(False)
@@ -220,7 +220,9 @@ def compare(
 def name_of(estimator: Estimator) -> str:
     """The class and what differs from its defaults: `ConjugateGradient(iterations=20)`."""
     given = []
-    for field in fields(estimator):  # type: ignore[arg-type]
+    if not is_dataclass(estimator):
+        return type(estimator).__name__
+    for field in fields(estimator):
         value = getattr(estimator, field.name)
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if field.repr and value != default:

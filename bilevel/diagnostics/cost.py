@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from statistics import median, quantiles
 from typing import Any
 
@@ -52,7 +52,7 @@ def counted(
         count.outer_evaluations += 1
         return problem.outer(*arguments)
 
-    if any(field.name == "derivatives" for field in fields(estimator)):  # type: ignore[arg-type]
+    if is_dataclass(estimator) and any(f.name == "derivatives" for f in fields(estimator)):
         watched = CountedDerivatives(estimator.derivatives, count)  # type: ignore[attr-defined]
         estimator = replace(estimator, derivatives=watched)  # type: ignore[type-var]
     return estimator, BilevelProblem(inner, outer), count

@@ -13,7 +13,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from bilevel import BilevelProblem, Vector, alternating_step, solve
 from bilevel.checkpoints import Checkpoints
-from bilevel.estimators import Exact, FirstOrder, Neumann
+from bilevel.constraints import Box
+from bilevel.estimators import Exact, FirstOrder, Identity, Neumann
 from bilevel.problems import quadratic
 from bilevel.solver import HypergradientBelow, Progress, Solution
 
@@ -167,16 +168,140 @@ def test_stopping_rule_ends_the_solve_and_says_so() -> None:
     assert not run(2).stopped
 
 
-def test_callbacks_see_every_step_and_cannot_move_the_point() -> None:
+def test_callbacks_see_every_step() -> None:
     seen: list[int] = []
-
-    def spoil(progress: Progress) -> None:
-        seen.append(progress.record.number)
-        progress.omega.zero_()
-        progress.alpha.zero_()
-
-    assert bits(run(3, callbacks=[spoil])) == bits(run(3))
+    watched = run(3, callbacks=[lambda progress: seen.append(progress.record.number)])
+    assert bits(watched) == bits(run(3))
     assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda progress: progress.alpha.clamp_(0.1, 0.2),
+        lambda progress: progress.alpha.data.clamp_(0.1, 0.2),
+        lambda progress: progress.omega.zero_(),
+    ],
+)
+def test_a_callback_that_writes_to_its_copies_is_refused_by_name(write: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"<lambda> wrote to Progress\..*solve\(constraint=\.\.\.\)"
+    ):
+        run(3, callbacks=[write])
+
+
+def test_a_callback_that_writes_to_what_solve_was_given_is_refused_by_name() -> None:
+    alpha = READY.hyperparams.clone()
+    with pytest.raises(ValueError, match="wrote to a tensor that solve was given, which it copied"):
+        solve(
+            READY.problem,
+            Exact(),
+            READY.params,
+            alpha,
+            inner=lambda ps: SGD(ps, lr=0.1),
+            outer=lambda ps: SGD(ps, lr=0.1),
+            steps=2,
+            callbacks=[lambda progress: alpha.clamp_(0, 1)],
+        )
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"clip": 1.0}, "clip"),
+        ({"inner_steps": 2}, "inner_steps"),
+        ({"warm_start": False}, "warm_start"),
+        ({"inner_schedule": None}, "schedules"),
+        ({"inner_schedule": lambda o: CosineAnnealingLR(o, T_max=30)}, "schedules"),
+        ({"constraint": Box(-10, 10)}, "constraint"),
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_refused_by_their_name(
+    changed: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    folder = Checkpoints(tmp_path, every=1)
+    run(2, folder)
+    with pytest.raises(ValueError, match=f"was made with {name} = "):
+        run(3, folder, **changed)
+
+
+def test_the_trajectory_of_alpha_is_kept_where_it_is_small_and_as_asked(tmp_path: Path) -> None:
+    assert len(run(5).alphas) == 6
+    assert run(5, keep_alphas=0).alphas == []
+    last = run(5, keep_alphas=2).alphas
+    assert [Vector.of(a).flat().tolist() for a in last] == [
+        Vector.of(a).flat().tolist() for a in run(5).alphas[-2:]
+    ]
+    folder = Checkpoints(tmp_path, every=3)
+    run(3, folder, keep_alphas=2)
+    resumed = run(7, folder, keep_alphas=2).alphas
+    assert torch.equal(resumed[-1], run(7).alphas[-1])
+    assert len(resumed) == 2
+
+
+def test_of_a_large_alpha_memory_and_checkpoints_do_not_grow_with_the_steps(tmp_path: Path) -> None:
+    """α of 4 MiB: 17 MiB would be kept after four steps, and a state is α and ω alone."""
+    alpha, omega = torch.zeros(1000, 1049), torch.zeros(1049)
+    problem = BilevelProblem(
+        lambda w, a: (a @ w).square().mean() + w.square().sum() + w.sum(),
+        lambda w, a: (w - 1).square().sum(),
+    )
+    sizes = []
+    for steps in (4, 8):
+        solution = solve(
+            problem,
+            Identity(0.1),
+            omega,
+            alpha,
+            inner=lambda ps: SGD(ps, lr=0.01),
+            outer=lambda ps: SGD(ps, lr=0.01),
+            steps=steps,
+            checkpoints=Checkpoints(tmp_path / str(steps), every=4, keep=1),
+        )
+        assert solution.alphas == []
+        sizes.append(sum(f.stat().st_size for f in (tmp_path / str(steps)).glob("*.pt")))
+    # the records of the steps, a few hundred bytes each, are all that grows
+    assert sizes[1] - sizes[0] < 10_000
+    assert sizes[0] < 1.1 * 4 * (alpha.numel() + omega.numel())
+
+
+def test_paths_may_be_text(tmp_path: Path) -> None:
+    run(2, Checkpoints(str(tmp_path / "states"), every=1))
+    resumed = run(3, Checkpoints(str(tmp_path / "states"), every=1))
+    assert bits(resumed) == bits(run(3))
+
+
+def test_iterators_and_inference_mode_serve_solve_and_alternating_steps() -> None:
+    net = torch.nn.Linear(3, 1, dtype=f64)
+    x = torch.ones(5, 3, dtype=f64)
+    problem = BilevelProblem(
+        lambda w, a: ((x @ w[0].T + w[1]) ** 2).mean() + a * w[0].square().sum(),
+        lambda w, a: (x @ w[0].T + w[1] - 1).square().mean(),
+    )
+
+    def solved(omega: Any) -> torch.Tensor:
+        found: torch.Tensor = solve(
+            problem,
+            FirstOrder(),
+            omega,
+            torch.tensor(0.5, dtype=f64),
+            inner=lambda ps: SGD(ps, lr=0.1),
+            outer=lambda ps: SGD(ps, lr=0.1),
+            steps=3,
+        ).omega[0]
+        return found
+
+    expected = solved(list(net.parameters()))
+    assert torch.equal(solved(net.parameters()), expected)
+    with torch.inference_mode():
+        assert torch.equal(solved(net.parameters()), expected)
+    alpha = torch.tensor(0.5, dtype=f64, requires_grad=True)
+    inner, outer = SGD(net.parameters(), lr=0.1), SGD([alpha], lr=0.1)
+    for _ in range(3):
+        alternating_step(
+            problem, net.parameters(), alpha, estimator=FirstOrder(), inner=inner, outer=outer
+        )
+    assert torch.equal(net.weight, expected)
 
 
 def test_lbfgs_moves_omega_through_its_closure() -> None:

@@ -1,0 +1,75 @@
+"""Sets that α may be kept in: what a step leaves goes back to the nearest point of the set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bilevel.vector import Tree, Vector
+
+
+@dataclass(frozen=True)
+class Box:
+    """lower ≤ α ≤ upper in every coordinate; the nearest point is a clamp.
+
+    Args:
+        lower, upper: the bounds; infinite ones do not bind.
+
+    Raises:
+        ValueError: there is nothing between them.
+    """
+
+    lower: float = -float("inf")
+    upper: float = float("inf")
+
+    def __post_init__(self) -> None:
+        if not self.lower <= self.upper:
+            raise ValueError(
+                f"Box(lower={self.lower}, upper={self.upper}): the lower bound must not be above "
+                "the upper one."
+            )
+
+    def __call__(self, alpha: Tree) -> Tree:
+        point = Vector.of(alpha)
+        leaves = tuple(leaf.clamp(self.lower, self.upper) for leaf in point.leaves)
+        return Vector(leaves, point.treespec).tree()
+
+
+@dataclass(frozen=True)
+class Simplex:
+    """Every row of every leaf is a distribution: α ≥ 0, and the last axis sums to `total`.
+
+    The nearest point is found by sorting (Duchi et al. 2008): max(α − θ, 0) with the θ that gives
+    the sum.
+
+    Args:
+        total: what a row sums to.
+
+    Raises:
+        ValueError: total is not positive and finite; or a leaf has no axis, when it is used.
+    """
+
+    total: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.total < float("inf"):
+            raise ValueError(f"Simplex(total={self.total}): must be positive and finite.")
+
+    def __call__(self, alpha: Tree) -> Tree:
+        point = Vector.of(alpha)
+        for name, leaf in zip(point.names(), point.leaves, strict=True):
+            if leaf.dim() == 0:
+                raise ValueError(
+                    f"Simplex(): the leaf {name} of α is a number and has no axis to sum over. "
+                    "Give it one, or keep it in a Box."
+                )
+        return Vector(tuple(map(self._nearest, point.leaves)), point.treespec).tree()
+
+    def _nearest(self, rows: Tensor) -> Tensor:
+        descending = rows.sort(-1, descending=True).values
+        excess = descending.cumsum(-1) - self.total
+        count = torch.arange(1, rows.shape[-1] + 1, dtype=rows.dtype, device=rows.device)
+        kept = (descending * count > excess).sum(-1, keepdim=True)
+        return (rows - excess.gather(-1, kept - 1) / kept).clamp_min(0)
