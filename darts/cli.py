@@ -1,5 +1,6 @@
 """The command line: arguments become jobs, and whatever cannot be met one clear message."""
 
+import dis
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -55,17 +56,29 @@ PRESET_OF: Mapping[str, str] = {
 """The preset that a data set stands for when none is named."""
 
 
+DEBUG = "--debug"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met.
+
+    An error meant for the user is one line; `--debug` shows its traceback. Others keep theirs.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = [argument for argument in given if argument != DEBUG]
+    debugging = len(arguments) < len(given)
     try:
         return _dispatch(arguments)
     except UsageError as error:
+        if debugging:
+            raise
         return _complain(str(error), 2)
     except (NonFiniteLossError, ValueError, OSError) as error:
+        if debugging or not for_the_user(error):
+            raise
         return _complain(str(error), 1)
     except (MemoryError, RuntimeError) as error:
-        if not ran_out_of_memory(error):
+        if debugging or not ran_out_of_memory(error):
             raise
         return _complain(
             f"Out of memory: {str(error).splitlines()[0] if str(error) else 'no more to be had'}. "
@@ -100,6 +113,8 @@ def _dispatch(arguments: list[str]) -> int:
         elif isinstance(command, Options):
             jobs = jobs_of(command, preset, "darts " + shlex.join(arguments))
     except ValueError as error:
+        if not for_the_user(error):
+            raise
         raise UsageError(str(error)) from error
     if isinstance(command, Sweep):
         return 0 if sweep() else 1
@@ -256,6 +271,25 @@ def _commands(preset: FullConfig) -> Any:
 def _short(retrain: RetrainConfig) -> int:
     """Epochs of a short training: 100 of the paper's 600 (§4.1.3), in this proportion."""
     return max(1, round(retrain.epochs / 6))
+
+
+def for_the_user(error: Exception) -> bool:
+    """Whether an error says what to do about it: this project's own do, and so do the system's.
+
+    A `ValueError` that Python or a library raises on what it was called with is a fault of the
+    code, and its traceback the only way to it.
+    """
+    if isinstance(error, OSError):
+        return True
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    if innermost is None:
+        return True
+    frame = innermost.tb_frame
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    raised = frame.f_code.co_code[innermost.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return raised and package in ("darts", "bilevel")
 
 
 def _complain(message: str, status: int) -> int:

@@ -32,9 +32,9 @@ from darts.options import (
 )
 from darts.processes import computing_of, require_one_process, require_plain
 from darts.random_runs import RandomRun
-from darts.runs.config import FullConfig, SearchConfig, full_config
+from darts.runs.config import FullConfig, SearchConfig, from_json, full_config
 from darts.runs.plan import Plan, amending_coefficients
-from darts.runs.random_search import RandomSearchConfig
+from darts.runs.random_search import SAMPLES, RandomSearchConfig
 from darts.runs.records import RunFolder
 from darts.runs.saved import is_run
 from darts.runs.sweep import Cluster
@@ -174,8 +174,7 @@ def evaluation_images(options: Evaluate) -> DataSet:
         UsageError: none is named, and the folder is no run's.
     """
     if is_run(options.source):
-        config = full_config(RunFolder(options.source).read("config.json"), TYPES)
-        return _images_of(options, config.data)
+        return _images_of(options, _data_of(options.source))
     run = describe(options.source).get("run") or {}
     if options.dataset is None:
         before = f"; it was trained on {run['data']}" if "data" in run else ""
@@ -186,6 +185,17 @@ def evaluation_images(options: Evaluate) -> DataSet:
     if options.dataset not in DATA_SETS:
         raise UsageError(f"--dataset {options.dataset}: there are {', '.join(DATA_SETS)}.")
     return _images_of(options, DATA_SETS[options.dataset]())
+
+
+def _data_of(path: Path) -> DataSet:
+    """The data set of a run, or of the random search that a sample is of."""
+    content = RunFolder(path).read("config.json")
+    search = path.resolve().parent.parent
+    if path.resolve().parent.name == SAMPLES and is_run(search):
+        content = RunFolder(search).read("config.json")
+    if isinstance(content, dict) and content.get("type") == RandomRun.__name__:
+        return from_json(content["data"], TYPES)
+    return full_config(content, TYPES).data
 
 
 def _images_of(options: DataOptions, usual: DataSet) -> DataSet:

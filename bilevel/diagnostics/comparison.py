@@ -219,7 +219,7 @@ def compare(
 
 def name_of(estimator: Estimator) -> str:
     """The class and what differs from its defaults: `ConjugateGradient(iterations=20)`."""
-    given = []
+    given: list[str] = []
     if not is_dataclass(estimator):
         return type(estimator).__name__
     for field in fields(estimator):

@@ -53,8 +53,8 @@ def counted(
         return problem.outer(*arguments)
 
     if is_dataclass(estimator) and any(f.name == "derivatives" for f in fields(estimator)):
-        watched = CountedDerivatives(estimator.derivatives, count)  # type: ignore[attr-defined]
-        estimator = replace(estimator, derivatives=watched)  # type: ignore[type-var]
+        watched = CountedDerivatives(estimator.derivatives, count)
+        estimator = replace(estimator, derivatives=watched)
     return estimator, BilevelProblem(inner, outer), count
 
 

@@ -117,7 +117,8 @@ class SupernetAdapter:
                 mix = replace(mix, operations=perturbed(mix.operations, offsets))
             loss = self._cross_entropy(omega, mix, train, self.auxiliary_weight)
             # α of a kind of cell that a small supernet lacks has no influence, and is meant to
-            loss = loss + sum(leaf.flatten()[:0].sum() for leaf in alpha.values())
+            for leaf in alpha.values():
+                loss = loss + leaf.flatten()[:0].sum()
             if self.weight_decay == 0:
                 return loss
             flat = torch.cat([leaf.flatten() for leaf in omega.values()])

@@ -15,6 +15,8 @@ from darts.runs.training import training_batches
 from darts.spaces import S1_FIXED, Genotype, Space
 
 STREAM = "random/samples"
+SAMPLES = "samples"
+"""The folder of the samples' own, within that of the search."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def random_search(
         genotype = random_genotype(config.space, derive_seed(config.seed, "sample", number))
         seed = derive_seed(config.seed, "evaluation", number) % 2**31
         evaluation = replace(config.evaluation, seed=seed, test_every=None)
-        folder = run.path / "samples" / str(number)
+        folder = run.path / SAMPLES / str(number)
         sample = (
             RunFolder.open(folder, run.listeners)
             if (folder / "config.json").is_file()
@@ -73,6 +75,7 @@ def random_search(
                 folder, to_json(evaluation), run.read("environment.json"), run.listeners
             )
         )
+        sample.write("data.json", run.read("data.json"))
         trained = retrain(evaluation, genotype, data, sample, devices=devices)
         run.append(
             STREAM,

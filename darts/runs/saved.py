@@ -86,16 +86,21 @@ def from_run(run: RunFolder) -> SavedNetwork:
     Raises:
         ValueError: the run has no retrained network, or it is damaged.
     """
-    config, data = run.read("config.json"), run.read("data.json")
+    config, data = run.read("config.json"), _of_the_whole(run).read("data.json")
     folder = network_folder(run.path)
     network, content = load_network(folder), describe(folder)
     facts = {
         **{name: content[name] for name in ("trained", "normalisation", "test")},
         "class_names": data["class_names"],
-        "run": {"preset": config["preset"], "data": data["name"], **content["run"]},
+        "run": {"preset": config.get("preset"), "data": data["name"], **content["run"]},
     }
     height, width = content["image_height_width"]
     return SavedNetwork(Blueprint.from_dict(content), network.state_dict(), (height, width), facts)
+
+
+def _of_the_whole(run: RunFolder) -> RunFolder:
+    """The run itself; of a sample without a record of its images the random search it is of."""
+    return run if run.has("data.json") else RunFolder(run.path.parent.parent)
 
 
 def untrained(blueprint: Blueprint, image: tuple[int, int], seed: int) -> SavedNetwork:

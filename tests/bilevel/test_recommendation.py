@@ -30,11 +30,11 @@ def test_an_indefinite_hessian_is_named_and_cg_is_not_offered() -> None:
 
 def test_too_small_a_budget_gets_the_best_measured_and_no_guarantee() -> None:
     advice = recommend(*quadratic(60, 3, condition=1e5, seed=1).point, budget=5)
-    assert not isinstance(advice.estimator, Certified)
+    assert isinstance(advice.estimator, ConjugateGradient)
     assert "Nothing is guaranteed: 5 products" in str(advice)
     errors = {row.estimator: row.error_implicit for row in advice.comparison.rows}
-    if isinstance(advice.estimator, ConjugateGradient):
-        assert errors["cg"] == min(errors[n] for n in ("cg", "identity", "amended", "neumann"))
+    assert len(errors) == 7
+    assert errors["cg"] == min(errors.values()) < 1
 
 
 def test_a_point_that_is_no_inner_minimum_is_told_first() -> None:
@@ -44,7 +44,7 @@ def test_a_point_that_is_no_inner_minimum_is_told_first() -> None:
     assert advice.reasons[0].startswith("ω is NOT at the inner minimum")
 
 
-def test_where_g2_is_zero_no_candidate_is_better_than_the_first_order() -> None:
+def test_where_g2_is_zero_and_nothing_certifies_it_the_first_order_is_advised() -> None:
     """H is diagonal, B sees the first coordinate and ∇_ω L_val all others: g₂ is 0."""
     h = torch.diag(torch.logspace(0, -8, 40, dtype=torch.float64))
     b = torch.zeros(1, 40, dtype=torch.float64)
@@ -54,6 +54,7 @@ def test_where_g2_is_zero_no_candidate_is_better_than_the_first_order() -> None:
     problem = BilevelProblem(lambda w, a: 0.5 * w @ h @ w + a @ b @ w, lambda w, a: v @ w)
     zero = torch.zeros(40, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     advice = recommend(problem, *zero, budget=1)  # g₂ = 0 exactly
-    assert isinstance(advice.estimator, FirstOrder | Certified)
+    assert isinstance(advice.estimator, FirstOrder)
+    assert all(row.sign == 0 for row in advice.comparison.rows)
     with pytest.raises(ValueError, match="budget=0"):
         recommend(problem, *zero, budget=0)

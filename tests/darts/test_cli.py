@@ -340,6 +340,42 @@ def test_a_random_search_keeps_its_best_and_goes_on_with_the_same_command(
     assert cli.main(command) == 0
     assert "kept sample" in capsys.readouterr().out
     assert json.loads(Path("run/genotype-1.json").read_text())["normal"]
+    assert cli.main(["evaluate", "run/samples/0"]) == 0
+    assert "top-1" in capsys.readouterr().out
+    assert cli.main(["export", "run/samples/1", "--to", "exported", "--formats", "pt2"]) == 0
+    assert (tmp_path / "exported" / "network.safetensors").is_file()
+    capsys.readouterr()
     assert cli.main(command) == 0
     assert cli.main([*command, "--keep", "2"]) == 1
     assert "other settings (random_search.random.keep: 1 ≠ 2)" in capsys.readouterr().err
+
+
+def fails_with(error):
+    def dispatch(arguments):
+        return error()
+
+    return dispatch
+
+
+def test_a_programming_error_keeps_its_traceback_and_a_message_for_users_is_one_line(
+    monkeypatch, capsys
+):
+    with monkeypatch.context() as patch:
+        for fault in (lambda: int("x"), lambda: list(zip([1], [], strict=True)), lambda: [][0]):
+            patch.setattr(cli, "_dispatch", fails_with(fault))
+            with pytest.raises((ValueError, IndexError)):
+                cli.main(["search"])
+        patch.setattr(cli, "_dispatch", fails_with(lambda: torch.zeros(2).numpy().reshape(3)))
+        with pytest.raises(ValueError, match="cannot reshape"):
+            cli.main(["search"])
+    assert cli.main(["search", "--preset", "nope"]) == 2
+    assert "No preset 'nope'" in capsys.readouterr().err
+    assert cli.main(["full-search", "--resume", "no/run"]) == 1
+    assert "is not a run folder" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback_of_what_is_else_one_line(tmp_path):
+    with pytest.raises(ValueError, match="No preset 'nope'"):
+        cli.main(["search", "--preset", "nope", "--debug"])
+    with pytest.raises(Exception, match="is not a run folder"):
+        cli.main(["--debug", "full-search", "--resume", "no/run"])

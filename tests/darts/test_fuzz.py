@@ -119,8 +119,16 @@ def digits():
     return Digits(train_size=200).load()
 
 
+INTERNALS = ("object at 0x", "Traceback", "NoneType", "list index", "has no attribute", "<class '")
+
+
 def assert_one_clear_line(error: BaseException, content: bytes) -> None:
-    assert str(error).strip(), content
+    """A message of this project's own, as `main` shows it: a sentence, and no internals."""
+    line = " ".join(str(error).split())
+    assert cli.for_the_user(error), (line, content)  # raised on purpose, and not by what went wrong
+    assert 15 <= len(line) <= 2000, (line, content)
+    assert line[-1] in ".!?)", (line, content)
+    assert not any(word in line for word in INTERNALS), (line, content)
 
 
 def read_config(path: Path, content: bytes, digits) -> FullConfig:

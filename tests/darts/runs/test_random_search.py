@@ -6,7 +6,10 @@ from darts.data.seeds import derive_seed
 from darts.methods import RandomSearch
 from darts.methods.random_search import random_genotype
 from darts.runs import RunFolder
+from darts.runs.export import export
 from darts.runs.random_search import STREAM, RandomSearchConfig, random_search
+from darts.runs.saved import from_run
+from darts.runs.saved_evaluation import evaluate_saved
 from darts.spaces import Genotype
 from tests.darts.runs.tiny import (
     TWO_EDGES,
@@ -49,6 +52,19 @@ def test_the_record_has_the_images_that_samples_are_trained_and_ranked_on(finish
     data = run.read("data.json")
     assert data["search"]["train_images"] + data["search"]["val_images"] == data["train_images"]
     assert sum(data["search"]["val_counts"]) == data["search"]["val_images"] == 30
+
+
+def test_a_sample_is_evaluated_and_exported_like_the_network_of_a_run(finished, tmp_path):
+    run, _ = finished
+    for number, record in enumerate(run.records(STREAM)):
+        sample = RunFolder.open(run.path / "samples" / str(number))
+        found = evaluate_saved(sample.path, images(), {}, batch_size=None, device="cpu")
+        assert found["images"] == len(images().test)
+        item = from_run(sample)
+        assert item.blueprint.genotype.to_dict() == record["genotype"]
+        assert item.facts["class_names"] == list(images().class_names)
+        files = export(item, tmp_path / str(number), ())
+        assert {"network.safetensors", "network.json"} <= {path.name for path in files}
 
 
 def test_a_random_search_killed_in_its_third_sample_ends_the_same(finished, tmp_path):

@@ -5,6 +5,8 @@ from math import cos, pi
 
 import pytest
 import torch
+from torch.optim import SGD
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from bilevel import solver
 from bilevel.estimators import DartsSecondOrder, FirstOrder
@@ -205,16 +207,24 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_keeps_the_last_good_stat
     assert not run.has("genotype.json")
 
 
-def test_every_step_of_omega_is_clipped(tmp_path, monkeypatch):
-    config, stepped, clips = search_config(epochs=1), solver.inner_step, []
+def test_every_step_of_omega_is_clipped(tmp_path):
+    """The gradient that SGD steps with, where the one of the loss is longer."""
+    config, lengths = search_config(epochs=1, clip=0.01), []
 
-    def recorded(problem, omega, alpha, **how):
-        clips.append(how["clip"])
-        return stepped(problem, omega, alpha, **how)
+    def look(optimizer, args, kwargs):
+        if isinstance(optimizer, SGD):
+            slopes = [p.grad for group in optimizer.param_groups for p in group["params"]]
+            lengths.append(float(torch.nn.utils.get_total_norm(slopes)))
 
-    monkeypatch.setattr(sys.modules["darts.runs.mixed_precision"], "inner_step", recorded)
-    search(config, halves(config), new_run(tmp_path / "run"))
-    assert clips == [config.clip] * STEPS
+    hook = register_optimizer_step_pre_hook(look)
+    try:
+        run = new_run(tmp_path / "run")
+        search(config, halves(config), run)
+    finally:
+        hook.remove()
+    assert len(lengths) == STEPS
+    assert lengths == pytest.approx([config.clip] * STEPS, rel=1e-3)
+    assert all(r["inner_gradient_norm"] > 2 * config.clip for r in run.records("search/steps"))
 
 
 def test_a_batch_larger_than_a_half_is_refused_before_anything_is_built():
