@@ -194,7 +194,8 @@ def _data_of(path: Path) -> DataSet:
     if path.resolve().parent.name == SAMPLES and is_run(search):
         content = RunFolder(search).read("config.json")
     if isinstance(content, dict) and content.get("type") == RandomRun.__name__:
-        return from_json(content["data"], TYPES)
+        data: DataSet = from_json(content["data"], TYPES)
+        return data
     return full_config(content, TYPES).data
 
 

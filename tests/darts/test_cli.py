@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from bilevel import Autograd, CentralDifference, estimators
 from bilevel.estimators import (
@@ -375,7 +376,7 @@ def test_a_programming_error_keeps_its_traceback_and_a_message_for_users_is_one_
 
 
 def test_debug_shows_the_traceback_of_what_is_else_one_line(tmp_path):
-    with pytest.raises(ValueError, match="No preset 'nope'"):
+    with pytest.raises(names.UsageError, match="No preset 'nope'"):
         cli.main(["search", "--preset", "nope", "--debug"])
     with pytest.raises(Exception, match="is not a run folder"):
         cli.main(["--debug", "full-search", "--resume", "no/run"])
