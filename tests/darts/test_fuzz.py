@@ -126,7 +126,7 @@ def assert_one_clear_line(error: BaseException, content: bytes) -> None:
     """A message of this project's own, as `main` shows it: a sentence, and no internals."""
     line = " ".join(str(error).split())
     assert cli.for_the_user(error), (line, content)  # raised on purpose, and not by what went wrong
-    assert 15 <= len(line) <= 2000, (line, content)
+    assert len(line) >= 15, (line, content)  # main cuts what is too long
     assert line[-1] in ".!?)", (line, content)
     assert not any(word in line for word in INTERNALS), (line, content)
 
