@@ -200,7 +200,13 @@ class BilevelProblem:
 
     def inner_gradients(self, omega: Vector, alpha: Vector) -> tuple[float, Vector, Vector]:
         """L_train, ∇_ω L_train and ∇_α L_train, zero where unused. One gradient evaluation."""
-        return _both_gradients("inner", self.inner_value, omega, alpha)
+        return _both_gradients(None, self.inner_value, omega, alpha)
+
+    def outer_gradients_as_they_are(
+        self, omega: Vector, alpha: Vector
+    ) -> tuple[float, Vector, Vector]:
+        """`outer_gradients` for a check: zero too where L_val takes a leaf from its closure."""
+        return _both_gradients(None, self.outer_value, omega, alpha)
 
     @torch.enable_grad()
     def outer_gradient_alpha(self, omega: Vector, alpha: Vector) -> tuple[float, Vector]:
@@ -307,7 +313,10 @@ def _checked(which: str, value: Any) -> Tensor:
 
 @torch.enable_grad()
 def _both_gradients(
-    which: str, loss: Callable[[Vector, Vector], Tensor], omega: Vector, alpha: Vector
+    which: str | None,
+    loss: Callable[[Vector, Vector], Tensor],
+    omega: Vector,
+    alpha: Vector,
 ) -> tuple[float, Vector, Vector]:
     at, hyper = omega.tracked(), alpha.tracked()
     value = loss(at, hyper)
@@ -315,8 +324,11 @@ def _both_gradients(
     return read(value), in_omega, in_alpha
 
 
-def _gradients(which: str, value: Tensor, **points: Vector) -> list[Vector]:
+def _gradients(which: str | None, value: Tensor, **points: Vector) -> list[Vector]:
     """The gradients of a loss with respect to several points; zero in leaves it does not use.
+
+    Args:
+        which: what to call the loss where it is refused; None: nothing is.
 
     Raises:
         DisconnectedError: it does not use a leaf that it was passed, yet the very tensor that the
@@ -342,5 +354,6 @@ def _gradients(which: str, value: Tensor, **points: Vector) -> list[Vector]:
                 point.treespec,
             )
         )
-    refuse_closed_over(which, value, **unused)
+    if which is not None:
+        refuse_closed_over(which, value, **unused)
     return images

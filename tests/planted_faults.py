@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -95,14 +96,14 @@ def module(
 # a network's parameters that ω does not hold
 
 
-class PlainList(nn.Module):
+class PlainObject(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.last = nn.Linear(3, 1, dtype=f64)
-        self.hidden = [nn.Linear(5, 3, dtype=f64)]
+        self.hidden = SimpleNamespace(layer=nn.Linear(5, 3, dtype=f64))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(torch.tanh(self.hidden[0](x)))
+        return self.last(torch.tanh(self.hidden.layer(x)))
 
 
 # backward passes of one's own that are wrong
@@ -289,8 +290,8 @@ PLANTED: dict[str, Planted] = {
         case(outer=lambda w, a: outer({k: p.detach() for k, p in w.items()}, a)),
         "L_val: it does not depend on ω",
     ),
-    "parameters in a plain list": Planted(
-        module(PlainList(), lambda n: n(X)), r"shape \(3, 5\).*plain list"
+    "parameters in a plain object": Planted(
+        module(PlainObject(), lambda n: n(X)), r"shape \(3, 5\).*plain list"
     ),
     "H that is not symmetric": Planted(
         case(), "products with H.*off.*the derivatives themselves", Skewed(hessian=0.1)

@@ -313,7 +313,7 @@ class _Check:
     def _outer_slope(self, point: _Point, direction: Direction) -> None:
         """∇_ω L_val and ∇_α L_val against values of L_val."""
         problem, omega, alpha = point.problem, point.omega, point.alpha
-        _, slope, direct = problem.outer_gradients(omega, alpha)
+        _, slope, direct = problem.outer_gradients_as_they_are(omega, alpha)
         along_alpha = gaussian(alpha, self.generator, direction.sizes_alpha)
         eps = torch.finfo(omega.dtype).eps
         still, flat = alpha.zeros_like(), omega.zeros_like()

@@ -21,7 +21,7 @@ def unsteady(problem: BilevelProblem, omega: Vector, alpha: Vector) -> tuple[lis
     drawn = False
     for name, gradients in (
         ("L_train", problem.inner_gradients),
-        ("L_val", problem.outer_gradients),
+        ("L_val", problem.outer_gradients_as_they_are),
     ):
         draws = Draws(omega.device)
         first, second = gradients(omega, alpha), gradients(omega, alpha)
