@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from bilevel.unsupported import nodes
 from bilevel.vector import Vector
 
 
@@ -42,7 +43,9 @@ def refuse_closed_over(which: str, value: Tensor, **unused: tuple[Vector, Sequen
     }
     if not searched or value.grad_fn is None:
         return
-    for leaf in _leaves_reached(value):
+    for _, node in nodes([value]):
+        if (leaf := getattr(node, "variable", None)) is None:
+            continue
         symbol, point, place = searched.get(leaf.data_ptr(), ("", None, 0))
         if point is None or leaf is point.leaves[place]:  # that one was passed
             continue
@@ -52,17 +55,3 @@ def refuse_closed_over(which: str, value: Tensor, **unused: tuple[Vector, Sequen
                 f"enclosing scope and not from its arguments, so that no derivative with respect "
                 f"to it is seen. Compute the loss from the {symbol} that it is passed."
             )
-
-
-def _leaves_reached(value: Tensor) -> list[Tensor]:
-    """Every tensor that a backward pass from `value` would accumulate a gradient in."""
-    found, seen, waiting = [], set(), [value.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if (leaf := getattr(node, "variable", None)) is not None:
-            found.append(leaf)
-        waiting += [following for following, _ in node.next_functions]
-    return found

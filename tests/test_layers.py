@@ -17,7 +17,7 @@ ALLOWED = {
     "bilevel.linear": ("bilevel.vector",),
     "bilevel.losses": ("bilevel.vector",),
     "bilevel.bound_module": (),
-    "bilevel.connection": ("bilevel.vector",),
+    "bilevel.connection": ("bilevel.unsupported", "bilevel.vector"),
     "bilevel.point": ("bilevel.vector",),
     "bilevel.reading": (),
     "bilevel.randomness": ("bilevel.reading",),

@@ -36,8 +36,8 @@ def connections(problem: BilevelProblem, omega: Vector, alpha: Vector) -> list[F
             )
         )
     else:
-        for name, there in zip(omega.names(), inner_omega, strict=True):
-            if not there:
+        for name, leaf, there in zip(omega.names(), omega.leaves, inner_omega, strict=True):
+            if not there and leaf.numel() > 0:
                 findings.append(
                     Finding(
                         f"ω{name}",
@@ -53,8 +53,10 @@ def connections(problem: BilevelProblem, omega: Vector, alpha: Vector) -> list[F
                 "Compute it from the ω that is passed in, without detach(), no_grad() or .data.",
             )
         )
-    for name, inner, outer in zip(alpha.names(), inner_alpha, outer_alpha, strict=True):
-        if not (inner or outer):
+    for name, leaf, inner, outer in zip(
+        alpha.names(), alpha.leaves, inner_alpha, outer_alpha, strict=True
+    ):
+        if not (inner or outer) and leaf.numel() > 0:
             findings.append(
                 Finding(
                     f"α{name}",

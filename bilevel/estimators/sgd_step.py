@@ -134,8 +134,9 @@ class SgdStep:
         across = q - ratio(along, length, 0.0) * gradient  # clipping has no derivative along it
         if isinstance(share, Tensor):  # whether it clips is not read
             kept = (share < 1).to(slope.dtype)
-            return share * (q + kept * (across - q))
-        return share * across
+            across = q + kept * (across - q)
+        shortened: Vector = share * across
+        return shortened
 
     def _shortening(self, gradient: Vector) -> Any:
         """What clipping multiplies the gradient by, as `alternation` does."""

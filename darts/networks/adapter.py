@@ -1,6 +1,6 @@
 """A supernet on two batches, as a bilevel problem: ω its parameters, α its architecture."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
