@@ -140,4 +140,3 @@ def minres(
         if following <= eps * scale or abs(phi) <= negligible:
             return
         before, current, beta = current, image / following, following
-
