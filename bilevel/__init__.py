@@ -12,6 +12,7 @@ from bilevel.diagnostics import relative_error as relative_error
 from bilevel.linear import LinearOperator as LinearOperator
 from bilevel.problem import BilevelProblem as BilevelProblem
 from bilevel.problem import NonFiniteError as NonFiniteError
+from bilevel.reverse_over_forward import ReverseOverForward as ReverseOverForward
 from bilevel.solver import alternating_step as alternating_step
 from bilevel.solver import solve as solve
 from bilevel.vector import Vector as Vector

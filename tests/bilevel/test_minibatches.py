@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from bilevel.diagnostics import compare, recommend
 from bilevel.diagnostics.cost import counted
 from bilevel.estimators import Amended, Certified, ConjugateGradient, DartsSecondOrder, Unrolled
 from bilevel.reverse_over_forward import ReverseOverForward
+from tests import documents
 
 f64 = torch.float64
 OMEGA = {"w": torch.linspace(-0.5, 0.5, 4, dtype=f64)[:, None], "b": torch.zeros(1, dtype=f64)}
@@ -221,10 +221,7 @@ def test_a_third_argument_with_a_default_is_no_batch_and_can_be_one() -> None:
 
 
 def test_the_example_of_the_document_runs_and_learns() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "MINIBATCHES.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    found: dict[str, Any] = {}
-    exec(example, found)
+    found = documents.run("guides/minibatches-and-dropout.md")
     losses = [step.outer_loss for step in found["solution"].steps]
     assert losses[0] == pytest.approx(2.302585, abs=1e-6)  # log 10: the weights start at zero
     assert sum(losses[-5:]) / 5 < losses[0] / 2
