@@ -71,6 +71,7 @@ def test_the_guide_to_maml_runs_and_its_two_gradients_are_those_of_autograd() ->
     assert (got - right).norm() < 1e-6 * torch.linalg.cond(hessian) * right.norm()
 
 
+@pytest.mark.slow
 def test_the_program_of_two_processes_finds_what_one_process_does(tmp_path: Path) -> None:
     ((program, _),) = documents.blocks(f"guides/{PROCESSES}")
     (tmp_path / "train.py").write_text(program, encoding="utf-8")
