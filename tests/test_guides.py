@@ -144,7 +144,8 @@ def test_estimators_and_derivatives_are_where_the_documents_take_them_from() -> 
             and not inspect.isabstract(each)
         }
         assert len(names) >= 3
-        assert names - {"Checked"} <= set(vars(home))  # a report makes that one
+        made_inside = {"Checked", "StepAhead"}  # by a check, and by `DartsSecondOrder`
+        assert names - made_inside <= set(vars(home))
 
 
 def subclasses(kind: type) -> set[type]:
