@@ -207,10 +207,10 @@ def compare(
     """
     named = _named(estimators)
     omega, alpha = point_of(params, hyperparams)
-    truth = reference_for(problem, omega, alpha, reference)
-    if checked is None:
+    if checked is None:  # first, for what it finds may leave no reference to be had
         checked = check(problem, omega.tree(), alpha.tree())
         checked.warn_if_wrong()
+    truth = reference_for(problem, omega, alpha, reference)
     rows = [_accuracy(name, each, problem, omega, alpha, truth) for name, each in named.items()]
     if repetitions:
         rows = _with_costs(rows, named, problem, omega, alpha, repetitions)

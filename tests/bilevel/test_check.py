@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, compare, recommend
+from bilevel.connection import DisconnectedError
 from bilevel.diagnostics import CheckFailedError
 from bilevel.diagnostics.culprit import culprits
 from bilevel.diagnostics.in_double import doubled, in_double
@@ -142,11 +143,24 @@ def test_compare_and_recommend_check_once_and_say_what_is_wrong() -> None:
     assert found is not None
     assert not any("bilevel.check" in text for text in found.assumes)
 
-    faulty = PLANTED["α from the closure"].make()
-    with pytest.warns(CheckFailed, match="no loss uses it"):
-        assert "no loss uses it" in str(compare(*faulty, [Amended(0.1)], repetitions=0))
+    faulty = PLANTED["L_val without ω"].make()
+    with pytest.warns(CheckFailed, match="it does not depend on ω"):
+        assert "it does not depend on ω" in str(compare(*faulty, [Amended(0.1)], repetitions=0))
     with pytest.warns(CheckFailed):
         assert recommend(*faulty).reasons[0].startswith("NOTHING below is to be relied on")
+
+
+def test_compare_and_recommend_say_what_is_wrong_before_an_estimator_refuses() -> None:
+    faulty = PLANTED["α from the closure"].make()
+    for ask in (
+        lambda: compare(*faulty, [Amended(0.1)], repetitions=0),
+        lambda: recommend(*faulty),
+    ):
+        with (
+            pytest.warns(CheckFailed, match="no loss uses it"),
+            pytest.raises(DisconnectedError, match="neither loss uses"),
+        ):
+            ask()
 
 
 def test_the_documents_block_runs_as_pasted(capsys: pytest.CaptureFixture[str]) -> None:
