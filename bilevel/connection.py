@@ -44,12 +44,13 @@ def refuse_closed_over(which: str, value: Tensor, **unused: tuple[Vector, Sequen
     if not searched or value.grad_fn is None:
         return
     for _, node in nodes([value]):
-        if (leaf := getattr(node, "variable", None)) is None:
+        reached: Tensor | None = getattr(node, "variable", None)
+        if reached is None:
             continue
-        symbol, point, place = searched.get(leaf.data_ptr(), ("", None, 0))
-        if point is None or leaf is point.leaves[place]:  # that one was passed
+        symbol, point, place = searched.get(reached.data_ptr(), ("", None, 0))
+        if point is None or reached is point.leaves[place]:  # that one was passed
             continue
-        if leaf.shape == point.leaves[place].shape:
+        if reached.shape == point.leaves[place].shape:
             raise DisconnectedError(
                 f"the {which} loss takes the leaf {names_of(point, [place])} of {symbol} from the "
                 f"enclosing scope and not from its arguments, so that no derivative with respect "
