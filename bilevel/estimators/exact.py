@@ -10,6 +10,10 @@ from bilevel.problem import finite_curvature
 from bilevel.vector import Vector
 
 
+class NoMinimumError(ValueError):
+    """The inner Hessian is not positive definite: ω is no isolated inner minimum."""
+
+
 @dataclass(frozen=True)
 class Exact(ImplicitEstimator):
     """Compute g₂ = −∇²_αω L_train · H⁻¹ · ∇_ω L_val by a Cholesky factorisation of the dense H.
@@ -21,8 +25,8 @@ class Exact(ImplicitEstimator):
         largest: refuse problems with more inner parameters than this.
 
     Raises:
-        ValueError: H is not positive definite, so that ω is not an isolated inner minimum; or
-            the problem is larger than `largest`.
+        NoMinimumError: H is not positive definite, so that ω is not an isolated inner minimum.
+        ValueError: the problem is larger than `largest`.
     """
 
     largest: int = 10_000
@@ -41,7 +45,7 @@ class Exact(ImplicitEstimator):
         finite_curvature(float(symmetric.abs().sum()))
         factor, failed = torch.linalg.cholesky_ex(symmetric)
         if failed:
-            raise ValueError(_not_positive_definite(symmetric))
+            raise NoMinimumError(_not_positive_definite(symmetric))
         value = torch.cholesky_solve(slope.flat()[:, None], factor)[:, 0]
         residual = torch.linalg.vector_norm(slope.flat() - symmetric @ value)
         length = torch.linalg.vector_norm(slope.flat())

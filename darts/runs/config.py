@@ -1,5 +1,6 @@
 """Every setting of a run: its default is the paper's with its section, or DARTS's."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
@@ -276,9 +277,9 @@ def full_config(content: Any, types: Mapping[str, type]) -> FullConfig:
     """
     config = from_json(content, types)
     if not isinstance(config, FullConfig):
+        found = type(config).__name__ if is_dataclass(config) else json.dumps(content)[:40]
         raise ValueError(
-            f"config.json holds a {type(config).__name__} and not the FullConfig of a run. Restore "
-            "the file."
+            f"config.json holds {found} and not the FullConfig of a run. Restore the file."
         )
     return config
 

@@ -179,6 +179,10 @@ class Genotype:
                 f"a genotype file must hold JSON; this one fails at line {error.lineno}, column "
                 f"{error.colno}: {error.msg}. It begins {text[:40]!r}."
             ) from error
+        except ValueError as error:  # Python reads no number of more than 4,300 digits
+            raise ValueError(
+                f"a genotype file holds numbers of a few digits; this one fails: {error}."
+            ) from error
         except RecursionError as error:
             raise ValueError("a genotype file must not nest as deeply as this one.") from error
         return Genotype.from_dict(content, space)

@@ -14,6 +14,7 @@ import torch
 
 from bilevel import Autograd, CentralDifference, Vector, angle, compare
 from bilevel.diagnostics.cost import Ratio, counted, interleaved_seconds, peak_bytes
+from bilevel.diagnostics.reference import reference_for
 from bilevel.estimators import (
     Amended,
     ConjugateGradient,
@@ -217,3 +218,18 @@ def test_comparing_writes_nothing() -> None:
     assert omega.grad is None
     assert alpha.grad is None
     assert torch.equal(omega.detach(), ready.params)
+
+
+def test_an_error_that_speaks_of_definiteness_is_not_taken_for_that_of_the_hessian() -> None:
+    """Only `Exact`'s own refusal sends the reference to MINRES, whatever words a loss uses."""
+    ready, calls = quadratic(6, 2, seed=1), []
+
+    def covariance(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        calls.append(None)
+        if len(calls) == 1:
+            raise ValueError("the covariance must be positive-definite.")
+        return ready.problem.inner(w, a)
+
+    problem = BilevelProblem(covariance, ready.problem.outer)
+    with pytest.raises(ValueError, match="covariance must be"):
+        reference_for(problem, Vector.of(ready.params), Vector.of(ready.hyperparams), None)

@@ -52,6 +52,17 @@ def test_products_of_what_does_not_depend_on_omega_are_zero():
     assert torch.equal((curvature.mixed @ point).flat(), torch.full((2,), 3.0))
 
 
+def test_batch_norm_in_evaluation_mode_is_affine_and_right():
+    torch.manual_seed(1)
+    mean, variance = torch.randn(4).double(), torch.rand(4).double() + 0.5
+    case, omega, alpha = problem(lambda x: F.batch_norm(x, mean, variance, training=False).tanh())
+    at, hyper = Vector.of(omega), Vector.of(alpha)
+    v = Vector.of({k: torch.randn_like(x) for k, x in omega.items()})
+    exact, found = Autograd()(case, at, hyper), ReverseOverForward()(case, at, hyper)
+    assert relative_error(found.hessian @ v, exact.hessian @ v) < 1e-13
+    assert relative_error(found.mixed @ v, exact.mixed @ v) < 1e-13
+
+
 @pytest.mark.parametrize(
     "norm",
     [
