@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.optim import SGD
 
@@ -184,7 +187,16 @@ def test_what_is_in_a_plain_list_and_does_no_harm_is_not_refused(hide: Any) -> N
     assert "shown.weight" in params
 
 
-def test_of_a_data_parallel_wrapper_the_module_inside_is_taken() -> None:
+@pytest.fixture
+def one_process(tmp_path: Path) -> Iterator[None]:
+    store = dist.FileStore(str(tmp_path / "store"), 1)
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_of_a_parallel_wrapper_the_module_inside_is_taken(monkeypatch: Any) -> None:
     module = nn.Linear(3, 3, dtype=f64)
 
     def losses(wrapped: nn.Module) -> Any:
@@ -195,6 +207,10 @@ def test_of_a_data_parallel_wrapper_the_module_inside_is_taken() -> None:
             hyperparams=torch.tensor(0.1, dtype=f64),
         )
 
-    wrapped = losses(nn.DataParallel(module))
-    assert list(wrapped[1]) == ["weight", "bias"]
-    assert torch.equal(Exact()(*wrapped).total, Exact()(*losses(module)).total)
+    for wrapper in (nn.DataParallel, nn.parallel.DistributedDataParallel):
+        wrapped = losses(wrapper(module))
+        assert list(wrapped[1]) == ["weight", "bias"]
+        assert torch.equal(Exact()(*wrapped).total, Exact()(*losses(module)).total)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    with pytest.warns(UserWarning, match=r"bilevel\.distributed\.averaged\(problem\)"):
+        losses(nn.DataParallel(module))
