@@ -140,7 +140,7 @@ def test_hessian_product_of_a_smooth_supernet_is_the_difference_of_gradients(spa
         behind = flat(gradient([p - step * v for p, v in zip(omega, direction, strict=True)])[1])
         return ((ahead - behind) / (2 * step) - exact).norm() / exact.norm()
 
-    coarse, fine = error(2e-5), error(1e-5)
+    coarse, fine = error(2e-6), error(1e-6)
     assert fine < 1e-4
     assert 3.5 < coarse / fine < 4.5
 
