@@ -163,15 +163,23 @@ class BilevelProblem:
 
     def inner_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_train, checked to be one finite number."""
-        if self._lacks_batch:
-            refuse_without_batch("inner", self.inner)
+        self.refuse_missing_batch()
         return _checked("inner", self.inner(omega.tree(), alpha.tree()))
 
     def outer_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_val, checked to be one finite number."""
-        if self._lacks_batch:
-            refuse_without_batch("outer", self.outer)
+        self.refuse_missing_batch()
         return _checked("outer", self.outer(omega.tree(), alpha.tree()))
+
+    def refuse_missing_batch(self) -> None:
+        """Raise if a loss takes a batch and has none.
+
+        Raises:
+            TypeError: with what to do.
+        """
+        if self._lacks_batch:
+            refuse_without_batch("inner", self.inner)
+            refuse_without_batch("outer", self.outer)
 
     @cached_property
     def _lacks_batch(self) -> bool:

@@ -204,8 +204,10 @@ def compare(
 
     Raises:
         ValueError: no estimators, two of one name, or the reference is not to be had.
+        TypeError: a loss takes a batch and has none.
     """
     named = _named(estimators)
+    problem.refuse_missing_batch()
     omega, alpha = point_of(params, hyperparams)
     if checked is None:  # first, for what it finds may leave no reference to be had
         checked = check(problem, omega.tree(), alpha.tree())

@@ -65,5 +65,7 @@ def test_estimators_within_follow_the_optimiser():
     omega = {"w": torch.zeros(2, requires_grad=True)}
     optimizer = torch.optim.SGD(omega.values(), lr=0.3)
     found = AtNormOf(DartsSecondOrder(), DartsSecondOrder()).following(optimizer, omega)
-    assert (found.inner.xi, found.other.xi) == (0.3, 0.3)
-    assert Flipped(DartsSecondOrder()).following(optimizer, omega).inner.xi == 0.3
+    rates = [each.step.leaves[0].lr for each in (found.inner, found.other)]
+    assert rates == [0.3, 0.3]
+    (only,) = Flipped(DartsSecondOrder()).following(optimizer, omega).inner.step.leaves
+    assert only.lr == 0.3

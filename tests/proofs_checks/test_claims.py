@@ -29,6 +29,8 @@ def test_the_papers_guarantee_fails_and_its_proof_with_it():
 def test_no_claim_rests_on_sampling_alone():
     """Monte Carlo stands beside an exact argument, except for claims that are statistical."""
     for claim in all_claims():
+        if claim.verdict is Verdict.NOT_TESTED:
+            continue
         if claim.id.startswith(("E", "A", "T1", "T2", "T3", "T5", "T6")) and claim.id[1:2] != "T":
             kinds = {evidence.kind for evidence in claim.evidence}
             assert any("Monte Carlo" not in kind for kind in kinds), claim.id
