@@ -1,10 +1,12 @@
-"""A module with its parameters replaced by ω, wherever it keeps them, and its buffers by copies."""
+"""A module at other parameters, ω or α, wherever it keeps them, with copies of its buffers."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import optree
 import torch
 from torch import Tensor, nn
 
@@ -128,12 +130,81 @@ def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]
     return slots
 
 
-def refuse_hidden_parameters(module: nn.Module) -> None:
+def opened(symbol: str, tree: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """A tree with the trainable parameters of its modules in their place, and the way back.
+
+    Args:
+        symbol: "ω" or "α", for messages.
+        tree: a module, or a tree whose entries are tensors and modules. A `ParameterDict` or
+            `ParameterList` is an entry like a tensor.
+
+    Returns:
+        The tree with each module replaced by its parameters by name, which are its own tensors;
+        and the function that takes a tree of that structure to one with bound modules.
+
+    Raises:
+        ValueError: a module has no trainable parameters, or some of them lie in a plain list, where
+            the module does not know of them.
+    """
+    entries, structure = optree.tree_flatten(tree)
+    modules = list(map(_module_of, entries))
+    if all(module is None for module in modules):
+        return tree, lambda point: point
+
+    def bind(point: Any) -> Any:
+        parts: list[Any] = structure.flatten_up_to(point)
+        bound = [
+            part if module is None else BoundModule(module, part)
+            for module, part in zip(modules, parts, strict=True)
+        ]
+        return structure.unflatten(bound)
+
+    inside = [
+        entry if module is None else _trainable(symbol, module)
+        for module, entry in zip(modules, entries, strict=True)
+    ]
+    return structure.unflatten(inside), bind
+
+
+def _module_of(entry: Any) -> nn.Module | None:
+    """The module that an entry is, without a parallel wrapper; None for others.
+
+    A wrapper that would have averaged over processes is told of.
+    """
+    if not isinstance(entry, nn.Module) or isinstance(entry, nn.ParameterDict | nn.ParameterList):
+        return None
+    if not isinstance(entry, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        return entry
+    if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        warnings.warn(
+            f"from_module takes the module inside the {type(entry).__name__}, whose averaging "
+            "does not act on hypergradients. Wrap the problem in "
+            "bilevel.distributed.averaged(problem), which averages losses and products.",
+            stacklevel=4,  # the caller of from_module
+        )
+    inside: nn.Module = entry.module
+    return inside
+
+
+def _trainable(symbol: str, module: nn.Module) -> dict[str, Tensor]:
+    refuse_hidden_parameters(symbol, module)
+    params: dict[str, Tensor] = {
+        name: p for name, p in module.named_parameters() if p.requires_grad
+    }
+    if not params:
+        raise ValueError(
+            f"{type(module).__name__} has no trainable parameters; {symbol} would lack it. Check "
+            "requires_grad."
+        )
+    return params
+
+
+def refuse_hidden_parameters(symbol: str, module: nn.Module) -> None:
     """Raise if parameters lie where the module does not know of them.
 
     Raises:
         ValueError: a plain list, tuple, set, dict or attribute holds a trainable parameter, or a
-            part with trainable parameters that is not registered: neither is replaced by ω.
+            part with trainable parameters that is not registered: neither is replaced by ω, or α.
     """
     known = {id(part) for part in module.modules()}
     for path, part in module.named_modules():
@@ -149,9 +220,9 @@ def refuse_hidden_parameters(module: nn.Module) -> None:
                     raise ValueError(
                         f"{type(module).__name__}.{place}{hidden} is a trainable parameter in a "
                         f"plain {type(value).__name__}, where the module does not know of it: it "
-                        "would stay as it is while the rest is replaced by ω. Use nn.ModuleList, "
-                        "nn.ModuleDict or nn.ParameterList, or freeze it with requires_grad_(False)"
-                        "."
+                        f"would stay as it is while the rest is replaced by {symbol}. Use "
+                        "nn.ModuleList, nn.ModuleDict or nn.ParameterList, or freeze it with "
+                        "requires_grad_(False)."
                     )
 
 

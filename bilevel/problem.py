@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bilevel.bound_module import BoundModule, refuse_hidden_parameters
+from bilevel.bound_module import opened
 from bilevel.connection import DisconnectedError, names_of, refuse_closed_over
 from bilevel.losses import Loss as Loss
 from bilevel.losses import like, on_batch, refuse_other_arguments, refuse_without_batch, takes_batch
@@ -81,11 +80,12 @@ class BilevelProblem:
         *,
         hyperparams: Tree,
     ) -> tuple[BilevelProblem, dict[str, Tensor], Tree]:
-        """The problem whose ω is the parameters of `module`.
+        """The problem whose ω is the parameters of `module`, and whose α may be those of another.
 
         The losses get a `BoundModule` in place of ω: call it, its parts or its methods like the
         module's own; its `params` are ω, for a penalty. Buffers are replaced by copies in every
-        evaluation, so batch-norm statistics are read and never written.
+        evaluation, so batch-norm statistics are read and never written. A module in `hyperparams`
+        is treated alike: the losses get `alpha(x)` in place of α.
 
         Args:
             module: its trainable parameters become ω; frozen ones stay as they are. Of a
@@ -93,55 +93,32 @@ class BilevelProblem:
                 here, `distributed.averaged` does the same.
             inner: L_train(net, α), or L_train(net, α, batch) for `on`.
             outer: L_val(net, α), or L_val(net, α, batch).
-            hyperparams: α. It must not be among the parameters of `module`.
+            hyperparams: α: tensors, a module, or a tree with modules in it, such as
+                `{"weigher": weigher, "log_decay": tensor}`.
 
         Returns:
-            The problem, the parameters by name (the module's own tensors, not copies), and
-            `hyperparams` as passed.
+            The problem, ω and α. Both have the parameters of modules by name, and hold the
+            modules' own tensors, not copies; whatever else is in `hyperparams` is as passed.
 
         Raises:
-            ValueError: the module has no trainable parameters, α is one of them, or some of them
-                lie in a plain list, where the module does not know of them.
+            ValueError: a module has no trainable parameters, or some of them lie in a plain list,
+                where it does not know of them; or a tensor of α is in ω too, or twice in α.
             TypeError: a loss takes other arguments than these.
         """
         refuse_other_arguments("inner", inner, first="net")
         refuse_other_arguments("outer", outer, first="net")
-        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
-            if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
-                warnings.warn(
-                    f"from_module takes the module inside the {type(module).__name__}, whose "
-                    "averaging does not act on hypergradients. Wrap the problem in "
-                    "bilevel.distributed.averaged(problem), which averages losses and products.",
-                    stacklevel=2,
-                )
-            module = module.module
-        refuse_hidden_parameters(module)
-        params: dict[str, Tensor] = {
-            name: p for name, p in module.named_parameters() if p.requires_grad
-        }
-        if not params:
-            raise ValueError(
-                f"{type(module).__name__} has no trainable parameters; "
-                "ω would be empty. Check requires_grad."
-            )
-        own = {id(p): name for name, p in params.items()}
-        for name, leaf in zip(
-            Vector.of(hyperparams).names(), Vector.of(hyperparams).leaves, strict=True
-        ):
-            if id(leaf) in own:
-                raise ValueError(
-                    f"hyperparameter {name} is the module's own parameter {own[id(leaf)]!r}: it "
-                    "would be trained with the weights. Keep α outside the module."
-                )
+        params, bind_omega = opened("ω", module)
+        alpha, bind_alpha = opened("α", hyperparams)
+        _refuse_shared(params, Vector.of(alpha))
 
         def bound(loss: Loss) -> Loss:
             @like(loss)
-            def evaluate(omega: Tree, *others: Any) -> Tensor:
-                return loss(BoundModule(module, omega), *others)
+            def evaluate(omega: Tree, alpha: Tree, *others: Any) -> Tensor:
+                return loss(bind_omega(omega), bind_alpha(alpha), *others)
 
             return evaluate
 
-        return BilevelProblem(bound(inner), bound(outer)), params, hyperparams
+        return BilevelProblem(bound(inner), bound(outer)), params, alpha
 
     def replaying(self, seed: int) -> BilevelProblem:
         """The same problem with every evaluation under the random state of `seed`.
@@ -259,6 +236,25 @@ class BilevelProblem:
             "a tensor from the enclosing scope is not differentiated. Leave out of α what no loss "
             "depends on."
         )
+
+
+def _refuse_shared(params: dict[str, Tensor], alpha: Vector) -> None:
+    """Raise if a tensor of α is a parameter of the module, or is in α under two names."""
+    own = {id(p): name for name, p in params.items()}
+    seen: dict[int, str] = {}
+    for name, leaf in zip(alpha.names(), alpha.leaves, strict=True):
+        if id(leaf) in own:
+            raise ValueError(
+                f"hyperparameter {name} is the module's own parameter {own[id(leaf)]!r}: it "
+                "would be trained with the weights. Keep α outside the module, or freeze it with "
+                "requires_grad_(False)."
+            )
+        if id(leaf) in seen:
+            raise ValueError(
+                f"hyperparameters {seen[id(leaf)]} and {name} are one tensor, and would be learned "
+                "as two. Keep it in α once; put modules that share it into one nn.ModuleDict."
+            )
+        seen[id(leaf)] = name
 
 
 def gradient_in_omega(value: Tensor, omega: Vector, *, create_graph: bool = False) -> Vector:
