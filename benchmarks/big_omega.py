@@ -35,7 +35,7 @@ from bilevel.estimators import (
     Penalty,
     Unrolled,
 )
-from darts.runs.measuring import process_bytes
+from darts.training.measuring import process_bytes
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
 ESTIMATORS: dict[str, Estimator] = {

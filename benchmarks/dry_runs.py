@@ -24,17 +24,18 @@ from typing import Any
 
 import torch
 
+from darts.commands.named import genotype_named
+from darts.config.as_json import to_json
+from darts.config.full import FullConfig
+from darts.config.presets import PRESETS
 from darts.data import Digits, ImageFolders, RetrainData, SearchData
-from darts.names import genotype_named
-from darts.runs.config import FullConfig, to_json
-from darts.runs.dry_run import Limits, dry_run
-from darts.runs.environment import describe_environment
-from darts.runs.full import require_feasible
-from darts.runs.measuring import HostMemory
-from darts.runs.presets import PRESETS
-from darts.runs.records import RunFolder
-from darts.runs.retrain import retrain
-from darts.runs.search import search
+from darts.records.environment import describe_environment
+from darts.records.run_folder import RunFolder
+from darts.training.dry_run import Limits, dry_run
+from darts.training.full import require_feasible
+from darts.training.measuring import HostMemory
+from darts.training.retrain import retrain
+from darts.training.search import search
 
 RECORD = Path("docs/records/dry_runs.json")
 ACCURACY = Path("docs/records/dry_run_accuracy.json")

@@ -35,9 +35,9 @@ from darts.data import (
     Normalisation,
     PairedBatches,
 )
+from darts.records.run_folder import RunFolder
 from darts.reports.events import TensorBoardEvents
 from darts.reports.progress import LiveProgress
-from darts.runs import RunFolder
 from darts.spaces import S1
 
 RECORD = Path("docs/records/input_pipeline.json")

@@ -1,7 +1,7 @@
 """What a search costs besides its steps: `python -m benchmarks.overheads`.
 
 One epoch of the default search on random images of CIFAR-10's size, a few steps long, as
-`darts.runs.search` runs it; CPU seconds inside each part. Per step: the two batches (taken,
+`darts.training.search` runs it; CPU seconds inside each part. Per step: the two batches (taken,
 cropped, mirrored, normalised), the step's record and its numbers. Per epoch: batch norm's averages
 and the supernet's evaluation on images of the validation half, as many as the default search takes.
 An epoch of 25,000 images is what its parts add up to; checkpoints are held to 2 % of the time by
@@ -24,11 +24,12 @@ import torch
 from benchmarks.records import merge
 from bilevel.estimators import Amended
 from bilevel.reverse_over_forward import ReverseOverForward
+from darts.config.search import SearchConfig
 from darts.data import LabelledImages, Normalisation, PairedBatches, SearchData
-from darts.runs import RunFolder, SearchConfig
-from darts.runs.search import search
-from darts.runs.searching import Searching
+from darts.records.run_folder import RunFolder
 from darts.spaces import S1
+from darts.training.search import search
+from darts.training.searching import Searching
 
 RECORD = Path("docs/records/supernet_overheads.json")
 CIFAR_HALF = 25_000

@@ -36,8 +36,8 @@ from benchmarks.steps import (
     timed,
     with_operations,
 )
-from darts.runs.measuring import process_bytes
 from darts.spaces import NASBENCH201, S2
+from darts.training.measuring import process_bytes
 
 RECORD = Path("docs/records/supernet.json")
 MANY_PRODUCTS = ("amended, Autograd", "CG-5", CERTIFIED)

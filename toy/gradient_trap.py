@@ -9,15 +9,17 @@ from pathlib import Path
 from torch import Tensor
 
 from bilevel.estimators import Estimator, FirstOrder
+from darts.config.as_json import to_json
+from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
 from darts.data import Digits, ImageSet, RetrainData, SearchData
-from darts.runs.checkpoint import Checkpoints
-from darts.runs.config import RetrainConfig, SearchConfig, to_json
-from darts.runs.devices import CPU, Devices
-from darts.runs.records import RunFolder
-from darts.runs.retrain import retrain
-from darts.runs.search import STAGE, search
-from darts.runs.searching import Searching
+from darts.parallel.launch import CPU, Devices
+from darts.records.run_folder import RunFolder
 from darts.spaces import S1
+from darts.training.checkpoint import Checkpoints
+from darts.training.retrain import retrain
+from darts.training.search import STAGE, search
+from darts.training.searching import Searching
 
 WAYS = ("search sets", "whole sets", "derived network")
 

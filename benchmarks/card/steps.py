@@ -27,8 +27,8 @@ from bilevel.reverse_over_forward import ReverseOverForward
 from bilevel.solver import inner_step, outer_step
 from darts.networks.adapter import SupernetAdapter
 from darts.networks.architecture import Alpha, Architecture
-from darts.runs.captured import GPU_LAYOUT
-from darts.runs.optimizers import alpha_optimizer, weights_optimizer
+from darts.training.captured import GPU_LAYOUT
+from darts.training.optimizers import alpha_optimizer, weights_optimizer
 
 FLOAT32, TF32, BF16 = "float32", "TF32", "bf16"
 WEIGHT, SEARCH = "weight step", "first-order search step"
@@ -143,7 +143,7 @@ def on_device(setting: Setting, device: str, seed: int) -> tuple[Tensor, Tensor]
 def ours(
     setting: Setting, device: str, layout: torch.memory_format = torch.channels_last
 ) -> Stepping:
-    """The project's supernet, as `darts.runs.searching` lays it out."""
+    """The project's supernet, as `darts.training.searching` lays it out."""
     supernet, architecture = setting.ours()
     supernet.layout = layout
     supernet.to(device)

@@ -31,7 +31,7 @@ from benchmarks.card.steps import (
 )
 from benchmarks.card.timing import Case, Cases, Clock, discard, ratios, spreads
 from benchmarks.steps import Setting
-from darts.runs.captured import cuda_graph
+from darts.training.captured import cuda_graph
 
 EXACT, DIFFERENCES = "amended exact", "amended by differences"
 FIRST, SECOND = "first-order α step", "DARTS second order"

@@ -12,7 +12,7 @@ from benchmarks.experiments.packing import pack
 from benchmarks.experiments.page import write_pages
 from benchmarks.experiments.queue import Place, images_of, missing, work_through
 from benchmarks.experiments.record import fold, journal_lines, read_all, read_records, write_record
-from darts.runs.accuracy_table import AccuracyTable
+from darts.training.accuracy_table import AccuracyTable
 
 WORK = Path("runs/experiments")
 PART = "table_cifar10_percent"

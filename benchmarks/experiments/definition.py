@@ -13,8 +13,8 @@ from bilevel.estimators import Estimator
 from darts.data import ImageSet
 from darts.data.digits import Digits
 from darts.data.published import Published
-from darts.runs.devices import Devices
-from darts.runs.records import Record, RunFolder
+from darts.parallel.launch import Devices
+from darts.records.run_folder import Record, RunFolder
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from benchmarks.experiments.definition import Setting
+from darts.config.as_json import differences, to_json
 from darts.data import ImageSet, LabelledImages, Normalisation
-from darts.runs.config import differences, to_json
 
 
 def pack(setting: Setting, images: ImageSet, path: Path) -> None:

@@ -14,13 +14,13 @@ import torch
 from benchmarks.experiments.definition import Planned
 from benchmarks.experiments.record import append, machine_name
 from bilevel.estimators.alerts import HypergradientWarning
+from darts.config.as_json import differences
+from darts.config.compute import Computing
 from darts.data import ImageSet
-from darts.runs.computing import Computing
-from darts.runs.config import differences
-from darts.runs.devices import Devices, Placement, launched
-from darts.runs.environment import describe_environment
-from darts.runs.evaluation import NonFiniteLossError
-from darts.runs.records import Record, RunFolder
+from darts.parallel.launch import Devices, Placement, launched
+from darts.records.environment import describe_environment
+from darts.records.run_folder import Record, RunFolder
+from darts.training.evaluation import NonFiniteLossError
 
 COMMAND = "python -m benchmarks.experiments"
 

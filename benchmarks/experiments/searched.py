@@ -9,12 +9,13 @@ import torch
 
 from benchmarks.experiments.definition import Planned, Setting
 from benchmarks.experiments.record import CURVES, short
+from darts.config.as_json import to_json
+from darts.config.search import SearchConfig
 from darts.data import ImageSet, SearchData
-from darts.runs.config import SearchConfig, to_json
-from darts.runs.devices import Devices
-from darts.runs.records import Record, RunFolder
-from darts.runs.search import search
+from darts.parallel.launch import Devices
+from darts.records.run_folder import Record, RunFolder
 from darts.spaces.space import NONE
+from darts.training.search import search
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from bilevel.estimators import (
     Neumann,
 )
 from bilevel.reverse_over_forward import ReverseOverForward
+from darts.config.search import AMENDED, SearchConfig
 from darts.data import Cifar10
-from darts.runs.config import AMENDED, SearchConfig
 from darts.spaces import NASBENCH201
 
 SMALL = SearchSetting(

@@ -15,10 +15,10 @@ from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Values, above
 from benchmarks.experiments.setting import METHODS
+from darts.config.as_json import to_json
 from darts.data import ImageSet
-from darts.runs.config import to_json
-from darts.runs.devices import Devices
-from darts.runs.records import Record, RunFolder
+from darts.parallel.launch import Devices
+from darts.records.run_folder import Record, RunFolder
 from toy.gradient_trap import WAYS, Trap, errors
 
 STREAM = "trap/results"

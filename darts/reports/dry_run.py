@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from darts.data import ImageSet
-from darts.runs.dry_run import DryRun, Estimate
+from darts.training.dry_run import DryRun, Estimate
 
 A100_MULTIPLY_ADDS = 9.75e12
 """A second, at most, in float32 without tensor cores: half of NVIDIA's 19.5 TFLOP/s."""

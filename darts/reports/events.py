@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from darts.records.run_folder import Record, unwritable
 from darts.reports.scalars import epoch_scalars
-from darts.runs.records import Record, unwritable
 
 
 class TensorBoardEvents:

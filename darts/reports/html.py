@@ -3,6 +3,12 @@
 from html import escape
 from typing import Any
 
+from darts.config.as_json import to_json
+from darts.config.imagenet_presets import MOBILE
+from darts.config.paper_presets import PAPER_CELLS, PAPER_SEARCHES
+from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
+from darts.records.run_folder import Record, RunFolder, write_atomically
 from darts.reports import plots
 from darts.reports.images import images_section, spread
 from darts.reports.page import facts, figure, page
@@ -10,10 +16,6 @@ from darts.reports.shares import NONE, SKIP, share
 from darts.reports.simple_models import accuracy_bars, regression_note, regression_words
 from darts.reports.tables import mixing_table, settings_table, table, wilson_interval
 from darts.reports.top5 import top5_words
-from darts.runs.config import RetrainConfig, SearchConfig, to_json
-from darts.runs.imagenet_presets import MOBILE
-from darts.runs.paper_presets import PAPER_CELLS, PAPER_SEARCHES
-from darts.runs.records import Record, RunFolder, write_atomically
 from darts.spaces import S1_FIXED, Genotype, named_by_edges, spaces_in_words
 
 

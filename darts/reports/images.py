@@ -2,8 +2,8 @@
 
 from html import escape
 
+from darts.records.run_folder import Record
 from darts.reports.tables import table
-from darts.runs.records import Record
 
 MOST_ROWS = 20
 """Classes that are listed one by one; of more only the fewest and most images are shown."""

@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from darts.records.run_folder import Record, RunFolder
 from darts.reports.scalars import epoch_scalars
-from darts.runs.records import Record, RunFolder
 
 
 class Logger(Protocol):

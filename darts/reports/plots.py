@@ -11,8 +11,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Curve
 from matplotlib.ticker import MaxNLocator
 
+from darts.records.run_folder import Record
 from darts.reports.shares import NONE, SKIP
-from darts.runs.records import Record
 from darts.spaces import CellGenotype
 
 INK, PALE, RULE = "#23272f", "#8a919e", "#e3e6ea"

@@ -13,8 +13,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from darts.records.run_folder import Record
 from darts.reports.shares import NONE, SKIP, share
-from darts.runs.records import Record
 
 
 class LiveProgress:

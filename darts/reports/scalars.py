@@ -1,7 +1,7 @@
 """The numbers of an epoch's record by name, as curves are drawn from them elsewhere."""
 
+from darts.records.run_folder import Record
 from darts.reports.shares import NONE, SKIP, share
-from darts.runs.records import Record
 
 
 def epoch_scalars(stream: str, record: Record) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from darts.runs.records import Record
+from darts.records.run_folder import Record
 
 SKIP, NONE = "skip_connect", "none"
 

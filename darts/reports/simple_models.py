@@ -1,7 +1,7 @@
 """The simple models that a network's accuracy is shown beside."""
 
+from darts.records.run_folder import Record
 from darts.reports.page import bars
-from darts.runs.records import Record
 
 
 def accuracy_bars(base: Record, label: str, accuracy_percent: float) -> str:

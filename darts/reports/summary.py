@@ -3,12 +3,12 @@
 from html import escape
 from pathlib import Path
 
+from darts.records.run_folder import Record, RunFolder, write_atomically
 from darts.reports.page import page
 from darts.reports.shares import SKIP
 from darts.reports.simple_models import accuracy_bars
 from darts.reports.tables import mean_and_deviation, table
 from darts.reports.top5 import top5_percent
-from darts.runs.records import Record, RunFolder, write_atomically
 from darts.spaces import Genotype
 
 

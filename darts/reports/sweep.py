@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from darts.records.plan import FILE
+from darts.records.run_folder import Record, RunFolder, write_atomically
 from darts.reports.page import figure, page
 from darts.reports.plots import svg
 from darts.reports.shares import SKIP
@@ -13,8 +15,6 @@ from darts.reports.summary import write_summary
 from darts.reports.sweep_plots import sweep_figure
 from darts.reports.tables import mean_and_deviation, table
 from darts.reports.top5 import top5_percent
-from darts.runs.plan import FILE
-from darts.runs.records import Record, RunFolder, write_atomically
 
 QUANTITIES = (
     ("test_accuracy_percent", "test %"),

@@ -6,8 +6,8 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from darts.records.run_folder import Record
 from darts.reports.plots import BLUE, INK, STYLE
-from darts.runs.records import Record
 
 
 def sweep_figure(

@@ -7,9 +7,11 @@ from math import sqrt
 from statistics import mean, stdev
 from typing import Any
 
+from darts.config.as_json import LOCATIONS, differences, to_json
+from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
+from darts.records.run_folder import Record
 from darts.reports.plots import operation_label
-from darts.runs.config import LOCATIONS, RetrainConfig, SearchConfig, differences, to_json
-from darts.runs.records import Record
 from darts.spaces import CellGenotype, named_by_edges
 
 

@@ -1,7 +1,7 @@
 """Top-5 accuracy in reports: shown where there are classes enough for it to say something."""
 
-from darts.runs.evaluation import TOP
-from darts.runs.records import Record, RunFolder
+from darts.records.run_folder import Record, RunFolder
+from darts.training.evaluation import TOP
 
 
 def top5_percent(run: RunFolder, test: Record) -> float | None:

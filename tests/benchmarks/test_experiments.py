@@ -36,8 +36,8 @@ from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.searched import Searched, SearchSetting
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.data import Digits, SearchData
-from darts.runs.accuracy_table import AccuracyTable
-from darts.runs.searching import Searching
+from darts.training.accuracy_table import AccuracyTable
+from darts.training.searching import Searching
 from tests.darts.data.real_files import cifar10_images, real
 
 IMAGES = Digits(train_size=60)
@@ -338,7 +338,7 @@ def test_the_overview_has_every_claim_with_its_verdict():
 
 def test_records_are_the_runs_of_their_definitions():
     """A record whose settings are no longer those of its experiment answers another question."""
-    from darts.runs.config import differences
+    from darts.config.as_json import differences
 
     planned = {
         (run.setting.name, run.method, run.seed): run

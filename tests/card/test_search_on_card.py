@@ -7,17 +7,17 @@ import pytest
 from bilevel import CentralDifference
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder
 from bilevel.reverse_over_forward import ReverseOverForward
+from darts.config.compute import Computing
 from darts.data import RetrainData, SearchData
-from darts.runs import RunFolder
-from darts.runs.captured import WARM_UP
-from darts.runs.computing import Computing
-from darts.runs.devices import Devices
-from darts.runs.retrain import retrain
-from darts.runs.search import search
-from darts.runs.searching import Searching
-from darts.runs.state import pack, unpack
+from darts.parallel.launch import Devices
+from darts.records.run_folder import RunFolder
 from darts.spaces import NASBENCH201, Genotype
-from tests.darts.runs.tiny import (
+from darts.training.captured import WARM_UP
+from darts.training.retrain import retrain
+from darts.training.search import search
+from darts.training.searching import Searching
+from darts.training.state import pack, unpack
+from tests.darts.training.tiny import (
     TWO_EDGES,
     Follower,
     KilledError,
@@ -64,7 +64,7 @@ def test_captured_steps_are_the_eager_ones(card, name, space):
     1e-3 is far below what a batch that is not copied, a rate that stays or a step too many makes.
     """
     if card == "cpu":
-        pytest.skip("no GPU; tests/darts/runs/test_captured.py replays without one")
+        pytest.skip("no GPU; tests/darts/training/test_captured.py replays without one")
     notes: list[str] = []
     changes = {"space": space, "cells": 3} if space == NASBENCH201 else {}
     config = search_config(ESTIMATORS[name], epochs=4, **changes)

@@ -11,7 +11,7 @@ from darts.networks import Architecture, Supernet
 from darts.networks.adapter import Drops, SupernetAdapter
 from darts.spaces import NASBENCH201
 from darts.spaces.average_pool import AveragePool
-from tests.darts.runs.tiny import TWO_EDGES
+from tests.darts.training.tiny import TWO_EDGES
 from tests.reference_supernet import BenchSupernet, ReferenceSupernet, copy_weights
 
 SPACES = {"two edges": TWO_EDGES, "nasbench201": NASBENCH201}

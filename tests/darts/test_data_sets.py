@@ -120,7 +120,7 @@ def test_a_damaged_photograph_ends_a_run_that_goes_on_to_the_same_bits(
 
 def damage_when(stage: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty a file when a stage has made its second step."""
-    from darts.runs.records import RunFolder
+    from darts.records.run_folder import RunFolder
 
     tick = RunFolder.tick
 

@@ -13,10 +13,12 @@ import pytest
 from benchmarks.dry_run_table import table
 from benchmarks.dry_runs import RECORD
 from bilevel import Autograd
-from darts import cli, requests
-from darts.names import TYPES
-from darts.runs.config import differences, from_json, to_json
-from darts.runs.presets import PRESETS
+from darts import cli
+from darts.commands import random_search, requests, sweep
+from darts.commands.count import Count
+from darts.config.as_json import differences, from_json, to_json
+from darts.config.names import TYPES
+from darts.config.presets import PRESETS
 from proofs_checks.catalogue import all_claims
 
 ROOT = Path(__file__).parents[2]
@@ -34,11 +36,11 @@ def test_a_command_is_taken_with_its_preset(command, monkeypatch, tmp_path, caps
         yield None
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "launched", launched)
-    monkeypatch.setattr(cli, "run_jobs", lambda jobs, devices: seen.extend(jobs))
-    monkeypatch.setattr(requests, "run_sweep", lambda plan, *rest: seen.append(plan) or True)
-    monkeypatch.setattr(cli, "run_random_search", lambda run, *rest: seen.append(run))
-    monkeypatch.setattr(cli, "count", lambda options: seen.append(options) or "counted")
+    monkeypatch.setattr(requests, "launched", launched)
+    monkeypatch.setattr(requests, "run_jobs", lambda jobs, devices: seen.extend(jobs))
+    monkeypatch.setattr(sweep, "run_sweep", lambda plan, *rest: seen.append(plan) or True)
+    monkeypatch.setattr(random_search, "run_random_search", lambda run, *rest: seen.append(run))
+    monkeypatch.setattr(Count, "line", lambda options: seen.append(options) or "counted")
     words = shlex.split(command.replace("RUN", "DARTS_V2"))[1:]
     assert cli.main(words) == 0, capsys.readouterr().err
     assert seen

@@ -11,17 +11,23 @@ import pytest
 import torch
 
 from darts import cli
+from darts.commands import requests
+from darts.commands.errors import UsageError, for_the_user
+from darts.commands.named import genotype_named
+from darts.config.as_json import to_json
+from darts.config.full import FullConfig, full_config
+from darts.config.names import TYPES
+from darts.config.presets import PRESETS
+from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
 from darts.data import Digits
-from darts.names import TYPES, UsageError, genotype_named
 from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds
-from darts.runs import PRESETS, FullConfig, RetrainConfig, SearchConfig
-from darts.runs.config import full_config, to_json
-from darts.runs.full import require_feasible
-from darts.runs.records import RunFolder
+from darts.records.run_folder import RunFolder
 from darts.spaces import Genotype
 from darts.spaces.published import PUBLISHED
-from tests.darts.runs import tiny
+from darts.training.full import require_feasible
+from tests.darts.training import tiny
 
 POOL = [
     *(None, True, False, 0, -1, 1, 7, 3.5, -0.0, 10**9, 10**30, -(10**30), 2**63, 1e308, 5e-324),
@@ -125,7 +131,7 @@ INTERNALS = ("object at 0x", "Traceback", "NoneType", "list index", "has no attr
 def assert_one_clear_line(error: BaseException, content: bytes) -> None:
     """A message of this project's own, as `main` shows it: a sentence, and no internals."""
     line = " ".join(str(error).split())
-    assert cli.for_the_user(error), (line, content)  # raised on purpose, and not by what went wrong
+    assert for_the_user(error), (line, content)  # raised on purpose, and not by what went wrong
     assert len(line) >= 15, (line, content)  # main cuts what is too long
     assert line[-1] in ".!?)", (line, content)
     assert not any(word in line for word in INTERNALS), (line, content)
@@ -176,8 +182,8 @@ def test_by_command_a_damaged_file_is_one_line_and_status_1_or_2_or_it_counts(
     seed, tmp_path, capsys, monkeypatch
 ):
     """Through main itself, so that nothing on the way turns an error into a traceback."""
-    monkeypatch.setattr(cli, "run_jobs", lambda jobs, devices: None)  # a valid run would run
-    monkeypatch.setattr(cli, "launched", lambda placement, computing: nullcontext())
+    monkeypatch.setattr(requests, "run_jobs", lambda jobs, devices: None)  # a valid run would run
+    monkeypatch.setattr(requests, "launched", lambda placement, computing: nullcontext())
     for number, content in enumerate(mutants(GENOTYPES, 10, seed=100 + seed)):
         path = tmp_path / f"{number}.json"
         path.write_bytes(content)

@@ -7,8 +7,8 @@ import torch
 
 from bilevel.estimators import Amended
 from darts.data import Digits, SearchData
-from darts.runs.records import RunFolder
-from tests.darts.runs.tiny import TWO_EDGES, Follower, KilledError, new_run
+from darts.records.run_folder import RunFolder
+from tests.darts.training.tiny import TWO_EDGES, Follower, KilledError, new_run
 from toy.gradient_trap import WAYS, Trap, errors, train_weights
 
 SMALL = Trap(

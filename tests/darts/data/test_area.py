@@ -85,7 +85,7 @@ SMALL = (
 
 
 def test_the_side_is_recorded_and_a_run_does_not_go_on_with_another(tmp_path, capsys):
-    from darts.runs.records import RunFolder
+    from darts.records.run_folder import RunFolder
 
     where = ("--run-dir", str(tmp_path / "run"))
     assert cli.main(["random-search", *SMALL, *where]) == 0

@@ -3,9 +3,9 @@
 import pytest
 
 from darts.data import Digits, SearchData
+from darts.records.data_record import describe_images
 from darts.reports.images import images_section
 from darts.reports.simple_models import accuracy_bars, regression_note, regression_words
-from darts.runs.data_record import describe_images
 
 IMAGES = Digits(train_size=101).load()
 HALVES = SearchData.of(IMAGES, 0.3, seed=0)

@@ -7,8 +7,8 @@ import pytest
 
 from darts import cli
 from darts.reports.loggers import FabricLogger, csv_logger
-from tests.darts.runs.tiny import new_run
-from tests.darts.test_cli import TINY_FULL
+from tests.darts.commands.test_cli import TINY_FULL
+from tests.darts.training.tiny import new_run
 
 fabric = pytest.importorskip("lightning_fabric.loggers", reason="needs the extra [fabric]")
 

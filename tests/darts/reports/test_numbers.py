@@ -6,6 +6,8 @@ from scipy.stats import binomtest
 from bilevel import Autograd, CentralDifference
 from bilevel.estimators import Amended
 from bilevel.reverse_over_forward import ReverseOverForward
+from darts.config.as_json import to_json
+from darts.config.search import SearchConfig
 from darts.reports.page import bars
 from darts.reports.plots import operation_label
 from darts.reports.shares import share
@@ -16,9 +18,8 @@ from darts.reports.tables import (
     settings_table,
     wilson_interval,
 )
-from darts.runs.config import SearchConfig, to_json
 from darts.spaces import CellGenotype
-from tests.darts.runs.tiny import search_config
+from tests.darts.training.tiny import search_config
 
 EPOCH = {
     "epoch": 0,

@@ -7,15 +7,17 @@ from html.parser import HTMLParser
 
 import pytest
 
+from darts.config.as_json import to_json
+from darts.config.presets import PRESETS
 from darts.data import Digits
 from darts.networks.width import MultiplyAddLimit
+from darts.records.run_folder import RunFolder
 from darts.reports import write_report, write_summary
 from darts.reports.html import is_the_papers
 from darts.reports.top5 import top5_percent, top5_words
-from darts.runs import PRESETS, RunFolder, full_run
-from darts.runs.config import to_json
 from darts.spaces import S1_ADJACENT
-from tests.darts.runs.tiny import (
+from darts.training.full import full_run
+from tests.darts.training.tiny import (
     Follower,
     KilledError,
     full_config,

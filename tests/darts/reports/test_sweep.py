@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from darts.jobs import report_on
+from darts.commands.jobs import report_on
+from darts.records.data_record import describe_images
+from darts.records.plan import Plan, amending_coefficients
 from darts.reports.sweep import summarise_sweep, sweep_table, write_sweep
-from darts.runs.data_record import describe_images
-from darts.runs.plan import Plan, amending_coefficients
 from darts.spaces.published import DARTS_V1, DARTS_V2
-from tests.darts.runs.tiny import full_config, images, new_run
+from tests.darts.training.tiny import full_config, images, new_run
 
 BASE = {"majority_percent": 10.0, "logistic_percent": 90.0, "converged": True, "penalty": 1.0}
 

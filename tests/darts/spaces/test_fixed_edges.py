@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from darts import cli
-from darts.names import TYPES
+from darts.config.as_json import differences, to_json
+from darts.config.full import full_config
+from darts.config.names import TYPES
 from darts.networks import Architecture
 from darts.networks.cells import DerivedCell
-from darts.runs import RunFolder, full_run
-from darts.runs.config import differences, full_config, to_json
+from darts.records.run_folder import RunFolder
 from darts.spaces import (
     S1,
     S1_ADJACENT,
@@ -27,7 +28,8 @@ from darts.spaces import (
 from darts.spaces.feature_map import FeatureMap
 from darts.spaces.operations import Identity, Recipe
 from darts.spaces.published import DARTS_V2
-from tests.darts.runs import tiny
+from darts.training.full import full_run
+from tests.darts.training import tiny
 
 PAPERS = ((0, 2), (1, 2), (0, 3), (2, 3), (0, 4), (3, 4), (0, 5), (4, 5))
 """(source, target); 0 is c_{k−2}, 1 is c_{k−1}, 2 to 5 are the nodes."""

@@ -1,0 +1,1 @@
+"""The commands of `darts`: each its options and what it does with them."""

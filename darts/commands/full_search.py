@@ -1,0 +1,31 @@
+"""`darts full-search`: the main job, from images to a report."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from darts.commands.command import Command, Invocation, stages_of
+from darts.commands.options import SearchOptions
+from darts.commands.requests import do_runs
+from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
+
+
+@dataclass(frozen=True)
+class FullSearch(SearchOptions, Command):
+    """Search an architecture, retrain it from scratch, and write a report.
+
+    Args:
+        search: settings of the search.
+        retrain: settings of the retraining.
+    """
+
+    search: SearchConfig = field(default_factory=SearchConfig)
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+    @classmethod
+    def usual(cls, given: Invocation) -> Self:
+        search, retrain = stages_of(given)
+        return cls(search=search, retrain=retrain)
+
+    def run(self, given: Invocation) -> int:
+        return do_runs(self, given)

@@ -1,0 +1,96 @@
+"""Runs one after another, each with its folder, its listeners and its report."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from darts.config.as_json import to_json
+from darts.config.full import FullConfig
+from darts.data import ImageSet
+from darts.parallel.launch import Devices
+from darts.records.environment import describe_environment
+from darts.records.plan import FILE
+from darts.records.run_folder import Listener, RunFolder
+from darts.records.shared_run import SharedRun
+from darts.reports.events import TensorBoardEvents
+from darts.reports.html import write_report
+from darts.reports.loggers import FabricLogger, LoggerMaker
+from darts.reports.progress import LiveProgress
+from darts.reports.summary import write_summary
+from darts.reports.sweep import write_sweep
+from darts.spaces import Genotype, spaces_in_words
+from darts.training.full import full_run, require_feasible
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: its config, where it goes, a genotype if it begins from one, and its loggers."""
+
+    config: FullConfig
+    path: Path
+    command: str
+    genotype: Genotype | None = None
+    loggers: tuple[LoggerMaker, ...] = ()
+
+    def folder(self, devices: Devices) -> RunFolder:
+        """The run's folder, made with config and environment unless it is there already."""
+        if not devices.ranks.first:
+            return SharedRun.of(RunFolder(self.path), devices.ranks)
+        trackers = (FabricLogger(make, self.path) for make in self.loggers)
+        listeners: tuple[Listener, ...] = (
+            LiveProgress(),
+            TensorBoardEvents(self.path),
+            *trackers,
+        )
+        if (self.path / "config.json").is_file():
+            run = RunFolder.open(self.path, listeners)
+        else:
+            environment = describe_environment(devices.device, self.command)
+            genotype = self.genotype.to_dict() if self.genotype is not None else None
+            config = to_json(self.config)
+            run = RunFolder.create(self.path, config, environment, listeners, genotype)
+        return SharedRun.of(run, devices.ranks)
+
+
+def run_jobs(jobs: list[Job], devices: Devices) -> None:
+    """Do the jobs one after another, each with its report; a summary if there are several.
+
+    Of several processes all call this, and the first one's paths hold.
+    """
+    ranks = devices.ranks
+    paths = ranks.from_first(lambda: [str(job.path) for job in jobs])
+    jobs = [replace(job, path=Path(path)) for job, path in zip(jobs, paths, strict=True)]
+    images: ImageSet = ranks.in_turn(jobs[0].config.data.load)
+    for job in jobs:
+        require_feasible(job.config, images, job.genotype)
+    if len(jobs) > 1:  # every folder has its config before any work, so that all can be resumed
+        for job in jobs:
+            job.folder(devices)
+    for job in jobs:
+        run = job.folder(devices)
+        if ranks.first:
+            processes = f", {ranks.count} processes" if ranks.count > 1 else ""
+            print(
+                f"{job.config.preset}, seed {job.config.seed}, on {devices.device}{processes} → "
+                f"{job.path}",
+                flush=True,
+            )
+            if job.genotype is not None:
+                print(f"the genotype is {spaces_in_words(job.genotype)}", flush=True)
+        try:
+            full_run(job.config, images, run, devices=devices)
+        finally:
+            for listener in run.listeners:
+                listener.close()
+        if ranks.first:
+            print(report_on(job.path), flush=True)
+    if len(jobs) > 1 and ranks.first:
+        print(report_on(jobs[0].path.parent), flush=True)
+
+
+def report_on(path: Path) -> str:
+    """Write the report of a run, of a sweep, or of runs in seed-* folders; a line about it."""
+    if (path / FILE).is_file():
+        return write_sweep(path)
+    if any(path.glob("seed-*")):
+        return write_summary(path)
+    return write_report(RunFolder.open(path))

@@ -1,0 +1,84 @@
+"""What a command asks of devices: precision, processes, and how they are spread over machines."""
+
+import torch
+
+from darts.commands.errors import UsageError
+from darts.commands.options import Options
+from darts.config.compute import PLAIN, Computing
+from darts.parallel.launch import Placement
+
+
+def computing_of(options: Options) -> Computing:
+    """What of the devices asked for the bits of a run depend on."""
+    return Computing(
+        options.precision,
+        _per_node(options) * options.nodes,
+        options.compile,
+        options.checkpoint_activations,
+        options.capture,
+    )
+
+
+def placement_of(options: Options, computing: Computing, device: str) -> Placement:
+    """How the processes of a run are spread; a resumed one has as many as before.
+
+    Raises:
+        UsageError: a resumed run is asked for on another number of processes.
+    """
+    per_node = _per_node(options)
+    if options.resume is not None and per_node * options.nodes == 1:
+        per_node = computing.processes
+    if per_node * options.nodes != computing.processes:
+        raise UsageError(
+            f"--resume {options.resume}: the run began on {computing.processes} processes, and "
+            f"--devices {options.devices} --nodes {options.nodes} asks for "
+            f"{per_node * options.nodes}. On another number its bits would be others. Leave both "
+            "out, or spread as many processes over machines."
+        )
+    return Placement(device, per_node, options.nodes, options.group_timeout)
+
+
+def require_one_process(options: Options, command: str) -> None:
+    """Raise UsageError if a command that shares no batch is asked to."""
+    if options.devices != 1 or options.nodes != 1:
+        raise UsageError(
+            f"{command} has neither --devices nor --nodes: each of its trainings is one process. "
+            "Leave them out; a sweep spreads trials over GPUs by --gpus-per-trial."
+        )
+
+
+def require_plain(options: Options, command: str) -> None:
+    """Raise UsageError if a command that computes in one way is asked for another."""
+    require_one_process(options, command)
+    if computing_of(options) != PLAIN:
+        raise UsageError(
+            f"{command} takes none of --precision, --compile, --checkpoint-activations and "
+            "--capture: its short trainings are compared with each other. Leave them out."
+        )
+
+
+def _per_node(options: Options) -> int:
+    if options.devices != "auto":
+        return options.devices
+    gpus = options.device.startswith("cuda") or options.device == "auto"
+    return max(1, torch.cuda.device_count()) if gpus else 1
+
+
+def computing_device(name: str, threads: int) -> str:
+    """The device of that name, and PyTorch's number of threads set; 0 leaves it.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        found = f"{torch.cuda.device_count()} CUDA devices" if "cuda" in name else "no such device"
+        raise UsageError(
+            f"--device {name} cannot be used: found {found}. Use --device cpu or auto."
+        ) from error
+    return name

@@ -1,0 +1,116 @@
+"""`darts random-search`: one folder for all samples, gone on with by the same command."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from darts.commands.command import Command, Invocation
+from darts.commands.dry_run import limits_of
+from darts.commands.errors import UsageError, refusing
+from darts.commands.options import Options
+from darts.commands.processes import computing_device, require_plain
+from darts.commands.requests import images_of, usual_path
+from darts.config.as_json import differences, to_json
+from darts.config.retrain import RetrainConfig
+from darts.data import DataSet
+from darts.methods import RandomSearch as Draws
+from darts.parallel.launch import Devices
+from darts.records.environment import describe_environment
+from darts.records.run_folder import RunFolder
+from darts.reports.progress import LiveProgress
+from darts.spaces import space_named
+from darts.training.random_search import RandomSearchConfig, random_search, require_feasible
+
+
+@dataclass(frozen=True)
+class RandomRun:
+    """A random search on a data set."""
+
+    data: DataSet
+    random_search: RandomSearchConfig
+
+
+def run_random_search(config: RandomRun, path: Path, command: str, device: str) -> str:
+    """Search, or go on with the search in `path`; a line about what was kept.
+
+    Raises:
+        ValueError: the folder holds a search with other settings, or the images do not suffice.
+    """
+    images = config.data.load()
+    require_feasible(config.random_search, images)
+    content, listeners = to_json(config), (LiveProgress(),)
+    if (path / "config.json").is_file():
+        run = RunFolder.open(path, listeners)
+        unequal = differences(run.read("config.json"), content)
+        if unequal:
+            raise ValueError(
+                f"{path} holds a random search with other settings ({'; '.join(unequal)}). Give "
+                "the same command to go on with it, or --run-dir a new name."
+            )
+    else:
+        run = RunFolder.create(path, content, describe_environment(device, command), listeners)
+    best = random_search(config.random_search, images, run, devices=Devices(device))
+    kept = ", ".join(f"sample {s.number} with {s.val_accuracy_percent:.2f} %" for s in best)
+    return (
+        f"kept {kept} (on images that they were not trained on) → {path}/genotype-1.json, ...; "
+        f"retrain each: darts retrain --genotype {path}/genotype-1.json"
+    )
+
+
+@dataclass(frozen=True)
+class RandomSearch(Options, Command):
+    """Draw genotypes, train each shortly, and keep the best (§4.1.3). No supernet.
+
+    The same command with the same --run-dir goes on with a search that was cut off.
+
+    Args:
+        space: what is drawn from; names as in search.
+        samples: genotypes drawn.
+        keep: the best of them that are kept.
+        evaluation: the short training of each sample, on half of the training images.
+    """
+
+    no_dry_run = (
+        "random-search has no --dry-run: give darts retrain --dry-run a genotype and the "
+        "settings of the evaluation; --seeds is then the number of samples."
+    )
+
+    space: str = "s1-fixed"
+    samples: int = 20
+    keep: int = 2
+    evaluation: RetrainConfig = field(default_factory=lambda: RetrainConfig(epochs=100))
+
+    @classmethod
+    def usual(cls, given: Invocation) -> Self:
+        retrain = given.preset.retrain
+        assert retrain is not None
+        return cls(evaluation=replace(retrain, epochs=_short(retrain)))
+
+    def run(self, given: Invocation) -> int:
+        with refusing():
+            limits_of(self)
+            asked = self._asked(given)
+        path = self.run_dir or usual_path(f"random-{self.space}", self.seed or 0)
+        device = computing_device(self.device, self.threads)
+        print(run_random_search(asked, path, given.line, device))
+        return 0
+
+    def _asked(self, given: Invocation) -> RandomRun:
+        require_plain(self, "random-search")
+        if self.resume is not None or self.seeds != 1:
+            raise UsageError(
+                "random-search has neither --resume nor --seeds: give the same command with its "
+                "--run-dir to go on, and another --seed for other samples."
+            )
+        search = RandomSearchConfig(
+            space=space_named(self.space),
+            random=Draws(self.samples, self.keep),
+            evaluation=self.evaluation,
+            seed=self.seed or 0,
+        )
+        return RandomRun(images_of(self, given.preset.data), search)
+
+
+def _short(retrain: RetrainConfig) -> int:
+    """Epochs of a short training: 100 of the paper's 600 (§4.1.3), in this proportion."""
+    return max(1, round(retrain.epochs / 6))

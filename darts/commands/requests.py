@@ -1,0 +1,148 @@
+"""What a command asks for: its options and a preset become runs, and runs are done."""
+
+import os
+from dataclasses import fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from darts.commands.command import Invocation
+from darts.commands.dry_run import dry_run_jobs, limits_of
+from darts.commands.errors import UsageError, refusing
+from darts.commands.jobs import Job, run_jobs
+from darts.commands.named import logger_named
+from darts.commands.options import DataOptions, Options, SearchOptions
+from darts.commands.processes import computing_device, computing_of, placement_of
+from darts.config.full import FullConfig, full_config
+from darts.config.names import DATA_SETS, TYPES
+from darts.config.search import SearchConfig
+from darts.data import DataSet
+from darts.parallel.launch import launched
+from darts.records.run_folder import RunFolder
+from darts.spaces import NASBENCH201, Genotype, space_named
+
+
+def do_runs(options: Options, given: Invocation, genotype: Genotype | None = None) -> int:
+    """Do the runs that the options ask for, or the dry run of them; the exit status."""
+    with refusing():
+        limits = limits_of(options)
+        jobs = jobs_of(options, given, genotype)
+    device = computing_device(options.device, options.threads)
+    if limits is not None:
+        dry_run_jobs(jobs, device, limits, given)
+        return 0
+    computing = jobs[0].config.computing
+    with launched(placement_of(options, computing, device), computing) as devices:
+        run_jobs(jobs, devices)
+    return 0
+
+
+def jobs_of(options: Options, given: Invocation, genotype: Genotype | None = None) -> list[Job]:
+    """The runs that the options ask for: one, or one for each seed."""
+    preset, command = given.preset, given.line
+    if options.resume is not None:
+        return _jobs_to_resume(options, preset, command)
+    if options.seeds < 1:
+        raise UsageError(f"--seeds {options.seeds}: ask for 1 seed or more.")
+    config = config_of(options, preset)
+    path = options.run_dir or usual_path(config.preset, config.seed)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            f"The run folder {path} exists and is not empty. Give --run-dir a new name, or use "
+            f"--resume {path} alone to go on with the run in it."
+        )
+    loggers = tuple(map(logger_named, options.loggers))
+    if options.seeds == 1:
+        return [Job(config, path, command, genotype, loggers)]
+    return [
+        Job(config.with_seed(seed), path / f"seed-{seed}", command, genotype, loggers)
+        for seed in range(config.seed, config.seed + options.seeds)
+    ]
+
+
+def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[Job]:
+    assert options.resume is not None
+    silent = type(options)()
+    ignored = {"device", "threads", "loggers", "resume", "data_root", "download", "workers"}
+    ignored |= {"devices", "nodes", "group_timeout"}  # held against the config's processes
+    ignored |= {"search", "retrain"}  # compared below, with the preset's
+    given = [
+        entry.name
+        for entry in fields(options)
+        if entry.name not in ignored and getattr(options, entry.name) != getattr(silent, entry.name)
+    ]
+    for stage in ("search", "retrain"):
+        if hasattr(options, stage) and getattr(options, stage) != getattr(preset, stage):
+            given.append(stage)
+    if given:
+        raise UsageError(
+            f"--resume {options.resume} goes on with the config in that folder, so {given[0]} "
+            "cannot be given; --data-root, --download, --workers, --device, --threads, "
+            "--loggers and --group-timeout can."
+        )
+    paths = sorted(options.resume.glob("seed-*")) or [options.resume]
+    jobs = []
+    for path in paths:
+        config = full_config(RunFolder.open(path).read("config.json"), TYPES)
+        if options.data_root or options.download or options.workers:
+            config = replace(config, data=images_of(options, config.data))
+        loggers = tuple(map(logger_named, options.loggers))
+        jobs.append(Job(config, path, command, loggers=loggers))
+    return jobs
+
+
+def config_of(options: Options, preset: FullConfig) -> FullConfig:
+    search, retrain = getattr(options, "search", None), getattr(options, "retrain", None)
+    if isinstance(options, SearchOptions) and search is not None:
+        search = replace(
+            search,
+            estimator=options.estimator or search.estimator,
+            space=space_named(options.space) if options.space else search.space,
+        )
+    config = FullConfig(
+        preset.preset,
+        images_of(options, preset.data),
+        search,
+        retrain,
+        _accuracy_table(options, search),
+        computing_of(options),
+    )
+    return config if options.seed is None else config.with_seed(options.seed)
+
+
+def usual_path(name: str, seed: int) -> Path:
+    return Path("runs") / f"{name}-{seed}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+
+
+def _accuracy_table(options: Options, search: SearchConfig | None) -> str | None:
+    """The file that a search in NAS-Bench-201 is scored by: the one named, or the usual one."""
+    named = getattr(options, "accuracy_table", None)
+    if named is not None or search is None or search.space != NASBENCH201:
+        return named
+    usual = Path(os.environ.get("DARTS_DATA_DIR", "data")) / "nas_tables/nasbench201.csv.gz"
+    return str(usual) if usual.is_file() else None
+
+
+def images_of(options: DataOptions, usual: DataSet) -> DataSet:
+    """The data set that the options name, the usual one's settings where they are silent."""
+    name = options.dataset or usual.name
+    if name not in DATA_SETS:
+        raise UsageError(f"--dataset {name}: there are {', '.join(DATA_SETS)}.")
+    chosen: DataSet = usual if name == usual.name else DATA_SETS[name]()
+    asked: dict[str, Any] = {
+        "root": options.data_root,
+        "train_size": options.train_size,
+        "test_size": options.test_size,
+        "download": options.download or None,
+        "image_size": options.image_size,
+        "workers": options.workers,
+    }
+    given = {entry: value for entry, value in asked.items() if value is not None}
+    foreign = sorted(given.keys() - {entry.name for entry in fields(chosen)})
+    if foreign:
+        option = "data-root" if foreign[0] == "root" else foreign[0].replace("_", "-")
+        raise UsageError(
+            f"--{option} given, but the data set {name} has no such option. Leave it out, or add "
+            f"--dataset with another one ({', '.join(DATA_SETS)}) or a preset of another."
+        )
+    return replace(chosen, **given)

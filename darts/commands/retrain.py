@@ -1,0 +1,36 @@
+"""`darts retrain`: the training of one genotype's network."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from darts.commands.command import Command, Invocation
+from darts.commands.errors import refusing
+from darts.commands.named import genotype_named
+from darts.commands.options import Options
+from darts.commands.requests import do_runs
+from darts.config.retrain import RetrainConfig
+
+
+@dataclass(frozen=True)
+class Retrain(Options, Command):
+    """Train a genotype's network from scratch.
+
+    Args:
+        genotype: a file (JSON or DARTS's notation), a run folder, or the name of a published one.
+        retrain: settings of the retraining.
+    """
+
+    genotype: str | None = None
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+    @classmethod
+    def usual(cls, given: Invocation) -> Self:
+        preset = given.preset
+        assert preset.retrain is not None
+        return cls(retrain=preset.retrain)
+
+    def run(self, given: Invocation) -> int:
+        with refusing():
+            resumed = self.resume is not None
+            genotype = None if resumed else genotype_named(self.genotype)
+        return do_runs(self, given, genotype)

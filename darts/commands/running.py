@@ -1,0 +1,95 @@
+"""One command from its words to its exit status."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import tyro
+
+from darts.commands.command import Command, Invocation
+from darts.commands.errors import UsageError, for_the_user, refusing
+from darts.config.names import NAMES
+from darts.spaces import SPACES, Space, space_named
+from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
+
+
+def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, debug: bool) -> int:
+    """Read the command's options and run it; 0 is success, 1 a failure, 2 what cannot be met.
+
+    An error meant for the user is one line, or keeps its traceback if `debug`; others keep theirs.
+    """
+    given = Invocation(name, tuple(arguments))
+    try:
+        return _read(kind, given).run(given)
+    except UsageError as error:
+        if debug:
+            raise
+        return _complain(str(error), 2)
+    except (NonFiniteLossError, ValueError, OSError) as error:
+        if debug or not for_the_user(error):
+            raise
+        return _complain(str(error), 1)
+    except (MemoryError, RuntimeError) as error:
+        if debug or not ran_out_of_memory(error):
+            raise
+        return _complain(
+            f"Out of memory: {str(error).splitlines()[0] if str(error) else 'no more to be had'}. "
+            "Begin a new run with fewer images a batch (--search.batch-size, "
+            "--retrain.batch-size) or fewer channels or cells, or free memory and go on with "
+            "--resume and the run folder.",
+            1,
+        )
+    except KeyboardInterrupt:
+        return _complain(
+            "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint; a sweep goes on "
+            "by its own command.",
+            130,
+        )
+
+
+def _read(kind: type[Command], given: Invocation) -> Command:
+    with refusing():
+        command = tyro.cli(
+            kind,
+            prog=f"darts {given.command}",
+            args=given.arguments,
+            default=kind.usual(given),
+            config=(tyro.conf.PositionalRequiredArgs,),
+            registry=_registry(),
+        )
+        assert command is not None  # `usual` alone may be None
+        return command
+
+
+def _registry() -> tyro.constructors.ConstructorRegistry:
+    """How named values and spaces are read from the command line and shown in its help."""
+    registry = tyro.constructors.ConstructorRegistry()
+
+    @registry.primitive_rule
+    def named(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
+        if info.type in NAMES:
+            names, declared = NAMES[info.type], info.type
+            return tyro.constructors.PrimitiveConstructorSpec(
+                nargs=1,
+                metavar=names.form,
+                instance_from_str=lambda words: names.read(words[0]),
+                is_instance=lambda value: isinstance(value, declared),
+                str_from_instance=lambda value: [names.write(value)],
+            )
+        if info.type is Space:
+            return tyro.constructors.PrimitiveConstructorSpec(
+                nargs=1,
+                metavar="{" + ",".join(SPACES) + "}",
+                instance_from_str=lambda words: space_named(words[0]),
+                is_instance=lambda value: isinstance(value, Space),
+                str_from_instance=lambda value: [value.name],
+            )
+        return None
+
+    return registry
+
+
+def _complain(message: str, status: int) -> int:
+    line = " ".join(message.split())
+    print(f"darts: {line if len(line) <= 2000 else line[:2000] + '…'}", file=sys.stderr)
+    return status

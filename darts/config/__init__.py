@@ -1,0 +1,1 @@
+"""Settings of runs: what there is to set, by name, with its ranges, and as JSON."""

@@ -1,0 +1,78 @@
+"""Configs as JSON and back, and what differs between two of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from darts.config.typed import require_types
+from darts.spaces import Space, named_by_edges
+
+LOCATIONS = frozenset({"data.root", "data.download", "data.workers", "accuracy_table"})
+"""Settings that say where the data are and who reads them, not what they are: a resumed run may
+change them."""
+
+
+def to_json(value: Any) -> Any:
+    """A config as JSON: each dataclass is an object with its fields and its "type"."""
+    if is_dataclass(value) and not isinstance(value, type):
+        content = {entry.name: to_json(getattr(value, entry.name)) for entry in fields(value)}
+        return {"type": type(value).__name__, **content}
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        f"A config holds numbers, text, tuples and dataclasses; found {type(value).__name__} "
+        f"({value!r}), which JSON cannot record."
+    )
+
+
+def from_json(content: Any, types: Mapping[str, type]) -> Any:
+    """The inverse of `to_json`, with `types` naming every dataclass that may occur.
+
+    Raises:
+        ValueError: a type is not in the table, a field is unknown or missing, or a value is not
+            what its field declares.
+    """
+    if isinstance(content, list):
+        return tuple(from_json(item, types) for item in content)
+    if not isinstance(content, dict):
+        return content
+    name = str(content.get("type"))
+    if name not in types:
+        raise ValueError(f"The config names type {name!r}; known are {', '.join(sorted(types))}.")
+    if types[name] is Space:
+        content = named_by_edges(content)
+    values = {key: from_json(item, types) for key, item in content.items() if key != "type"}
+    declared = {entry.name for entry in fields(types[name])}
+    if set(values) != declared:
+        unknown, absent = sorted(set(values) - declared), sorted(declared - set(values))
+        raise ValueError(
+            f"The config's {name} does not fit this version: unknown fields {unknown or 'none'}, "
+            f"missing fields {absent or 'none'}. Use the version that wrote it."
+        )
+    require_types(types[name], values)
+    return types[name](**values)
+
+
+def differences(first: Any, second: Any) -> list[str]:
+    """The settings in which two configs as JSON differ, e.g. "search.epochs: 50 ≠ 20"."""
+    left, right = dict(_leaves("", first)), dict(_leaves("", second))
+    return [
+        f"{name}: {left.get(name, 'absent')} ≠ {right.get(name, 'absent')}"
+        for name in sorted(left.keys() | right.keys())
+        if name not in LOCATIONS and left.get(name, _ABSENT) != right.get(name, _ABSENT)
+    ]
+
+
+_ABSENT = object()
+
+
+def _leaves(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(content, dict):
+        if content.get("type") == Space.__name__:
+            content = named_by_edges(content)
+        for key, item in content.items():
+            yield from _leaves(f"{prefix}.{key}" if prefix else key, item)
+    else:
+        yield prefix, content

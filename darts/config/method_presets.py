@@ -1,0 +1,129 @@
+"""Presets of the methods beside the paper's own, each with its paper's settings on CIFAR-10.
+
+What a paper leaves open is DARTS's setting (Liu et al. 2019, §3.1). Retraining is the paper's.
+"""
+
+from dataclasses import replace
+
+from bilevel.estimators import DartsSecondOrder, FirstOrder
+from bilevel.reverse_over_forward import ReverseOverForward
+from darts.config.full import FullConfig
+from darts.config.paper_presets import CIFAR_ROOT
+from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
+from darts.data import Cifar10
+from darts.methods import (
+    AdversarialPerturbation,
+    AuxiliarySkip,
+    EigenvalueGrowth,
+    GumbelSoftmax,
+    PartialChannels,
+    Progressive,
+    RandomPerturbation,
+    SampledPath,
+    SkipLimit,
+    TwoPaths,
+)
+from darts.spaces import (
+    NASBENCH201,
+    ROBUST_S1,
+    ROBUST_S2,
+    ROBUST_S3,
+    ROBUST_S4,
+    S1,
+    Space,
+)
+
+_DARTS = SearchConfig(space=S1, estimator=FirstOrder(), epochs=50, batch_size=64)
+"""DARTS with first-order gradients: what the others change."""
+
+
+def _run(name: str, search: SearchConfig, retrain: RetrainConfig | None = None) -> FullConfig:
+    return FullConfig(name, Cifar10(root=CIFAR_ROOT), search, retrain or RetrainConfig())
+
+
+_SPACES: dict[str, Space] = {
+    space.name: space for space in (ROBUST_S1, ROBUST_S2, ROBUST_S3, ROBUST_S4)
+}
+
+_OTHERS = (
+    _run("cifar10-darts-first-order", _DARTS),
+    _run(
+        "cifar10-darts-second-order",
+        replace(_DARTS, estimator=DartsSecondOrder(derivatives=ReverseOverForward())),
+    ),
+    # SNAS: 150 epochs
+    _run("cifar10-snas", replace(_DARTS, mixing=GumbelSoftmax(), epochs=150)),
+    # GDAS: 250 epochs
+    _run("cifar10-gdas", replace(_DARTS, mixing=SampledPath(), epochs=250)),
+    # ProxylessNAS searches another space; here its gates search DARTS's
+    _run("cifar10-proxylessnas", replace(_DARTS, mixing=TwoPaths())),
+    # PC-DARTS §4.2: batches of 256, learning rates 0.1 and 6e-4, α still for 15 of 50 epochs
+    _run(
+        "cifar10-pc-darts",
+        replace(
+            _DARTS,
+            partial_channels=PartialChannels(),
+            batch_size=256,
+            learning_rate=0.1,
+            learning_rate_end=0.0,
+            alpha_learning_rate=6e-4,
+            still_epochs=15,
+        ),
+    ),
+    # P-DARTS §4.2: three stages of 25 epochs, batches of 96, learning rate of α 6e-4
+    _run(
+        "cifar10-p-darts",
+        replace(
+            _DARTS,
+            progressive=Progressive(),
+            epochs=75,
+            batch_size=96,
+            cells=5,
+            learning_rate_end=0.0,
+            alpha_learning_rate=6e-4,
+        ),
+    ),
+    _run("cifar10-darts-plus", replace(_DARTS, stop=SkipLimit())),
+    _run("cifar10-robust-darts", replace(_DARTS, stop=EigenvalueGrowth())),
+    _run("cifar10-sdarts-rs", replace(_DARTS, perturbation=RandomPerturbation())),
+    _run("cifar10-sdarts-adv", replace(_DARTS, perturbation=AdversarialPerturbation())),
+    _run("cifar10-darts-minus", replace(_DARTS, auxiliary_skip=AuxiliarySkip())),
+    *(_run(f"cifar10-{name}", replace(_DARTS, space=space)) for name, space in _SPACES.items()),
+)
+
+# NAS-Bench-201 (§2.3): 200 epochs from 0.1, batches of 256, no Cutout, no auxiliary head
+_BENCH_RETRAIN = RetrainConfig(
+    epochs=200,
+    batch_size=256,
+    channels=16,
+    cells=15,
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    cutout=0,
+    drop_path=0.0,
+    auxiliary_weight=0.0,
+)
+_BENCH = _run(
+    "nasbench201", replace(_DARTS, space=NASBENCH201, channels=16, cells=15), _BENCH_RETRAIN
+)
+# minutes on one core: one cell a stage, and few images
+_BENCH_TINY = FullConfig(
+    preset="nasbench201-tiny",
+    data=Cifar10(root=CIFAR_ROOT, train_size=2500, test_size=1000),
+    search=replace(
+        _DARTS,
+        space=NASBENCH201,
+        epochs=10,
+        batch_size=32,
+        channels=8,
+        cells=3,
+        alpha_learning_rate=0.02,
+        learning_rate=0.1,
+    ),
+    retrain=replace(_BENCH_RETRAIN, epochs=2, batch_size=64, channels=4, cells=3),
+)
+
+METHOD_PRESETS: dict[str, FullConfig] = {
+    config.preset: config for config in (*_OTHERS, _BENCH, _BENCH_TINY)
+}

@@ -1,0 +1,130 @@
+"""Every setting of a retraining: its default is the paper's on CIFAR-10, or DARTS's."""
+
+from dataclasses import dataclass, field, replace
+
+from darts.config.ranges import require_checkpoint_share, require_decay, require_ranges
+from darts.config.schedule import HalfCosine, Schedule
+from darts.data import Augmentation
+from darts.networks.frames import SMALL_IMAGES, Frame
+from darts.networks.stored import Blueprint
+from darts.networks.width import Width, channels_within
+from darts.spaces import Genotype
+
+
+@dataclass(frozen=True)
+class RetrainConfig:
+    """Training of a genotype's network from scratch on the whole training part (§4.1.1).
+
+    A section after a setting is where the paper's text has the default; the text leaves those of
+    DARTS to DARTS (Liu et al. 2019, §3.2, and its code).
+
+    Args:
+        seed: of the initial weights, the order of images, augmentation and drop-path.
+        epochs: passes over the training part (§4.1.1).
+        batch_size: images in a step (DARTS).
+        frame: stem and auxiliary head: small-images (DARTS), or imagenet, whose stem reduces
+            224×224 to 28×28.
+        channels: initial channels C (§4.1.1); within:millions=600 takes as many as keep one image
+            of the data within so many multiply-adds.
+        cells: cells in the network, 8 or 20 (§4.1.2); those at 1/3 and 2/3 reduce (DARTS).
+        learning_rate: of SGD at the first step, but for warm-up (§4.1.1).
+        learning_rate_end: the same after the last step.
+        schedule: the way between the two, half-cosine (§4.1.1) or linear.
+        warmup_epochs: at the beginning, in which the rate rises to that of the schedule.
+        momentum: of SGD (§4.1.1).
+        weight_decay: of SGD (§4.1.1).
+        label_smoothing: share of the target spread evenly over all classes, in training alone.
+        clip: largest gradient norm (DARTS).
+        padding: border in pixels before the random crop (DARTS).
+        cutout: side in pixels of the erased square (§3.5; its size: DARTS); 0 is none.
+        drop_path: probability of dropping a path after the last epoch, growing linearly from 0
+            (DARTS; the text says Dropout, §3.5).
+        auxiliary_weight: of the auxiliary head's loss (§3.5; its weight: DARTS); 0 builds no head.
+        test_every: epochs between looks at the test images; None looks once, after the last
+            epoch. The last epoch is the one reported in any case.
+        checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
+            every step.
+    """
+
+    seed: int = 0
+    epochs: int = 600
+    batch_size: int = 96
+    frame: Frame = SMALL_IMAGES
+    channels: Width = 36
+    cells: int = 20
+    learning_rate: float = 0.025
+    learning_rate_end: float = 0.0
+    schedule: Schedule = field(default_factory=HalfCosine)
+    warmup_epochs: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    label_smoothing: float = 0.0
+    clip: float = 5.0
+    padding: int = 4
+    cutout: int = 16
+    drop_path: float = 0.2
+    auxiliary_weight: float = 0.4
+    test_every: int | None = None
+    checkpoint_share: float = 0.02
+
+    def __post_init__(self) -> None:
+        channels = "channels " if isinstance(self.channels, int) else ""
+        require_ranges(
+            self,
+            at_least_one=channels + "epochs batch_size cells",
+            positive="learning_rate clip",
+            not_negative=(
+                "learning_rate_end weight_decay padding cutout auxiliary_weight seed warmup_epochs"
+            ),
+        )
+        for name in ("momentum", "drop_path", "label_smoothing"):
+            require_decay(self, name, getattr(self, name))
+        require_checkpoint_share(self)
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"RetrainConfig(warmup_epochs={self.warmup_epochs}, epochs={self.epochs}): the "
+                "rate would never be reached. Warm up for fewer epochs, or train for more."
+            )
+        if self.frame.even and isinstance(self.channels, int) and self.channels % 2:
+            raise ValueError(
+                f"RetrainConfig(channels={self.channels}) in the ImageNet frame: its first cell "
+                f"halves them. Give {self.channels - 1 or 2} or {self.channels + 1}."
+            )
+        if self.test_every is not None and self.test_every < 1:
+            raise ValueError(
+                f"RetrainConfig(test_every={self.test_every}): give a number of epochs, 1 or more, "
+                "or None to look at the test images once, at the end."
+            )
+
+    def tests_after(self, epoch: int) -> bool:
+        """Whether the test images are looked at after an epoch, the first being 0."""
+        asked = self.test_every is not None and (epoch + 1) % self.test_every == 0
+        return asked or epoch + 1 == self.epochs
+
+    def augmentation(self, mirror: bool) -> Augmentation:
+        return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
+
+    def blueprint(self, genotype: Genotype, shape: tuple[int, int, int], classes: int) -> Blueprint:
+        """The network to train, with as many channels as the limit allows if there is one.
+
+        Args:
+            genotype: its cells.
+            shape: (channels, height, width) of an image.
+            classes: number of classes.
+
+        Raises:
+            ValueError: there is no network of these sizes, or none within the limit.
+        """
+        chosen = self.channels
+        in_channels, *image = shape
+        blueprint = Blueprint(
+            genotype,
+            chosen if isinstance(chosen, int) else 1,
+            self.cells,
+            classes,
+            in_channels,
+            self.frame,
+        )
+        if isinstance(chosen, int):
+            return blueprint
+        return replace(blueprint, channels=channels_within(blueprint, (image[0], image[1]), chosen))

@@ -1,0 +1,244 @@
+"""A run folder: what was asked, where it ran, and what happened, line by line."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from darts.records.untrusted import read_json
+
+Record = dict[str, Any]
+
+
+class Listener(Protocol):
+    """Follows a run while it goes on: a progress bar, an event file."""
+
+    def begin(
+        self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
+    ) -> None: ...
+
+    def tick(self, stage: str, epoch: int, step: int) -> None: ...
+
+    def record(self, stream: str, record: Record) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk.
+
+    `config.json` and `environment.json` are written before any work. Streams such as
+    `search/epochs.jsonl` only grow; a line that a crash tore is ignored by readers and removed
+    by the next writer. A resumed stage cuts its streams back to where its checkpoint was written,
+    so that no step has two lines. Every other file appears whole or not at all.
+    """
+
+    path: Path
+    listeners: tuple[Listener, ...] = field(default=(), compare=False)
+
+    @staticmethod
+    def create(
+        path: Path,
+        config: Any,
+        environment: Any,
+        listeners: tuple[Listener, ...] = (),
+        genotype: Any = None,
+    ) -> "RunFolder":
+        """A new folder with its config and environment, and the genotype if it begins from one.
+
+        The config comes last: a folder that has one is a whole run, and can be resumed.
+
+        Raises:
+            FileExistsError: the folder has something in it already.
+            OSError: it could not be written.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise FileExistsError(
+                f"The run folder {path} exists and is not empty. Give --run-dir a new name, or "
+                f"--resume {path} to go on with the run in it."
+            )
+        run = RunFolder(path, listeners)
+        run.write("environment.json", environment)
+        if genotype is not None:
+            run.write("genotype.json", genotype)
+        run.write("config.json", config)
+        return run
+
+    @staticmethod
+    def open(path: Path, listeners: tuple[Listener, ...] = ()) -> "RunFolder":
+        """A folder that `create` made.
+
+        Raises:
+            FileNotFoundError: there is no config.json in it.
+        """
+        if not (path / "config.json").is_file():
+            raise FileNotFoundError(
+                f"{path} is not a run folder: it has no config.json. Name the folder that a run "
+                "printed as it began, by default runs/<preset>-<seed>-<time>. If it was killed at "
+                "that moment, delete the folder and begin again."
+            )
+        return RunFolder(path, listeners)
+
+    def write(self, name: str, content: Any) -> Path:
+        """Write JSON to `name`, whole or not at all."""
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        return write_atomically(self.path / name, text.encode())
+
+    def read(self, name: str) -> Any:
+        """The JSON in `name`.
+
+        Raises:
+            FileNotFoundError, ValueError: it is not there, or not JSON.
+        """
+        path = self.path / name
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"The run folder {self.path} has no {name}: the run has not come that far. "
+                f"Go on with --resume {self.path}."
+            )
+        return read_json(path)
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def append(self, stream: str, record: Record) -> None:
+        """Add one line to `<stream>.jsonl` and tell the listeners."""
+        path = self.path / f"{stream}.jsonl"
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab+") as file:
+                _remove_torn_line(file)
+                file.write(line.encode())
+        except OSError as error:
+            raise unwritable(path, error) from error
+        for listener in self.listeners:
+            listener.record(stream, record)
+
+    def records(self, stream: str) -> list[Record]:
+        """The records of a stream in the order in which they were written."""
+        return list(self._lines(stream))
+
+    def lengths(self, stage: str) -> dict[str, int]:
+        """The bytes in each stream of a stage, by file name, after flushing them to disk."""
+        lengths = {}
+        for path in self._streams(stage):
+            try:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                    lengths[path.name] = file.seek(0, os.SEEK_END)
+            except OSError as error:
+                raise unwritable(path, error) from error
+        return lengths
+
+    def shorter_than(self, stage: str, lengths: dict[str, int]) -> str | None:
+        """The first stream that lacks some of its `lengths`, in words; None if none does."""
+        for name, length in lengths.items():
+            path = self.path / stage / name
+            found = path.stat().st_size if path.is_file() else 0
+            if found < length:
+                return f"{path} has {found} bytes and had {length}"
+        return None
+
+    def rewind(self, stage: str, lengths: dict[str, int]) -> None:
+        """Cut each stream of a stage back to its length; one without a length is emptied."""
+        for path in self._streams(stage):
+            length = lengths.get(path.name, 0)
+            try:
+                if path.stat().st_size > length:
+                    os.truncate(path, length)
+            except OSError as error:
+                raise unwritable(path, error) from error
+
+    def begin(
+        self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
+    ) -> None:
+        """A stage begins, or goes on, at `position` = (whole epochs done, steps done)."""
+        for listener in self.listeners:
+            listener.begin(stage, epochs, steps_per_epoch, position)
+
+    def tick(self, stage: str, epoch: int, step: int) -> None:
+        for listener in self.listeners:
+            listener.tick(stage, epoch, step)
+
+    def note(self, text: str) -> None:
+        """Say something to whoever follows the run."""
+        for listener in self.listeners:
+            listener.note(text)
+
+    def _streams(self, stage: str) -> list[Path]:
+        return sorted((self.path / stage).glob("*.jsonl"))
+
+    def _lines(self, stream: str) -> Iterator[Record]:
+        path = self.path / f"{stream}.jsonl"
+        if not path.is_file():
+            return
+        lines = path.read_bytes().split(b"\n")
+        for number, line in enumerate(
+            lines[:-1], start=1
+        ):  # after the last newline: torn, or empty
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise ValueError(
+                    f"{path}, line {number} is not JSON ({error}). Only a last line can be torn by "
+                    "a crash; this file was changed. Restore it, or delete the line."
+                ) from error
+            yield record
+
+
+def write_atomically(path: Path, *content: bytes) -> Path:
+    """Write beside `path`, flush to disk, and rename over it.
+
+    Raises:
+        OSError: it could not be written; what was at `path` is as it was.
+    """
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            for part in content:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+    return path
+
+
+def unwritable(path: Path, error: OSError) -> OSError:
+    """The error with what to do about it."""
+    remedy = {
+        errno.ENOSPC: "Free space on this disk",
+        errno.EDQUOT: "Free space in your quota",
+        errno.EFBIG: "Raise the limit on file sizes (ulimit -f)",
+        errno.EROFS: "Mount the disk for writing",
+        errno.EACCES: "Give yourself the right to write there",
+        errno.EPERM: "Give yourself the right to write there",
+    }.get(error.errno or 0, "Find out why")
+    return OSError(
+        f"{path} could not be written: {error.strerror or error}. {remedy}, then go on with "
+        "--resume and the run folder; everything before is kept."
+    )
+
+
+def _remove_torn_line(file: Any) -> None:
+    """Cut the file after its last newline."""
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return
+    file.seek(0)
+    file.truncate(file.read().rfind(b"\n") + 1)

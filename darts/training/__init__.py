@@ -1,0 +1,1 @@
+"""The work of a run: search, retraining, and what comes with them."""

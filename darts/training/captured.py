@@ -1,0 +1,171 @@
+"""A search step that is captured once, as a graph of the GPU's work, and then replayed.
+
+Hundreds of small kernels make a step, and Python takes longer to start them than a GPU to run
+them. A graph starts them all at once.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bilevel.estimators import Amended, DartsSecondOrder, Estimator, FirstOrder, Identity
+from bilevel.reading import left_on_device
+from darts.config.compute import Computing
+from darts.data import Batch
+
+Update = Callable[[Batch, Batch], Tensor]
+"""One step on a training and a validation batch, in place; what was measured, in one tensor."""
+Recorder = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
+"""From a function without arguments to one that does the same again, in the same memory."""
+NEEDING_NO_NUMBER = (FirstOrder, Identity, Amended, DartsSecondOrder)
+"""Estimators that decide nothing by a number they have read; the others search for a q."""
+GPU_LAYOUT = torch.channels_last
+"""How a supernet's feature maps lie in a GPU's memory; docs/CARD.md has both layouts."""
+WARM_UP = 3
+"""Steps before a capture: libraries choose their kernels, optimisers make their buffers."""
+
+
+def needed_reads(estimator: Estimator, computing: Computing) -> str | None:
+    """Why a step has to read numbers before its end; None if it can leave all on the device."""
+    if type(estimator) not in NEEDING_NO_NUMBER:
+        return f"{type(estimator).__name__} decides by numbers that it reads"
+    if computing.processes > 1:
+        return "several processes share them"
+    if computing.precision == "fp16":
+        return "fp16 scales losses by numbers that it reads"
+    return None
+
+
+def cuda_graph(function: Callable[[], Tensor], pool: Any = None) -> Callable[[], Tensor]:
+    """The function's work on the GPU as a graph; capturing does not do it yet.
+
+    Args:
+        function: what to capture; what it returns is overwritten by each replay.
+        pool: memory of other graphs to share, if none of them is to be kept between two replays.
+
+    Raises:
+        RuntimeError: it does what a graph cannot hold, or there is no memory for it.
+    """
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        with torch.cuda.graph(graph, pool=pool):
+            result = function()
+    finally:
+        torch.cuda.set_stream(stream)  # a capture that fails leaves its own one
+
+    def replay() -> Tensor:
+        graph.replay()
+        return result
+
+    return replay
+
+
+class CapturedStep:
+    """An update that is taken as it is for a few steps, and then captured and replayed.
+
+    Everything that the update reads has to stay where it is in memory: ω, α, optimisers' buffers
+    and rates. Batches are copied into buffers of its own.
+
+    Args:
+        update: moves ω and α, and reads no number.
+        record: how to capture; `cuda_graph`.
+        warm_up: steps before that, at least one.
+    """
+
+    def __init__(self, update: Update, record: Recorder, warm_up: int = WARM_UP) -> None:
+        self._update = update
+        self._record = record
+        self._left = warm_up
+        self._batches: tuple[Batch, Batch] | None = None
+        self._replay: Callable[[], Tensor] | None = None
+
+    def __call__(self, train: Batch, val: Batch) -> Tensor:
+        """One step; what was measured is overwritten by the next.
+
+        Raises:
+            NotCapturedError: the capture failed; the step has not been taken.
+        """
+        with left_on_device():
+            if self._left > 0:
+                self._left -= 1
+                return self._update(train, val)
+            if self._replay is None:
+                self._replay = self._captured(train, val)
+            assert self._batches is not None
+            for own, given in zip(self._batches, (train, val), strict=True):
+                own.images.copy_(given.images)
+                own.labels.copy_(given.labels)
+            return self._replay()
+
+    def _captured(self, train: Batch, val: Batch) -> Callable[[], Tensor]:
+        first, second = (Batch(b.images.clone(), b.labels.clone()) for b in (train, val))
+        self._batches = first, second
+        try:
+            return self._record(lambda: self._update(first, second))
+        except RuntimeError as error:
+            first_error: BaseException = error
+            while first_error.__context__ is not None:  # the others follow from it
+                first_error = first_error.__context__
+            kind = type(first_error).__name__
+            line = next(iter(str(first_error).strip().splitlines()), "")
+            raise NotCapturedError(f"{kind}: {line}") from error
+
+
+class NotCapturedError(RuntimeError):
+    """A step could not be captured, and why."""
+
+
+class Capturing:
+    """Steps that are captured where they can be, and else taken as they are.
+
+    Args:
+        record: how to capture; None: not at all.
+        note: hears once, in a line, why steps are not captured.
+    """
+
+    def __init__(self, record: Recorder | None, note: Callable[[str], None]) -> None:
+        self._record = record
+        self._note = note
+        self._said: set[str] = set()
+        self._step: CapturedStep | None = None
+        self._same: object = None
+
+    def __call__(
+        self, update: Update, train: Batch, val: Batch, *, same: object, reason: str | None
+    ) -> Tensor:
+        """One step that reads no number.
+
+        Args:
+            update: the step; it is kept and replayed as long as `same` stays.
+            train, val: its batches.
+            same: what the step depends on besides tensors that stay where they are.
+            reason: why it cannot be captured; None if it can.
+        """
+        if reason is not None and self._record is not None:
+            self._say(reason)
+        elif self._record is not None:
+            if self._step is None or self._same != same:
+                self._step, self._same = CapturedStep(update, self._record), same
+            try:
+                return self._step(train, val)
+            except NotCapturedError as error:
+                self.stop(str(error))
+        with left_on_device():
+            return update(train, val)
+
+    def stop(self, reason: str) -> None:
+        """Capture nothing from here on, and say why."""
+        self._record = None
+        self.forget()
+        self._say(reason)
+
+    def forget(self) -> None:
+        """What a captured step reads has moved."""
+        self._step = None
+
+    def _say(self, reason: str) -> None:
+        if reason not in self._said:
+            self._said.add(reason)
+            self._note(f"Steps are not captured: {reason}.")

@@ -1,0 +1,88 @@
+"""The main job: search, retrain what was found, and set it beside the baselines."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from darts.config.full import FullConfig
+from darts.data import ImageSet, RetrainData, SearchData
+from darts.parallel.launch import CPU, Devices
+from darts.records.data_record import describe_images
+from darts.records.run_folder import RunFolder
+from darts.spaces import Genotype
+from darts.training.accuracy_table import AccuracyTable
+from darts.training.baselines import Baselines, measure_baselines
+from darts.training.retrain import RetrainResult, retrain
+from darts.training.retraining import require_network, training_batches
+from darts.training.search import SearchResult, search
+from darts.training.searching import paired_batches
+
+
+@dataclass(frozen=True)
+class FullResult:
+    """What the stages of a run gave; None for one left out."""
+
+    search: SearchResult | None
+    retrain: RetrainResult | None
+    baselines: Baselines | None
+
+
+def full_run(
+    config: FullConfig, images: ImageSet, run: RunFolder, *, devices: Devices = CPU
+) -> FullResult:
+    """Do, or go on with, the stages of `config` and write `result.json`.
+
+    A stage that was finished is not repeated. Without a search stage the genotype is the one
+    that `genotype.json` in the folder holds. Of several processes the first one alone judges the
+    baselines.
+    """
+    found, trained, baselines = None, None, None
+    halves = _halves(config, images)
+    run.write("data.json", describe_images(images, halves))
+    if config.search is not None and halves is not None:
+        score = None if config.accuracy_table is None else AccuracyTable.read(config.accuracy_table)
+        found = search(config.search, halves, run, devices=devices, score=score)
+    if config.retrain is not None:
+        genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
+        trained = retrain(config.retrain, genotype, RetrainData.of(images), run, devices=devices)
+    if config.retrain is not None and devices.ranks.first:
+        run.note("Judging simple models on the same images, to compare with.")
+        baselines = measure_baselines(
+            images.train, images.test, images.normalisation, config.retrain.seed
+        )
+    result = FullResult(found, trained, baselines)
+    run.write("result.json", _summary(result))
+    return result
+
+
+def require_feasible(
+    config: FullConfig, images: ImageSet, genotype: Genotype | None = None
+) -> None:
+    """Raise ValueError, before anything is written, if images, table or genotype do not suffice."""
+    halves = _halves(config, images)
+    if config.search is not None and halves is not None:
+        paired_batches(config.search, halves)
+    if config.accuracy_table is not None:
+        AccuracyTable.read(config.accuracy_table)
+    if config.retrain is not None:
+        data = RetrainData.of(images)
+        training_batches(config.retrain, data)
+        if genotype is not None:
+            require_network(config.retrain, genotype, data)
+
+
+def _halves(config: FullConfig, images: ImageSet) -> SearchData | None:
+    """What a search splits the training part into; None if there is no search."""
+    if config.search is None:
+        return None
+    return SearchData.of(images, config.search.train_share, config.search.seed)
+
+
+def _summary(result: FullResult) -> dict[str, Any]:
+    summary: dict[str, Any] = {}
+    if result.search is not None:
+        summary["search"] = result.search.to_dict()
+    if result.retrain is not None:
+        summary["retrain"] = asdict(result.retrain)
+    if result.baselines is not None:
+        summary["baselines"] = asdict(result.baselines)
+    return summary

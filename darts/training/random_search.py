@@ -1,0 +1,113 @@
+"""Random search without a supernet: train samples shortly, and keep the best (§4.1.3)."""
+
+from dataclasses import dataclass, field, replace
+
+from darts.config.as_json import to_json
+from darts.config.retrain import RetrainConfig
+from darts.data import ImageSet, RetrainData, SearchData
+from darts.data.seeds import derive_seed
+from darts.methods import RandomSearch
+from darts.methods.random_search import random_genotype
+from darts.parallel.launch import CPU, Devices
+from darts.records.data_record import describe_images
+from darts.records.run_folder import RunFolder
+from darts.spaces import S1_FIXED, Genotype, Space
+from darts.training.retrain import retrain
+from darts.training.retraining import training_batches
+
+STREAM = "random/samples"
+SAMPLES = "samples"
+"""The folder of the samples' own, within that of the search."""
+
+
+@dataclass(frozen=True)
+class RandomSearchConfig:
+    """Random search (§4.1.3).
+
+    Args:
+        space: what is drawn from.
+        random: how many are drawn, and how many kept.
+        evaluation: the short training of each sample, on one half of the training images.
+        seed: of the samples, the split, and every training.
+        train_share: share of the training part that samples are trained on; the rest ranks them.
+    """
+
+    space: Space = S1_FIXED
+    random: RandomSearch = field(default_factory=RandomSearch)
+    evaluation: RetrainConfig = field(default_factory=lambda: RetrainConfig(epochs=100))
+    seed: int = 0
+    train_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A genotype with its accuracy on the images that it was not trained on."""
+
+    number: int
+    genotype: Genotype
+    val_accuracy_percent: float
+
+
+def random_search(
+    config: RandomSearchConfig, images: ImageSet, run: RunFolder, *, devices: Devices = CPU
+) -> list[Sample]:
+    """Train and rank the samples, or go on; the best, best first, go to `genotype-1.json`, ...
+
+    Sample k is trained in its own folder `samples/k` of the run. The test images are never used.
+
+    Raises:
+        ValueError: the images do not suffice, or the folder holds another random search.
+    """
+    halves = SearchData.of(images, config.train_share, config.seed)
+    run.write("data.json", describe_images(images, halves))
+    data = _for_training(halves)
+    done = {record["epoch"] for record in run.records(STREAM)}
+    for number in range(config.random.samples):
+        if number in done:
+            continue
+        genotype = random_genotype(config.space, derive_seed(config.seed, "sample", number))
+        seed = derive_seed(config.seed, "evaluation", number) % 2**31
+        evaluation = replace(config.evaluation, seed=seed, test_every=None)
+        folder = run.path / SAMPLES / str(number)
+        sample = (
+            RunFolder.open(folder, run.listeners)
+            if (folder / "config.json").is_file()
+            else RunFolder.create(
+                folder, to_json(evaluation), run.read("environment.json"), run.listeners
+            )
+        )
+        sample.write("data.json", run.read("data.json"))
+        trained = retrain(evaluation, genotype, data, sample, devices=devices)
+        run.append(
+            STREAM,
+            {
+                "epoch": number,
+                "genotype": genotype.to_dict(),
+                **trained.test.to_record("val"),
+                "params_millions": trained.params_millions,
+            },
+        )
+    samples = [
+        Sample(
+            record["epoch"],
+            Genotype.from_dict(record["genotype"]),
+            record["val_accuracy_percent"],
+        )
+        for record in run.records(STREAM)
+    ]
+    best = sorted(samples, key=lambda sample: -sample.val_accuracy_percent)[: config.random.keep]
+    for place, sample_kept in enumerate(best, start=1):
+        run.write(f"genotype-{place}.json", sample_kept.genotype.to_dict())
+    run.write("genotype.json", best[0].genotype.to_dict())
+    return best
+
+
+def require_feasible(config: RandomSearchConfig, images: ImageSet) -> None:
+    """Raise ValueError, before anything is written, if the images do not suffice."""
+    halves = SearchData.of(images, config.train_share, config.seed)
+    training_batches(config.evaluation, _for_training(halves))
+
+
+def _for_training(halves: SearchData) -> RetrainData:
+    """Samples are trained on the first half and judged on the second."""
+    return RetrainData(halves.train, halves.val, halves.normalisation, halves.mirror)

@@ -1,0 +1,185 @@
+"""What a retraining changes as it goes: the network, its optimiser, and sums over an epoch."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bilevel import NonFiniteError
+from darts.config.as_json import to_json
+from darts.config.retrain import RetrainConfig
+from darts.config.schedule import warm_up
+from darts.data import Batch, Batches, RetrainData
+from darts.data.batches import in_order
+from darts.data.seeds import derive_seed, seeded
+from darts.networks.compilation import compiled
+from darts.networks.counting import count_multiply_adds, count_parameters
+from darts.parallel.launch import CPU, Devices
+from darts.spaces import Genotype
+from darts.spaces.joint_draws import WHOLE, Part
+from darts.training.evaluation import Evaluation, evaluate
+from darts.training.mixed_precision import MixedPrecision
+from darts.training.saved import SavedNetwork
+from darts.training.state import State
+
+
+def training_batches(config: RetrainConfig, data: RetrainData, part: Part = WHOLE) -> Batches:
+    """The stream of a training, or one process's part of it."""
+    return Batches(
+        data.train,
+        data.normalisation,
+        config.augmentation(data.mirror),
+        config.batch_size,
+        config.seed,
+        "retrain",
+        part,
+    )
+
+
+def require_network(config: RetrainConfig, genotype: Genotype, data: RetrainData) -> None:
+    """Raise ValueError unless the network to be trained exists, and its heads fit the images.
+
+    It is built and run without memory for its numbers.
+    """
+    blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
+    with torch.device("meta"):
+        network = blueprint.build(auxiliary=config.auxiliary_weight > 0).train()
+        network(torch.zeros(2, *data.train.shape))
+
+
+@dataclass
+class Totals:
+    """Sums over the steps of an epoch so far."""
+
+    loss: float = 0.0
+    right: int = 0
+    images: int = 0
+
+    def add(self, loss: float, right: int, images: int) -> None:
+        self.loss += loss * images
+        self.right += right
+        self.images += images
+
+
+class Training:
+    """The network, its optimiser and the data stream: all that a step changes or reads."""
+
+    def __init__(
+        self,
+        config: RetrainConfig,
+        genotype: Genotype,
+        data: RetrainData,
+        devices: Devices = CPU,
+    ) -> None:
+        self.config = config
+        self.data = data
+        self.device = device = devices.device
+        self.ranks = devices.ranks
+        self.precision = MixedPrecision(devices.computing.precision, device)
+        self.wall_seconds = 0.0
+        self.totals = Totals()
+        self.batches = training_batches(config, data, self.ranks.part)
+        self.blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
+        with seeded(derive_seed(config.seed, "derived network"), device):
+            self.network = self.blueprint.build(auxiliary=config.auxiliary_weight > 0).to(device)
+        self.ranks.join(self.network)
+        self.trained: Callable[..., Any] = (
+            compiled(self.network) if devices.computing.compiled else self.network
+        )
+        self.params_millions = count_parameters(self.network) / 1e6
+        self.multiply_adds_millions = count_multiply_adds(self.network, data.train.shape) / 1e6
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
+
+    def learning_rate(self, epoch: int, step: int) -> float:
+        config = self.config
+        passed = epoch + step / self.batches.per_epoch
+        rate = config.schedule(
+            config.learning_rate, config.learning_rate_end, passed / config.epochs
+        )
+        return rate * warm_up(passed, config.warmup_epochs)
+
+    def drop_path(self, epoch: int) -> float:
+        """Grows linearly by epochs, from 0 (DARTS)."""
+        return self.config.drop_path * epoch / self.config.epochs
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy with ε of each target spread over all classes, its own among them."""
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return F.cross_entropy(wide, labels, label_smoothing=self.config.label_smoothing)
+
+    def step(self, epoch: int, step: int) -> tuple[float, int, int]:
+        """One SGD step; the loss without the auxiliary head's, right answers, images.
+
+        Raises:
+            NonFiniteError: the loss or its gradient is not finite; the weights are as they were.
+        """
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(epoch, step)
+        images, labels = self.batches.at(epoch, step)
+        self.network.train()
+        with (
+            seeded(derive_seed(config.seed, "drop-path", epoch, step), self.device),
+            self.precision.autocast(),
+        ):
+            output = self.trained(images, self.drop_path(epoch))
+        logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+        loss = self.loss(logits, labels)
+        total = loss
+        if auxiliary is not None:
+            total = loss + config.auxiliary_weight * self.loss(auxiliary, labels)
+        judged = float(self.ranks.mean(total))
+        if not judged < float("inf"):
+            raise NonFiniteError(f"the loss is {judged}.")
+        torch.autograd.backward(self.precision.scaler.scale(total))
+        self.ranks.average_gradients(self.network.parameters())
+        self.precision.step(self.optimizer, config.clip)
+        right = float((logits.argmax(dim=1) == labels).sum())
+        right, count = self.ranks.sums(right, len(labels))
+        return float(self.ranks.mean(loss)), int(right), int(count)
+
+    def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
+        """The network on images, by its running statistics."""
+        self.network.eval()
+        return evaluate(self.network, batches, self.ranks)
+
+    def test(self) -> Evaluation:
+        return self.evaluate(
+            in_order(
+                self.data.test, self.data.normalisation, self.config.batch_size, self.ranks.part
+            )
+        )
+
+    def saved(self, test: Evaluation) -> SavedNetwork:
+        """The network as it is used afterwards, without its auxiliary head."""
+        weights = {
+            name: value.contiguous().cpu()
+            for name, value in self.network.state_dict().items()
+            if not name.startswith("auxiliary_head.")
+        }
+        return SavedNetwork.trained(self.blueprint, weights, self.data, to_json(self.config), test)
+
+    def state(self) -> State:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "precision": self.precision.state(),
+            "totals": asdict(self.totals),
+            "wall_seconds": self.wall_seconds,
+        }
+
+    def restore(self, state: State) -> None:
+        """Put a state in place."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.precision.restore(state["precision"])
+        self.totals = Totals(**state["totals"])
+        self.wall_seconds = state["wall_seconds"]

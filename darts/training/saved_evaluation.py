@@ -1,0 +1,121 @@
+"""The evaluation of a saved network alone, on the test part of a data set."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from darts.data import ImageSet, Normalisation
+from darts.data.batches import in_order
+from darts.networks.stored import describe, load_network
+from darts.records.run_folder import Record, RunFolder
+from darts.training.evaluation import Evaluation, NonFiniteLossError, evaluate
+from darts.training.saved import network_folder
+
+FILE = "evaluation.json"
+USUAL_BATCH = 96
+
+
+def evaluate_saved(
+    path: Path,
+    images: ImageSet,
+    data: Any,
+    *,
+    batch_size: int | None = None,
+    device: str = "cpu",
+) -> Record:
+    """Evaluate the network of a run, or of an exported folder, and write `evaluation.json` there.
+
+    Images are normalised as those were that the network was trained on. With the run's own data,
+    batch size, device and number of threads the loss has the very bits that the run recorded; the
+    shares of right answers have so at any batch size that rounds no two logits apart.
+
+    Args:
+        path: the folder.
+        images: the data set; its test part is looked at.
+        data: its config as JSON, for the record.
+        batch_size: images at a time; by default those of the training.
+        device: where to compute.
+
+    Raises:
+        FileNotFoundError, ValueError: the folder holds no network, a damaged one, or one for other
+            images or classes. Nothing is written.
+        NonFiniteLossError: the mean loss is not finite.
+    """
+    folder = network_folder(path)
+    content = describe(folder)
+    _require_same(content, _class_names(path, content), images, folder)
+    network = load_network(folder).to(device)
+    size = batch_size or content.get("run", {}).get("config", {}).get("batch_size", USUAL_BATCH)
+    normalisation = images.normalisation
+    if content.get("normalisation") is not None:
+        normalisation = _normalisation(content["normalisation"], folder)
+    found = evaluate(network, in_order(images.test.to(device), normalisation, size))
+    if not found.loss < float("inf"):
+        raise NonFiniteLossError(
+            f"The network in {folder} has a mean loss of {found.loss} over {found.images:,} images "
+            f"of {images.name}: weights or images are not finite, or lie far from training's."
+        )
+    record = {
+        **asdict(found),
+        "data": data,
+        "batch_size": size,
+        "device": device,
+        "normalisation": asdict(normalisation),
+        "weights_sha256": content["weights_sha256"],
+        "recorded_after_training": content.get("test"),
+    }
+    RunFolder(path).write(FILE, record)
+    return record
+
+
+def in_words(record: Record) -> str:
+    """A line about an evaluation."""
+    line = (
+        f"loss {record['loss']:.4f}, top-1 {record['accuracy_percent']:.2f} %, top-5 "
+        f"{record['top5_percent']:.2f} % of {record['images']:,} test images"
+    )
+    before = record["recorded_after_training"]
+    if before is None:
+        return line
+    then = Evaluation(**before)
+    return (
+        f"{line}; after its training loss {then.loss:.4f}, top-1 {then.accuracy_percent:.2f} %, "
+        f"top-5 {then.top5_percent:.2f} % of {then.images:,}"
+    )
+
+
+def _class_names(path: Path, content: Mapping[str, Any]) -> list[str] | None:
+    """What the classes of the network are called, if that is known."""
+    run = RunFolder(path)
+    names = run.read("data.json")["class_names"] if run.has("data.json") else None
+    return names or content.get("class_names")
+
+
+def _require_same(
+    content: Mapping[str, Any], names: list[str] | None, images: ImageSet, folder: Path
+) -> None:
+    classes, channels = content["classes"], content["in_channels"]
+    theirs = list(images.class_names)
+    if (classes, channels) != (len(theirs), images.test.channels):
+        raise ValueError(
+            f"The network in {folder} tells {classes} classes apart in images of {channels} "
+            f"channels; {images.name} has {len(theirs)} classes and {images.test.channels} "
+            "channels. Give --dataset the one that it was trained on."
+        )
+    if names is not None and names != theirs:
+        here, there = next(pair for pair in zip(names, theirs, strict=True) if pair[0] != pair[1])
+        raise ValueError(
+            f"The network in {folder} was trained for other classes than those of {images.name}: "
+            f"its first other one is {here!r}, here {there!r}. Give --dataset the one that it was "
+            "trained on."
+        )
+
+
+def _normalisation(content: Any, folder: Path) -> Normalisation:
+    try:
+        return Normalisation(tuple(content["mean"]), tuple(content["sd"]), content["full_scale"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"The normalisation that {folder} describes is damaged ({error!r}). Restore the file."
+        ) from error

@@ -1,0 +1,102 @@
+"""`darts count`: the sizes that the literature states, and the width that a limit leaves."""
+
+import pytest
+
+from darts import cli
+from darts.commands.count import Count
+from darts.commands.sizes import USUAL, blueprint_of
+from darts.config.names import WIDTHS
+from darts.networks.counting import count_parameters
+from darts.networks.frames import IMAGENET, SMALL_IMAGES
+from darts.networks.width import MultiplyAddLimit, multiply_adds
+from darts.spaces.published import DARTS_V2, PUBLISHED
+
+
+@pytest.mark.parametrize("frame", [SMALL_IMAGES, IMAGENET])
+def test_sizes_left_out_are_those_of_published_counts(frame):
+    blueprint, image = blueprint_of(Count("DARTS_V2", frame=frame), DARTS_V2)
+    size = PUBLISHED["DARTS_V2"].imagenet if frame == IMAGENET else PUBLISHED["DARTS_V2"].cifar
+    assert count_parameters(blueprint.build()) / 1e6 == pytest.approx(size.params_millions)
+    found = multiply_adds(blueprint, image) / 1e6
+    assert round(found, 3) == size.multiply_adds_millions
+    assert image == (USUAL[frame].image_size,) * 2
+
+
+def test_a_frame_by_name_prints_imagenets_counts(capsys):
+    assert cli.main(["count", "DARTS_V2", "--frame", "imagenet"]) == 0
+    shown = capsys.readouterr().out
+    assert shown == (
+        "C = 48, 14 cells, 1000 classes: 4.719 M parameters, 529.9 M multiply-adds for one image "
+        "of 224×224 (no auxiliary head); in s1\n"
+    )
+
+
+def test_a_limit_prints_the_width_that_it_leaves(capsys):
+    sizes = ["--cells", "2", "--image-size", "8", "--channels", "within:millions=0.5"]
+    assert cli.main(["count", "DARTS_V2", *sizes]) == 0
+    shown = capsys.readouterr().out
+    blueprint, image = blueprint_of(
+        Count("", channels=MultiplyAddLimit(0.5), cells=2, image_size=8), DARTS_V2
+    )
+    assert shown.startswith(f"C = {blueprint.channels}, 2 cells, 10 classes: ")
+    assert f"{multiply_adds(blueprint, image) / 1e6:.1f} M multiply-adds" in shown
+
+
+def test_a_width_is_a_number_or_a_limit_and_reads_back():
+    for text, value in (
+        ("42", 42),
+        ("within", MultiplyAddLimit(600.0)),
+        ("within:millions=300.5", MultiplyAddLimit(300.5)),
+    ):
+        assert WIDTHS.read(text) == value
+        assert WIDTHS.read(WIDTHS.write(value)) == value
+    for text in ("-1", "4.5", "many", "within:channels=3", ""):
+        with pytest.raises(
+            ValueError, match=r"there are within, and whole numbers|within has no parameter"
+        ):
+            WIDTHS.read(text)
+    assert WIDTHS.form == "INT|{within}[:PARAMETER=VALUE,...]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--channels", "within:millions=0.001"], "keeps to 0.001 M multiply-adds"),
+        (
+            ["--channels", "within:millions=5000", "--cells", "1", "--image-size", "1"],
+            "more than 10,000 channels",
+        ),
+        (["--image-size", "0"], "give --image-size 1 or more"),
+        (["--frame", "imagenet", "--channels", "7"], "Choose an even number of channels"),
+        (["--channels", "0"], "channels=0: give a whole number"),
+    ],
+)
+def test_sizes_that_no_network_has_are_refused_in_one_line(arguments, message, capsys):
+    assert cli.main(["count", "DARTS_V2", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--retrain.cells", "20"], "needs 8×8. Train images this small with auxiliary=False"),
+        (["--retrain.frame", "imagenet", "--retrain.channels", "4"], "the auxiliary head got"),
+        (["--retrain.channels", "within:millions=0.0001"], "keeps to 0.0001 M multiply-adds"),
+        (["--retrain.frame", "imagenet", "--retrain.channels", "3"], "Give 2 or 4"),
+    ],
+)
+def test_a_genotype_whose_network_does_not_fit_the_images_is_refused_before_a_folder_is_made(
+    changes, message, capsys, monkeypatch, tmp_path
+):
+    """8×8 digits have no room for an auxiliary head."""
+    monkeypatch.chdir(tmp_path)
+    usual = ["--preset", "digits-check", "--retrain.auxiliary-weight", "0.4"]
+    try:
+        status = cli.main(["retrain", "--genotype", "DARTS_V2", *usual, *changes])
+    except SystemExit as stopped:  # a value that the config itself refuses
+        status = stopped.code
+    assert status in (1, 2)
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert list(tmp_path.iterdir()) == []

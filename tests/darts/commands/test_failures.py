@@ -1,0 +1,194 @@
+"""What goes wrong outside the program: one clear line, status 1, and the last good state kept."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from darts import cli
+from darts.networks import Supernet
+from darts.records.run_folder import RunFolder
+from darts.reports.events import TensorBoardEvents
+from tests.darts.training.test_killed import final_state
+from tests.darts.training.tiny import assert_same_bits, timeless
+
+SEARCH = [
+    *("search", "--preset", "digits-check", "--train-size", "60", "--space", "s1-fixed"),
+    *("--search.batch-size", "10", "--search.epochs", "2", "--search.cells", "1"),
+    *("--search.channels", "1", "--estimator", "first-order", "--search.checkpoint-share", "1"),
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run"
+    assert cli.main([*SEARCH, "--run-dir", str(path)]) == 0
+    return path
+
+
+def assert_one_line(error: str, *words: str) -> None:
+    assert error.startswith("darts: ")
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+    for word in words:
+        assert word in error
+
+
+@pytest.mark.parametrize(
+    ("write", "code"), [(3, errno.ENOSPC), (9, errno.EDQUOT), (10, errno.EIO), (20, errno.ENOSPC)]
+)
+def test_a_disk_that_fills_up_stops_the_run_and_what_was_there_goes_on_to_the_same_bits(
+    whole, tmp_path, monkeypatch, capsys, write, code
+):
+    """The k-th flush to disk fails, whatever file it is of."""
+    flushed, count = os.fsync, iter(range(10**6))
+
+    def full(handle: int) -> None:
+        if next(count) == write:
+            raise OSError(code, os.strerror(code))
+        flushed(handle)
+
+    path = tmp_path / "run"
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main([*SEARCH, "--run-dir", str(path)]) == 1
+    assert_one_line(capsys.readouterr().err, "could not be written", os.strerror(code), "--resume")
+    monkeypatch.setattr(os, "fsync", flushed)
+    assert not list(path.rglob("*.part"))
+    assert cli.main(["search", "--resume", str(path)]) == 0
+    assert_same_bits(final_state(path / "search"), final_state(whole / "search"))
+    for stream in ("search/steps", "search/epochs"):
+        records = [timeless(RunFolder.open(run).records(stream)) for run in (path, whole)]
+        assert records[0] == records[1]
+
+
+def test_a_limit_on_file_sizes_is_named_and_a_process_under_it_exits_with_1(tmp_path):
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    command = [sys.executable, "-m", "darts.cli", *SEARCH, "--run-dir", str(tmp_path / "run")]
+    root = str(Path(cli.__file__).parents[1])
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        env={**os.environ, "PYTHONPATH": root},
+        timeout=300,
+    )
+    assert done.returncode == 1
+    assert_one_line(done.stderr, ".checkpoint could not be written: File too large", "ulimit -f")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main([*SEARCH, "--run-dir", str(tmp_path / "file" / "run")]) == 1
+    assert_one_line(capsys.readouterr().err, "could not be written: Not a directory")
+
+
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys, the read-only folder of the test")
+def test_a_read_only_folder_is_refused_before_any_work(capsys):
+    assert cli.main([*SEARCH, "--run-dir", "/sys/darts-run"]) == 1
+    assert_one_line(capsys.readouterr().err, "/sys/darts-run/environment.json could not be written")
+
+
+def test_a_run_folder_that_became_read_only_keeps_its_state(whole, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "run"
+    assert cli.main([*SEARCH, "--run-dir", str(path)]) == 0
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    opened = Path.open
+
+    def refused(self: Path, mode: str = "r", *args: object, **kwargs: object) -> object:
+        if path in self.parents and set(mode) & set("wax+"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+        return opened(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refused)
+    assert cli.main(["search", "--resume", str(path)]) == 1
+    assert_one_line(capsys.readouterr().err, "Read-only file system. Mount the disk for writing")
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 4 bytes. Error code 12 (Cannot allocate memory)"
+        ),
+        MemoryError(),
+    ],
+    ids=["GPU", "CPU", "Python"],
+)
+def test_memory_that_runs_out_is_one_line_that_says_what_to_make_smaller(
+    tmp_path, monkeypatch, capsys, error
+):
+    steps = []
+    forward = Supernet.forward
+
+    def exhausted(self, *args, **kwargs):
+        steps.append(None)
+        if len(steps) > 9:
+            raise error
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(Supernet, "forward", exhausted)
+    assert cli.main([*SEARCH, "--run-dir", str(tmp_path / "run")]) == 1
+    assert_one_line(capsys.readouterr().err, "Out of memory: ", "--search.batch-size", "--resume")
+    assert list((tmp_path / "run" / "search" / "checkpoints").iterdir())
+
+
+def test_an_allocation_that_really_fails_is_seen_as_such():
+    with pytest.raises(RuntimeError) as failed:
+        torch.empty(2**60, dtype=torch.uint8)
+    from darts.training.evaluation import ran_out_of_memory
+
+    assert ran_out_of_memory(failed.value)
+    assert not ran_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_any_other_error_of_the_program_is_not_hidden(tmp_path, monkeypatch):
+    def broken(self, *args, **kwargs):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Supernet, "forward", broken)
+    with pytest.raises(RuntimeError, match="a defect"):
+        cli.main([*SEARCH, "--run-dir", str(tmp_path / "run")])
+
+
+def test_a_killed_beginning_leaves_no_folder_that_looks_like_a_run(tmp_path, monkeypatch, capsys):
+    """The config is the last file written: whatever has one can be resumed."""
+    path = tmp_path / "run"
+    written = []
+    write = RunFolder.write
+
+    def noted(self, name, content):
+        written.append(name)
+        return write(self, name, content)
+
+    monkeypatch.setattr(RunFolder, "write", noted)
+    RunFolder.create(path, {}, {}, genotype={"normal": []})
+    assert written == ["environment.json", "genotype.json", "config.json"]
+    (path / "config.json").unlink()
+    assert cli.main(["search", "--resume", str(path)]) == 1
+    assert_one_line(capsys.readouterr().err, "delete the folder and begin again")
+
+
+def test_events_on_a_full_disk_are_an_error_with_the_file_and_not_a_thread_that_dies(tmp_path):
+    events = TensorBoardEvents(tmp_path)
+    events.begin("search", 1, 1, (0, 0))
+
+    class Full:
+        def write(self, content: bytes) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    events._writer.close()
+    events._writer = Full()
+    with pytest.raises(OSError, match=r"tfevents.* could not be written: No space left"):
+        events.record("retrain/epochs", {"epoch": 0, "train_loss": 1.0})
+    events.close()

@@ -1,0 +1,108 @@
+"""The presets say what the papers say, and can be found from the command line's help."""
+
+import json
+
+import pytest
+
+from darts import cli
+from darts.commands.options import Options
+from darts.config.presets import PRESETS
+from darts.config.schedule import Linear
+from darts.data import Cifar10, Cifar100
+from darts.networks.frames import IMAGENET
+from darts.networks.width import MultiplyAddLimit
+from darts.spaces import S1, S1_FIXED, S2
+from tests.darts.data.real_files import real
+
+
+def test_the_mobile_setting_of_imagenet():
+    """§4.2: epochs, rate, momentum and weight decay; PC-DARTS and its code for the rest."""
+    preset = PRESETS["imagenet-mobile"]
+    retrain = preset.retrain
+    assert preset.search is None
+    assert (preset.data.name, preset.data.image_size) == ("imagenet", 224)
+    assert (retrain.epochs, retrain.batch_size, retrain.warmup_epochs) == (250, 1024, 5)
+    assert (retrain.learning_rate, retrain.learning_rate_end) == (0.5, 0.0)
+    assert retrain.schedule == Linear()
+    assert (retrain.momentum, retrain.weight_decay) == (0.9, 3e-5)
+    assert (retrain.label_smoothing, retrain.auxiliary_weight, retrain.clip) == (0.1, 0.4, 5.0)
+    assert (retrain.padding, retrain.cutout, retrain.drop_path) == (0, 0, 0.0)
+    assert (retrain.frame, retrain.cells) == (IMAGENET, 14)
+    assert retrain.channels == MultiplyAddLimit(600.0)
+
+
+# as the text says, without what it leaves open
+OF_THE_TEXT = {
+    "cifar10-s1-all-edges": {"space": S1, "channels": 16, "cells": 8, "epochs": 500},
+    "cifar10-s1-consistent": {"space": S1_FIXED, "channels": 36, "cells": 8, "epochs": 100},
+    "cifar10-s2": {"space": S2, "cells": 20, "epochs": 100},
+    "cifar10-s1": {"space": S1_FIXED, "channels": 16, "cells": 8, "epochs": 100},
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_TEXT)
+def test_the_papers_searches_have_the_settings_of_its_text(name):
+    """§4.1.1 to §4.1.3. Adam's and the batch are the same in all, and so is η from §4.1.1 on."""
+    search, retrain = PRESETS[name].search, PRESETS[name].retrain
+    assert isinstance(PRESETS[name].data, Cifar10)
+    for setting, value in OF_THE_TEXT[name].items():
+        assert getattr(search, setting) == value
+    assert search.estimator.eta == 0.1
+    assert (search.batch_size, search.alpha_learning_rate) == (96, 3e-4)
+    assert (search.alpha_weight_decay, search.alpha_betas) == (1e-3, (0.5, 0.999))
+    assert (retrain.epochs, retrain.channels, retrain.cells) == (600, 36, 20)
+    assert (retrain.learning_rate, retrain.learning_rate_end) == (0.025, 0.0)
+    assert (retrain.weight_decay, retrain.momentum) == (3e-4, 0.9)
+
+
+def test_a_consistent_search_has_what_retraining_has():
+    """§4.1.2: the width, Cutout, Dropout and the auxiliary tower; §4.1.1 has none of them."""
+    for name in ("cifar10-s1-consistent", "cifar10-s2"):
+        search, retrain = PRESETS[name].search, PRESETS[name].retrain
+        for setting in ("channels", "cutout", "drop_path", "auxiliary_weight"):
+            assert getattr(search, setting) == getattr(retrain, setting) > 0
+    for name in ("cifar10-s1-all-edges", "cifar10-s1"):
+        search = PRESETS[name].search
+        assert (search.cutout, search.drop_path, search.auxiliary_weight) == (0, 0.0, 0.0)
+
+
+def test_cifar100_has_the_settings_of_cifar10():
+    hundred, ten = PRESETS["cifar100-s1"], PRESETS["cifar10-s1"]
+    assert isinstance(hundred.data, Cifar100)
+    assert (hundred.search, hundred.retrain) == (ten.search, ten.retrain)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_help_of_preset_names_every_one(name):
+    """In full, or after the cifar10- or before the -s1-tiny that several share."""
+    words = Options.__doc__.split("preset:")[1].split("dataset:")[0]
+    shared = [name.removeprefix("cifar10-"), name.removesuffix("s1-tiny")]
+    known = {word.strip("(),;.") for word in words.split()}
+    if name.startswith("cifar10-robust-s"):
+        assert {"cifar10-robust-s1", "cifar10-robust-s4"} <= known
+    else:
+        assert known & {name, *shared}
+
+
+@pytest.mark.parametrize("command", ["full-search", "search", "sweep"])
+def test_a_preset_without_a_search_is_refused_where_one_is_asked_for(command, capsys):
+    assert cli.main([command, "--preset", "imagenet-mobile"]) == 2
+    error = capsys.readouterr().err
+    assert f"{command} with the preset imagenet-mobile, which has no search" in error
+    assert "darts retrain --preset imagenet-mobile --genotype" in error
+
+
+@pytest.mark.slow
+def test_the_check_of_imagenet_runs_and_its_network_alone_has_the_same_bits(tmp_path, capsys):
+    root = str(real("imagenet_sample/imagenette160"))
+    run = str(tmp_path / "run")
+    command = ["retrain", "--preset", "imagenet-check", "--genotype", "DARTS_V2", "--device", "cpu"]
+    assert cli.main([*command, "--data-root", root, "--run-dir", run]) == 0
+    assert cli.main(["evaluate", run, "--device", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    assert "top-5" in shown
+    trained = json.loads((tmp_path / "run" / "result.json").read_text())["retrain"]
+    again = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert trained["multiply_adds_millions"] <= 10
+    assert {name: again[name] for name in trained["test"]} == trained["test"]
+    assert trained["test"]["images"] == 30

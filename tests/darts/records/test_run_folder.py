@@ -1,0 +1,111 @@
+"""A run folder survives a crash at any byte, and never holds half a file."""
+
+import json
+
+import pytest
+
+from darts.records.run_folder import RunFolder, write_atomically
+from tests.darts.training.tiny import Follower
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder.create(tmp_path / "run", {"seed": 1}, {"python": "3"})
+
+
+def test_config_and_environment_are_there_before_any_work(run):
+    assert run.read("config.json") == {"seed": 1}
+    assert run.read("environment.json") == {"python": "3"}
+
+
+def test_a_folder_with_something_in_it_is_not_overwritten(run):
+    with pytest.raises(FileExistsError, match=r"exists and is not empty.*--resume"):
+        RunFolder.create(run.path, {}, {})
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"is not a run folder: it has no config\.json"):
+        RunFolder.open(tmp_path)
+
+
+def test_records_come_back_as_they_were_written_and_listeners_hear_them(run):
+    follower = Follower()
+    run = RunFolder.open(run.path, (follower,))
+    written = [{"epoch": 0, "loss": 0.1}, {"epoch": 1, "loss": 1 / 3}]
+    for record in written:
+        run.append("search/epochs", record)
+    assert run.records("search/epochs") == written
+    assert follower.streams == [("search/epochs", record) for record in written]
+    assert run.records("search/steps") == []
+
+
+@pytest.mark.parametrize("torn", range(1, 20))
+def test_a_line_torn_at_any_byte_is_left_out_and_replaced(run, torn):
+    for epoch in range(3):
+        run.append("epochs", {"epoch": epoch, "loss": 2.5})
+    path = run.path / "epochs.jsonl"
+    path.write_bytes(path.read_bytes()[:-torn])
+    assert [record["epoch"] for record in run.records("epochs")] == [0, 1]
+    run.append("epochs", {"epoch": 2, "loss": 7.0})
+    assert [record["loss"] for record in run.records("epochs")] == [2.5, 2.5, 7.0]
+    for line in path.read_text().splitlines():
+        json.loads(line)
+
+
+def test_streams_are_cut_back_to_their_lengths_and_those_without_one_emptied(run):
+    for name in ("epochs", "steps", "alerts"):
+        run.append(f"search/{name}", {"epoch": 0})
+    run.append("retrain/epochs", {"epoch": 5})
+    lengths = run.lengths("search")
+    assert lengths == dict.fromkeys(("alerts.jsonl", "epochs.jsonl", "steps.jsonl"), 13)
+    for name in ("epochs", "steps"):
+        run.append(f"search/{name}", {"epoch": 1})
+    steps = run.path / "search" / "steps.jsonl"
+    steps.write_bytes(steps.read_bytes() + b'{"torn')
+    del lengths["alerts.jsonl"]
+    run.rewind("search", lengths)
+    found = {name: run.records(f"search/{name}") for name in ("epochs", "steps", "alerts")}
+    assert found == {"epochs": [{"epoch": 0}], "steps": [{"epoch": 0}], "alerts": []}
+    assert run.records("retrain/epochs") == [{"epoch": 5}]
+
+
+def test_a_stream_that_lost_records_is_named(run):
+    run.append("search/epochs", {"epoch": 0})
+    lengths = run.lengths("search")
+    assert run.shorter_than("search", lengths) is None
+    (run.path / "search" / "epochs.jsonl").write_text("")
+    assert "epochs.jsonl has 0 bytes and had 13" in run.shorter_than("search", lengths)
+
+
+def test_a_broken_line_that_is_not_the_last_is_an_error_with_its_number(run):
+    (run.path / "epochs.jsonl").write_text('{"epoch": 0}\n{"ep\n{"epoch": 2}\n')
+    with pytest.raises(ValueError, match=r"epochs.jsonl, line 2 is not JSON"):
+        run.records("epochs")
+
+
+def test_a_number_that_is_not_finite_never_reaches_the_records(run):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run.append("epochs", {"epoch": 0, "loss": float("nan")})
+    assert run.records("epochs") == []
+
+
+def test_a_write_that_fails_leaves_the_old_file(run, monkeypatch):
+    def failing(source, target):
+        raise OSError("disk full")
+
+    run.write("result.json", {"accuracy": 1})
+    monkeypatch.setattr("os.replace", failing)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(run.path / "result.json", b"{}")
+    assert run.read("result.json") == {"accuracy": 1}
+
+
+def test_a_file_that_is_not_there_yet_is_an_error_that_says_so(run):
+    with pytest.raises(FileNotFoundError, match=r"no result\.json: the run has not come that far"):
+        run.read("result.json")
+
+
+def test_a_file_that_is_not_json_is_an_error_with_its_name(run):
+    (run.path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json is not JSON"):
+        run.read("config.json")
