@@ -28,7 +28,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from proofs_checks.evidence import clopper_pearson
-from proofs_checks.measurement import Row, command_for, load
+from proofs_checks.measurement import Row, command_for, judge, load, printed
 from proofs_checks.outcome import Evidence, Numbers, Outcome, show
 from proofs_checks.verdict import Verdict
 
@@ -64,6 +64,8 @@ class Criterion:
         least: smallest value that is as claimed.
         most: largest such value.
         interval: of the values; `share_interval` where each is 0 or 1.
+        mean: of the values as the row prints it, held to the digits printed: a verdict alone would
+            not notice other rows of the record, or another unit.
     """
 
     quantity: str
@@ -71,6 +73,7 @@ class Criterion:
     least: float = -math.inf
     most: float = math.inf
     interval: Callable[[Values], tuple[float, float]] = mean_interval
+    mean: str = ""
 
     def decide(self, values: Values) -> Verdict:
         if len(values) < LEAST_RUNS or not all(math.isfinite(value) for value in values):
@@ -124,9 +127,12 @@ class Experiment(Evidence):
             "record": f"docs/records/{self.record}.json",
             "again": command_for(self.record),
         }
-        decided = []
+        decided, quoted = [], []
         for criterion in self.criteria:
             values = list(criterion.values(record))
+            if criterion.mean:
+                name = f"the mean of {criterion.quantity}"
+                quoted.append(printed(name, float(np.mean(values)), criterion.mean))
             decided.append(criterion.decide(values))
             numbers[criterion.quantity] = (
                 f"{show(float(np.mean(values)))}, 95 % {show(criterion.interval(values))}, "
@@ -135,11 +141,12 @@ class Experiment(Evidence):
                 else "no runs"
             )
         found = together(decided)
-        if found is self.verdict:
-            return Outcome(True, numbers)
-        return Outcome(
-            False, numbers, f"the row says {self.verdict.value!r}, the record {found.value!r}"
-        )
+        if found is not self.verdict:
+            return Outcome(
+                False, numbers, f"the row says {self.verdict.value!r}, the record {found.value!r}"
+            )
+        reason = judge(quoted) if quoted else ""
+        return Outcome(not reason, numbers, reason)
 
 
 def together(decided: Sequence[Verdict]) -> Verdict:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import isqrt
+from random import Random
 
 from proofs_checks.definitions import Formulas
 from proofs_checks.evidence import Exhibit
+from proofs_checks.instances import Instance, Shared
 from proofs_checks.rational import Matrix, column, diagonal, dot, identity, matrix, square
 
 
@@ -50,6 +52,23 @@ def beyond_the_limit(formulas: Formulas) -> Exhibit:
         },
         {"⟨g₂′, g₂⟩ ≥ 0": product >= 0},
     )
+
+
+def near_the_share(rng: Random, power: int) -> Shared:
+    """One row and an x within 10 % of T10a's share for M = H⁻ᵖᵒʷᵉʳ, H = diag(±1, ±1/r).
+
+    With rᵖᵒʷᵉʳ = s², x = (s, 1) and b = (ts, −1): ⟨b, Mx⟩ = (t − 1)s², and the share is T10a's at
+    t = 1. Below it the sign is wrong. x is v for power 1 (DARTS, H ≻ 0) and Hv for power 2.
+    ‖b‖ is rounded up, so that the share is never overstated.
+    """
+    s = Fraction(rng.randint(11, 40), 10)
+    signs = (1, 1) if power == 1 else (rng.choice((-1, 1)), rng.choice((-1, 1)))
+    eigenvalues = (Fraction(signs[0]), signs[1] / s ** (3 - power))
+    hessian, x = diagonal(*eigenvalues), column(s, 1)
+    row = column(Fraction(rng.randint(90, 110), 100) * s, -1)
+    slope = x if power == 1 else hessian.inverse() @ x
+    known = Instance(hessian, row.T, slope, eigenvalues, identity(2))
+    return Shared(known, root_below(square(row)) + Fraction(1, 10**9))
 
 
 def one_row_is_sharp(formulas: Formulas) -> Exhibit:

@@ -137,7 +137,10 @@ def s1_of_the_printed_size() -> Exhibit:
     wanted = TABLE_1.cell("Amended-DARTS, S1", PARAMETERS)
     return Exhibit(
         {"normal cell": normal, "reduction cell": reduction, "parameters": count},
-        {"8 edges a cell": len(S1_FIXED.edges) == 8},
+        {
+            "8 edges a cell": len(S1_FIXED.edges) == 8,
+            "the operations are S1's": {*normal, *reduction} <= set(S1_FIXED.operations),
+        },
         {f"the count rounds to {wanted} M": f"{count / 1e6:.1f}" == wanted},
     )
 
@@ -156,7 +159,10 @@ def s2_of_the_printed_sizes() -> Exhibit:
             "parameters, C = 42": counted.large,
             "multiply-adds, C = 42": counted.multiply_adds,
         },
-        {"160 edges": len(S2.edges) * CELLS == 160},
+        {
+            "160 edges": len(S2.edges) * CELLS == 160,
+            "the operations are S2's": {SKIP, SEPARABLE} == set(S2.operations),
+        },
         {
             "3.6 M, 5.5 M and 590 M at once": counted.as_printed,
             "below the 600 M of the mobile setting": counted.multiply_adds < 600_000_000,

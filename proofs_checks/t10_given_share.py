@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from math import isqrt
@@ -19,7 +20,7 @@ from proofs_checks.evidence import (
     PropertyTest,
     SmtProof,
 )
-from proofs_checks.extremal_shares import beyond_the_limit, one_row_is_sharp
+from proofs_checks.extremal_shares import beyond_the_limit, near_the_share, one_row_is_sharp
 from proofs_checks.instances import (
     Instance,
     Shared,
@@ -105,19 +106,25 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         )
 
     def safe_amended(rng: Random) -> Shared | None:
-        """x = Hv, M = H⁻², cond κ²: H of any signature."""
-        spectrum = [Fraction(rng.choice((-1, 1)) * rng.randint(5, 8), 5) for _ in range(3)]
-        case = shared(rng, from_eigenvalues(rng, spectrum, 1), rng.choice((1, 2)))
+        """x = Hv, M = H⁻², cond κ²: H of any signature; every other one near the share."""
+        if rng.random() < 0.5:
+            case = near_the_share(rng, 2)
+        else:
+            spectrum = [Fraction(rng.choice((-1, 1)) * rng.randint(5, 8), 5) for _ in range(3)]
+            case = shared(rng, from_eigenvalues(rng, spectrum, 1), rng.choice((1, 2)))
+            inner = case.instance  # its v is near B's top singular vector: let Hv be that
+            slope = inner.hessian.inverse() @ inner.slope
+            case = replace(case, instance=replace(inner, slope=slope))
         inner = case.instance
-        slope = inner.hessian.inverse() @ inner.slope
-        moved = Instance(inner.hessian, inner.mixed, slope, inner.eigenvalues, inner.eigenvectors)
         share = formulas.own_share(inner.condition**2)
-        above = case.share_squared(inner.slope) > share**2
-        return Shared(moved, case.norm) if above else None
+        return case if case.share_squared(inner.hessian @ inner.slope) > share**2 else None
 
     def safe_darts(rng: Random) -> Shared | None:
-        """x = v, M = H⁻¹, cond κ: H ≻ 0."""
-        case = shared(rng, definite(rng, 3, 1), rng.choice((1, 2, 3)))
+        """x = v, M = H⁻¹, cond κ: H ≻ 0; every other one near the share."""
+        near = rng.random() < 0.5
+        case = (
+            near_the_share(rng, 1) if near else shared(rng, definite(rng, 3, 1), rng.randint(1, 3))
+        )
         share = formulas.own_share(case.instance.condition)
         return case if case.share_squared(case.instance.slope) > share**2 else None
 

@@ -149,7 +149,9 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "alone "
             "too, each term at the best η for the point",
             verdict=Verdict.NOT_SUPPORTED,
-            because="At these minima it is further away than both. In theory it need not be: how "
+            because="At these minima it is further away than both: in the geometric mean its error "
+            "is 185 times that of first order and 77 times that of DARTS. The two "
+            "terms, each at its best η, are not told apart. In theory it need not be: how "
             "near g₂′ comes to g₂ is a matter of η and of the spectrum of H (T8).",
             evidence=(
                 Experiment(
@@ -157,9 +159,9 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
                     FIXED_NORMS,
                     Verdict.NOT_SUPPORTED,
                     (
-                        _against("first order", "total_error", "the total"),
-                        _against("DARTS second order", "total_error", "the total"),
-                        _against("DARTS second order", "best_error", "g₂ at the best η"),
+                        _against("first order", "total_error", "the total", "2.268"),
+                        _against("DARTS second order", "total_error", "the total", "1.885"),
+                        _against("DARTS second order", "best_error", "g₂ at the best η", "0.021"),
                     ),
                 ),
                 ExactCounterexample(
@@ -175,7 +177,7 @@ def _scale_for(eta: Fraction) -> tuple[Fraction, Fraction]:
     return eta, 1 / (3 * max(Fraction(1), eta))
 
 
-def _against(other: str, field: str, words: str) -> Criterion:
+def _against(other: str, field: str, words: str, mean: str) -> Criterion:
     def values(record: Mapping[str, Any]) -> list[float]:
         return paired(
             record["rows"],
@@ -184,4 +186,5 @@ def _against(other: str, field: str, words: str) -> Criterion:
             minus=lambda row: row["estimator"] == other,
         )
 
-    return Criterion(f"log₁₀ of amended's error over that of {other}, {words}", values, most=0.0)
+    quantity = f"log₁₀ of amended's error over that of {other}, {words}"
+    return Criterion(quantity, values, most=0.0, mean=mean)

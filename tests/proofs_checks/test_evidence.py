@@ -24,6 +24,7 @@ from proofs_checks.evidence import (
 )
 
 X, Y = z3.Reals("x y")
+F = z3.Function("f", z3.RealSort(), z3.RealSort())  # beyond what polynomials over ℝ can decide
 
 
 def identity_of(left: object, right: object) -> ExactIdentity:
@@ -80,6 +81,15 @@ def test_smt_proof_that_runs_out_is_not_a_proof():
     hard = SmtProof("", lambda: ([X**7 + Y**5 > 3], X**6 * Y**4 + X**2 + 1 > X * Y**3), limit=1)
     outcome = hard.verify()
     assert not outcome.passed
+
+
+@pytest.mark.parametrize("conclusion", [F(X) > X, 2**X > 1, X**Y > 0])
+def test_smt_proof_counts_unknown_for_nothing(conclusion):
+    """Its premises have a model, and of the negation z3's solver says neither sat nor unsat."""
+    outcome = SmtProof("", lambda: ([X > 0], conclusion)).verify()
+    assert not outcome.passed
+    assert outcome.undecided
+    assert "gave up" in outcome.reason
 
 
 def test_enclosure_must_lie_inside_and_may_not_be_empty():

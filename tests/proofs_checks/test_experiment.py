@@ -1,11 +1,13 @@
 """An empirical verdict is recomputed from its record, and a record that contradicts it is seen."""
 
+import dataclasses
 import json
 
 import pytest
 from scipy.stats import ttest_1samp
 
 from proofs_checks import measurement
+from proofs_checks.catalogue import all_claims
 from proofs_checks.definitions import FORMULAS
 from proofs_checks.experiment import (
     Criterion,
@@ -70,6 +72,8 @@ def recorded(tmp_path, monkeypatch):
         ((-1.0, -1.2, -0.9, -1.1), REFUTED),
         ((1.0, -1.2, 0.9, -1.1), OPEN),
         ((1.0, 1.2), OPEN),
+        ((1.0, 1.0001), OPEN),  # t's interval of two values excludes 0; two runs decide nothing
+        ((1.0, 1.0001, 1.0), SUPPORTED),
     ],
 )
 def test_a_record_gives_one_verdict_and_contradicts_the_others(recorded, gains, verdict):
@@ -93,6 +97,22 @@ def test_a_range_is_two_sided(recorded):
     assert recorded((1.21, 1.19, 1.2), REFUTED, least=0.95, most=1.05).verify().passed
     assert recorded((0.81, 0.79, 0.8), REFUTED, least=0.95, most=1.05).verify().passed
     assert recorded((0.7, 1.0, 1.3), OPEN, least=0.95, most=1.05).verify().passed
+
+
+def test_a_mean_that_the_row_prints_is_held_to_its_digits(recorded):
+    found = recorded((1.0, 1.2, 0.9, 1.1))
+    for mean, passed in (("1.05", True), ("1.0", True), ("1.1", True), ("1.06", False)):
+        criterion = dataclasses.replace(found.criteria[0], mean=mean)
+        outcome = dataclasses.replace(found, criteria=(criterion,)).verify()
+        assert outcome.passed is passed
+        assert passed or outcome.reason.startswith("the mean of gain, % is 1.05, claimed in")
+
+
+def test_every_experiment_of_the_ledger_prints_its_means():
+    pieces = [piece for claim in all_claims() for piece in claim.evidence]
+    criteria = [c for piece in pieces if isinstance(piece, Experiment) for c in piece.criteria]
+    assert len(criteria) == 5
+    assert all(criterion.mean for criterion in criteria)
 
 
 def test_a_claim_is_what_the_worst_of_its_criteria_is():

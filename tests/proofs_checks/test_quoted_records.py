@@ -5,23 +5,30 @@ import json
 
 import pytest
 
-from proofs_checks import measurement, on_fixed_norms, on_mlp, on_supernet, wrong_sign_rates
+from proofs_checks import (
+    measurement,
+    on_fixed_norms,
+    on_mlp,
+    on_supernet,
+    t9_kinks,
+    wrong_sign_rates,
+)
 from proofs_checks import t12_many_outer_variables as many
 from proofs_checks.definitions import FORMULAS
 from proofs_checks.measurement import Recorded, digest_of, printed
 
-MODULES = (on_mlp, on_fixed_norms, on_supernet, wrong_sign_rates, many)
+MODULES = (on_mlp, on_fixed_norms, on_supernet, wrong_sign_rates, many, t9_kinks)
 
 
-def recorded() -> dict[str, Recorded]:
-    """Claim -> its recorded evidence, without the part that is repeated."""
-    found = {}
-    for module in MODULES:
-        for claim in module.claims(FORMULAS):
-            for piece in claim.evidence:
-                if isinstance(piece, Recorded):
-                    found[claim.id] = dataclasses.replace(piece, repeat=None)
-    return found
+def recorded() -> dict[tuple[str, str], Recorded]:
+    """(claim, record) -> the recorded evidence, without the part that is repeated."""
+    return {
+        (claim.id, piece.record): dataclasses.replace(piece, repeat=None)
+        for module in MODULES
+        for claim in module.claims(FORMULAS)
+        for piece in claim.evidence
+        if isinstance(piece, Recorded)
+    }
 
 
 RECORDED = recorded()
@@ -46,6 +53,12 @@ PLANTS = [
     ("T12", "chance", 0.9),
     ("T12n", "darts: isotropic v", 1.1),
     ("T12n", "B in the top 10", 0.95),
+    ("T9", "chain_error", 1.15),
+    ("T9", "chain_error", 0.85),
+    ("T9", "chain_cosine", 0.9),
+]
+PLANTED = [
+    (*key, field, factor) for claim, field, factor in PLANTS for key in RECORDED if key[0] == claim
 ]
 
 
@@ -60,26 +73,26 @@ def plant(piece: Recorded, field: str, factor: float, folder, monkeypatch) -> No
     monkeypatch.setattr(measurement, "RECORDS", folder)
 
 
-@pytest.mark.parametrize("claim", sorted(RECORDED))
-def test_the_record_as_it_is_supports_its_claim_and_has_the_digest_quoted(claim):
-    assert RECORDED[claim].digest
-    assert RECORDED[claim].verify().passed
+@pytest.mark.parametrize("key", sorted(RECORDED), ids=" ".join)
+def test_the_record_as_it_is_supports_its_claim_and_has_the_digest_quoted(key):
+    assert RECORDED[key].digest
+    assert RECORDED[key].verify().passed
 
 
-@pytest.mark.parametrize(("claim", "field", "factor"), PLANTS)
+@pytest.mark.parametrize(("claim", "record", "field", "factor"), PLANTED)
 def test_a_record_scaled_with_its_summary_is_seen_by_its_digest(
-    claim, field, factor, tmp_path, monkeypatch
+    claim, record, field, factor, tmp_path, monkeypatch
 ):
-    plant(RECORDED[claim], field, factor, tmp_path, monkeypatch)
-    outcome = RECORDED[claim].verify()
+    plant(RECORDED[claim, record], field, factor, tmp_path, monkeypatch)
+    outcome = RECORDED[claim, record].verify()
     assert not outcome.passed
     assert "digest" in outcome.reason
 
 
-@pytest.mark.parametrize(("claim", "field", "factor"), PLANTS)
-def test_and_by_the_figures_quoted_alone(claim, field, factor, tmp_path, monkeypatch):
-    plant(RECORDED[claim], field, factor, tmp_path, monkeypatch)
-    outcome = dataclasses.replace(RECORDED[claim], digest="").verify()
+@pytest.mark.parametrize(("claim", "record", "field", "factor"), PLANTED)
+def test_and_by_the_figures_quoted_alone(claim, record, field, factor, tmp_path, monkeypatch):
+    plant(RECORDED[claim, record], field, factor, tmp_path, monkeypatch)
+    outcome = dataclasses.replace(RECORDED[claim, record], digest="").verify()
     assert not outcome.passed
     assert "claimed" in outcome.reason
 
