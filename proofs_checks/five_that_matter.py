@@ -64,8 +64,8 @@ FIVE = (
         Verdict.NOT_TESTED,
         "The stability of the search",
         "Whether the amended search is more stable than DARTS is a matter of experiments, and a "
-        "false theorem does not refute it. No search of the paper's length has been made here, so "
-        "that the claim is open.",
+        "false theorem does not refute it. No search of the paper's size has been made here, and "
+        "the small ones of docs/experiments do not decide it.",
     ),
 )
 

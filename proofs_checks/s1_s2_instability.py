@@ -22,6 +22,11 @@ UNTESTED = (
         "It needs searches that differ in the estimate alone, one of them with an accurate one.",
     ),
     ("§0c", "It needs retrained networks beside the accuracy of their estimates along the search."),
+    (
+        "§0g",
+        "It needs searches whose second term has the same size and another direction; those and "
+        "their rule are in docs/experiments/behaviour.md.",
+    ),
     ("§0f", "It needs searches in S2 with and without the term."),
     ("§1a", "A report of others (Liang et al. 2019); it needs many searches with many seeds."),
     ("§1b", "It needs searches of 200 epochs by DARTS and its variants."),
@@ -35,6 +40,7 @@ UNTESTED = (
     ("§2c", "A comparison of other people's methods; nothing here searches by reinforcement."),
     ("§2d", "It needs searches that differ in the seed alone, and in one setting alone."),
     ("§2e", "A judgement on other papers."),
+    ("§2h", "It needs what others report beside many runs of the same methods."),
     ("§2f", "It needs the spread of results over seeds, with and without the term."),
     (
         "§2g",

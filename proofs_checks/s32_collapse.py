@@ -24,6 +24,7 @@ UNTESTED = (
     ("§3.2a", f"{LONG}, and the weights along them."),
     ("§3.2b", f"{LONG}, and the weights at epoch 50."),
     ("§3.2e", f"{LONG}, and the weights of skip-connect and none."),
+    ("§3.2j", "It needs networks with and without it, retrained alike."),
     ("§3.2h", "It needs such a network and a good one, retrained alike."),
     ("§3.2i", "It needs searches that differ in initial α, learning rate and length."),
     ("F1a", f"{LONG}, with cells retrained along the way."),

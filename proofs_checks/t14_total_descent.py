@@ -148,7 +148,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     return (
         Claim(
             id="T14",
-            where='new; §5\'s "correct direction", of the whole estimate',
+            where="new; when MAIN holds",
             statement="Let r = v − ηH·Hv, |λ(H)| ≥ μ and δ = ‖B‖‖r‖/μ. Then ⟨g₁ + g₂′, ∇Φ⟩ ≥ "
             "‖g₁ + g₂′‖(‖g₁ + g₂′‖ − δ): the amended total descends if δ < ‖g₁ + g₂′‖, and also if "
             "δ < |‖g₁‖ − ‖g₂‖|, or if ‖g₂‖² + ‖g₂′‖² < ‖g₁‖². δ is least at η = ‖Hv‖²/‖H²v‖².",

@@ -187,7 +187,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             id="T7",
             where="new; Ghadimi & Wang 2018, Lemma 2.2",
             statement="Near ω*(α) the exact formula at ω is off by at most C‖ω − ω*‖: slope 1 on a "
-            "log–log plot, so Eq. 5 is accurate close to ω* (footnote 2 says that it need not be). "
+            "log–log plot, so Eq. 5 is accurate close to ω*, other than FN2 has it. "
             "Every other estimator moves with slope 1 too, but towards its own limit, so that its "
             "error ends at its bias.",
             assumptions="on a ball round ω*: H ⪰ μI, and H, B, ∇_ωL_val, ∇_αL_val Lipschitz in ω; "

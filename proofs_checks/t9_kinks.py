@@ -299,7 +299,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     return (
         Claim(
             id="T9",
-            where="Appendix A.2",
+            where="A.2",
             statement="On a supernet, A.2's differences at DARTS's step ‖εv‖ = 0.01 give BHv up "
             "to an error O(ε²).",
             assumptions="S1 with training-mode batch norm; exact products are autograd's, of the "

@@ -14,7 +14,16 @@ from proofs_checks.evidence import ExactCounterexample, Exhibit, PropertyTest
 from proofs_checks.experiment import Criterion, Experiment, paired
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.on_fixed_norms import RECORD as FIXED_NORMS
-from proofs_checks.rational import Matrix, column, dot, is_definite, matrix, random_fraction, square
+from proofs_checks.rational import (
+    Matrix,
+    column,
+    diagonal,
+    dot,
+    is_definite,
+    matrix,
+    random_fraction,
+    square,
+)
 
 HESSIAN, MIXED, SLOPE = matrix([2, 1], [1, 1]), matrix([1, 0]), column(0, 1)  # those of E7
 TENTH = Fraction(1, 10)
@@ -87,6 +96,25 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             {"⟨g₂′, g₂⟩ ≥ 0 for some ω_est and η": not product.is_negative},
         )
 
+    def beside_the_optimum() -> Exhibit:
+        """H, B and v of L_train = ωᵀHω/2 + αBω + Σ ωᵢ³/6, L_val = vᵀω.
+
+        At ω its Hessian is H + diag(ω); for α = 0, ω* = 0. The wrong sign is strict, so it stays.
+        """
+        products = []
+        for k in (10, 100, 1000):
+            for first, second in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+                beside = HESSIAN + diagonal(Fraction(first, k), Fraction(second, k))
+                truth = formulas.implicit(beside, MIXED, SLOPE)
+                products.append(dot(formulas.amended(beside, MIXED, SLOPE, 1), truth))
+        exact = formulas.implicit(HESSIAN, MIXED, SLOPE)
+        limit = dot(formulas.amended(HESSIAN, MIXED, SLOPE, 1), exact)
+        return Exhibit(
+            {"⟨g₂′, g₂⟩ at ω*": limit, "largest beside it": max(products)},
+            {"ω = ω* + (±1, ±1)/k, k = 10, 100, 1000": len(products) == 12},
+            {"⟨g₂′, g₂⟩ ≥ 0 at some of them": max(products) >= 0, "at ω*": limit >= 0},
+        )
+
     def further_than_nothing() -> Exhibit:
         estimate = formulas.amended(HESSIAN, MIXED, SLOPE, 1)
         truth = formulas.implicit(HESSIAN, MIXED, SLOPE)
@@ -108,7 +136,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "It can "
             "turn a right g₁ round. And Eq. 7 would not mend it: where the second term does have "
             "the right sign, as for n = 1, the sum has it only if η is large enough for the scale "
-            "of L_train. How often it happens at minima of a network is R4.",
+            "of L_train. T14 says when the sum descends, and "
+            "R4 how often it does not at minima of a network.",
             evidence=(
                 ExactCounterexample("2×2 integers, every η > 0", opposite_at_every_eta),
                 ExactCounterexample("g₁ alone right, g₁ + g₂′ wrong", worse_than_nothing),
@@ -131,11 +160,14 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "below 90°.",
             assumptions="H ≻ 0",
             verdict=Verdict.FAILS,
-            because="g₂′ is continuous in ω, so that E7's counterexample is one near ω* too. Here "
-            "it is one at every ω_est, however near or far.",
+            because="g₂′ is continuous in ω, so that E7's counterexample is one near ω* too. Where "
+            "H, B and v are the same at every ω it is one however near or far.",
             evidence=(
                 ExactCounterexample(
                     "every ω_est and η, with quadratic L_train and linear L_val", near_the_optimum
+                ),
+                ExactCounterexample(
+                    "H that moves with ω: the wrong sign stays", beside_the_optimum
                 ),
             ),
         ),
