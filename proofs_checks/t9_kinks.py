@@ -32,7 +32,6 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "softplus": F.softplus,
 }
 STEPS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-PAPER_STEP = 0.01  # DARTS's choice of ‖εv‖
 WEIGHT_DECAY = 3e-4
 
 QUOTED_SMALL = {
