@@ -9,6 +9,18 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; exit status 2."""
 
 
+class CutOff(KeyboardInterrupt):
+    """Ctrl-C, and what was done is saved.
+
+    Attributes:
+        command: the line that goes on with it.
+    """
+
+    def __init__(self, command: str) -> None:
+        super().__init__(command)
+        self.command = command
+
+
 @contextmanager
 def refusing() -> Iterator[None]:
     """A value that is refused in here was asked for wrongly: it becomes a `UsageError`."""

@@ -6,7 +6,7 @@ from typing import Self
 
 from darts.commands.command import Command, Invocation
 from darts.commands.dry_run import limits_of
-from darts.commands.errors import UsageError, refusing
+from darts.commands.errors import CutOff, UsageError, refusing
 from darts.commands.options import Options
 from darts.commands.processes import computing_device, require_plain
 from darts.commands.requests import images_of, usual_path
@@ -19,6 +19,7 @@ from darts.records.environment import describe_environment
 from darts.records.run_folder import RunFolder
 from darts.reports.progress import LiveProgress
 from darts.spaces import space_named
+from darts.training.loop import Interrupted
 from darts.training.random_search import RandomSearchConfig, random_search, require_feasible
 
 
@@ -92,7 +93,12 @@ class RandomSearch(Options, Command):
             asked = self._asked(given)
         path = self.run_dir or usual_path(f"random-{self.space}", self.seed or 0)
         device = computing_device(self.device, self.threads)
-        print(run_random_search(asked, path, given.line, device))
+        try:
+            print(run_random_search(asked, path, given.line, device))
+        except Interrupted as interrupt:
+            where = () if self.run_dir else ("--run-dir", str(path))
+            again = replace(given, arguments=(*given.arguments, *where))
+            raise CutOff(again.line) from interrupt
         return 0
 
     def _asked(self, given: Invocation) -> RandomRun:

@@ -1,6 +1,7 @@
 """What a command asks for: its options and a preset become runs, and runs are done."""
 
 import os
+import shlex
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from darts.commands.command import Invocation
 from darts.commands.dry_run import dry_run_jobs, limits_of
-from darts.commands.errors import UsageError, refusing
+from darts.commands.errors import CutOff, UsageError, refusing
 from darts.commands.jobs import Job, run_jobs
 from darts.commands.named import logger_named
 from darts.commands.options import DataOptions, Options, SearchOptions
@@ -20,6 +21,7 @@ from darts.data import DataSet
 from darts.parallel.launch import launched
 from darts.records.run_folder import RunFolder
 from darts.spaces import NASBENCH201, Genotype, space_named
+from darts.training.loop import Interrupted
 
 
 def do_runs(options: Options, given: Invocation, genotype: Genotype | None = None) -> int:
@@ -33,7 +35,12 @@ def do_runs(options: Options, given: Invocation, genotype: Genotype | None = Non
         return 0
     computing = jobs[0].config.computing
     with launched(placement_of(options, computing, device), computing) as devices:
-        run_jobs(jobs, devices)
+        try:
+            run_jobs(jobs, devices)
+        except Interrupted as interrupt:
+            path = jobs[0].path if len(jobs) == 1 else jobs[0].path.parent
+            line = shlex.join(("darts", given.command, "--resume", str(path)))
+            raise CutOff(line) from interrupt
     return 0
 
 

@@ -7,10 +7,13 @@ from typing import Any
 import tyro
 
 from darts.commands.command import Command, Invocation
-from darts.commands.errors import UsageError, for_the_user, refusing
+from darts.commands.errors import CutOff, UsageError, for_the_user, refusing
 from darts.config.names import NAMES
 from darts.spaces import SPACES, Space, space_named
 from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, debug: bool) -> int:
@@ -39,11 +42,17 @@ def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, deb
             "--resume and the run folder.",
             1,
         )
+    except CutOff as interrupt:
+        print(
+            f"\ndarts: Interrupted; all steps are saved. To go on:\n  {interrupt.command}",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
     except KeyboardInterrupt:
         return _complain(
             "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint; a sweep goes on "
             "by its own command.",
-            130,
+            INTERRUPTED,
         )
 
 

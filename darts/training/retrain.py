@@ -1,17 +1,15 @@
 """Training of a genotype's network from scratch, and one look at the test images."""
 
-import time
 from dataclasses import dataclass
 
-from bilevel import NonFiniteError
 from darts.config.as_json import to_json
 from darts.config.retrain import RetrainConfig
 from darts.data import RetrainData
 from darts.parallel.launch import CPU, Devices
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces import Genotype
-from darts.training.checkpoint import Checkpoints
-from darts.training.evaluation import Evaluation, NonFiniteLossError
+from darts.training.evaluation import Evaluation
+from darts.training.loop import drive
 from darts.training.retraining import Totals, Training
 
 STAGE = "retrain"
@@ -61,46 +59,7 @@ def retrain(
         "genotype": genotype.to_json(),
         "computing": to_json(devices.computing),
     }
-    checkpoints = Checkpoints(
-        run, STAGE, origin, share=config.checkpoint_share, ranks=devices.ranks
-    )
-    saved = checkpoints.resume()
-    done, step_done = saved.position if saved else (0, 0)
-    if saved:
-        training.restore(saved.state)
-    steps = training.batches.per_epoch
-    run.begin(STAGE, config.epochs, steps, (done, step_done))
-    began = time.perf_counter() - training.wall_seconds
-    for epoch in range(done, config.epochs):
-        for step in range(step_done, steps):
-            try:
-                loss, right, images = training.step(epoch, step)
-            except NonFiniteError as error:
-                raise NonFiniteLossError(
-                    f"Retraining stopped in epoch {epoch}, step {step}: {error} "
-                    f"{checkpoints.whereabouts} Lower the learning rate ({config.learning_rate}) "
-                    f"or clip below {config.clip} in a new run."
-                ) from error
-            training.totals.add(loss, right, images)
-            training.wall_seconds = time.perf_counter() - began
-            if checkpoints.due:
-                checkpoints.save((epoch, step + 1), training.state())
-            run.tick(STAGE, epoch, step)
-        record: Record = {
-            "epoch": epoch,
-            "train_loss": training.totals.loss / training.totals.images,
-            "train_accuracy_percent": 100 * training.totals.right / training.totals.images,
-            "learning_rate": training.learning_rate(epoch, training.batches.per_epoch - 1),
-            "drop_path": training.drop_path(epoch),
-            "wall_seconds": training.wall_seconds,
-        }
-        if config.tests_after(epoch):
-            record |= training.test().to_record("test")
-        run.append(f"{STAGE}/epochs", record)
-        training.totals, step_done = Totals(), 0
-        training.wall_seconds = time.perf_counter() - began
-        if checkpoints.due or epoch + 1 == config.epochs:
-            checkpoints.save((epoch + 1, 0), training.state())
+    drive(_RetrainStage(config, training, run), run, devices, origin, config.checkpoint_share)
     last = run.records(f"{STAGE}/epochs")[-1]
     test = Evaluation.from_record(last, "test", len(data.test))
     if devices.ranks.first:
@@ -112,3 +71,51 @@ def retrain(
         training.multiply_adds_millions,
         training.wall_seconds,
     )
+
+
+class _RetrainStage:
+    """A retraining as the loop drives it: a record an epoch."""
+
+    name = STAGE
+    work = "retraining"
+
+    def __init__(self, config: RetrainConfig, training: Training, run: RunFolder) -> None:
+        self.config, self.training, self.run = config, training, run
+        self.epochs, self.steps = config.epochs, training.batches.per_epoch
+        self.remedy = (
+            f"Lower the learning rate ({config.learning_rate}) or clip below {config.clip} in a "
+            "new run."
+        )
+        self.state, self.restore = training.state, training.restore
+
+    @property
+    def wall_seconds(self) -> float:
+        return self.training.wall_seconds
+
+    @wall_seconds.setter
+    def wall_seconds(self, seconds: float) -> None:
+        self.training.wall_seconds = seconds
+
+    def enter(self, epoch: int, *, resumed: bool) -> None:
+        pass
+
+    def step(self, epoch: int, step: int) -> None:
+        self.training.totals.add(*self.training.step(epoch, step))
+
+    def leave(self, epoch: int) -> None:
+        training = self.training
+        record: Record = {
+            "epoch": epoch,
+            "train_loss": training.totals.loss / training.totals.images,
+            "train_accuracy_percent": 100 * training.totals.right / training.totals.images,
+            "learning_rate": training.learning_rate(epoch, self.steps - 1),
+            "drop_path": training.drop_path(epoch),
+            "wall_seconds": training.wall_seconds,
+        }
+        if self.config.tests_after(epoch):
+            record |= training.test().to_record("test")
+        self.run.append(f"{STAGE}/epochs", record)
+        training.totals = Totals()
+
+    def ended(self) -> bool:
+        return False

@@ -1,10 +1,8 @@
 """The search of one supernet: paired batches, alternating steps, and a genotype at the end."""
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from bilevel import NonFiniteError
 from darts.config.as_json import to_json
 from darts.config.search import SearchConfig
 from darts.data import SearchData
@@ -12,8 +10,8 @@ from darts.methods.early_stopping import Epoch, Stopped
 from darts.parallel.launch import CPU, Devices
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces import Genotype
-from darts.training.checkpoint import Checkpoints
-from darts.training.evaluation import Evaluation, NonFiniteLossError
+from darts.training.evaluation import Evaluation
+from darts.training.loop import drive
 from darts.training.searching import Searching
 
 STAGE = "search"
@@ -83,50 +81,60 @@ def search(
         ValueError: a checkpoint in `run` is from another config.
     """
     searching = Searching(config, data.to(devices.device), devices, run.note)
+    stage = _SearchStage(config, searching, run, score)
     origin = {**to_json(config), "computing": to_json(devices.computing)}
-    checkpoints = Checkpoints(
-        run, STAGE, origin, share=config.checkpoint_share, ranks=devices.ranks
-    )
-    saved = checkpoints.resume()
-    done, step_done = saved.position if saved else (0, 0)
-    if saved:
-        searching.restore(saved.state)
-    steps = searching.batches.per_epoch
-    stopped = _stopped(config, run) if step_done == 0 else None
-    run.begin(STAGE, config.epochs, steps, (done, step_done))
-    began = time.perf_counter() - searching.wall_seconds
-    records = [r for r in run.records(f"{STAGE}/steps") if r["epoch"] == done]
-    for epoch in range(done, config.epochs if stopped is None else done):
-        news = searching.enter(epoch)
-        if news:
-            run.note(news)
-        for step in range(step_done, steps):
-            try:
-                records.append(searching.step(epoch, step))
-            except NonFiniteError as error:
-                raise NonFiniteLossError(
-                    f"The search stopped in epoch {epoch}, step {step}: {error} "
-                    f"{checkpoints.whereabouts} Lower the learning rates or η in a new run."
-                ) from error
-            run.append(f"{STAGE}/steps", records[-1])
-            searching.wall_seconds = time.perf_counter() - began
-            if checkpoints.due:
-                checkpoints.save((epoch, step + 1), searching.state())
-            run.tick(STAGE, epoch, step)
-        record = searching.summary(epoch, records)
-        scores = {} if score is None else score(searching.genotype())
-        run.append(f"{STAGE}/epochs", {**record, **scores})
-        records, step_done = [], 0
-        searching.wall_seconds = time.perf_counter() - began
-        stopped = _stopped(config, run)
-        if checkpoints.due or stopped or epoch + 1 == config.epochs:
-            checkpoints.save((epoch + 1, 0), searching.state())
-        if stopped:
-            run.note(f"Stopped after epoch {epoch + 1}: {stopped.reason}.")
-            break
+    drive(stage, run, devices, origin, config.checkpoint_share)
+    stopped = _stopped(config, run)
     result = _result(run, len(searching.judged), searching.wall_seconds, stopped, score)
     run.write("genotype.json", result.genotype.to_dict())
     return result
+
+
+class _SearchStage:
+    """A search as the loop drives it: a record a step, and one an epoch."""
+
+    name = STAGE
+    work = "search"
+    remedy = "Lower the learning rates or η in a new run."
+
+    def __init__(
+        self, config: SearchConfig, searching: Searching, run: RunFolder, score: Score | None
+    ) -> None:
+        self.config, self.searching, self.run, self.score = config, searching, run, score
+        self.epochs, self.steps = config.epochs, searching.batches.per_epoch
+        self.records: list[Record] = []
+        self.state, self.restore = searching.state, searching.restore
+
+    @property
+    def wall_seconds(self) -> float:
+        return self.searching.wall_seconds
+
+    @wall_seconds.setter
+    def wall_seconds(self, seconds: float) -> None:
+        self.searching.wall_seconds = seconds
+
+    def enter(self, epoch: int, *, resumed: bool) -> None:
+        news = self.searching.enter(epoch)
+        if news:
+            self.run.note(news)
+        written = self.run.records(f"{STAGE}/steps") if resumed else []
+        self.records = [record for record in written if record["epoch"] == epoch]
+
+    def step(self, epoch: int, step: int) -> None:
+        self.records.append(self.searching.step(epoch, step))
+        self.run.append(f"{STAGE}/steps", self.records[-1])
+
+    def leave(self, epoch: int) -> None:
+        record = self.searching.summary(epoch, self.records)
+        scores = {} if self.score is None else self.score(self.searching.genotype())
+        self.run.append(f"{STAGE}/epochs", {**record, **scores})
+
+    def ended(self) -> bool:
+        stopped = _stopped(self.config, self.run)
+        if stopped is not None:
+            done = len(self.run.records(f"{STAGE}/epochs"))
+            self.run.note(f"Stopped after epoch {done}: {stopped.reason}.")
+        return stopped is not None
 
 
 def _stopped(config: SearchConfig, run: RunFolder) -> Stopped | None:

@@ -3,6 +3,8 @@
 import inspect
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +25,7 @@ from bilevel.estimators import (
 )
 from bilevel.reverse_over_forward import ReverseOverForward
 from darts import cli
-from darts.commands import requests, running
+from darts.commands import jobs, requests, running
 from darts.commands.errors import UsageError
 from darts.config import names
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
@@ -383,3 +385,21 @@ def test_debug_shows_the_traceback_of_what_is_else_one_line(tmp_path):
         cli.main(["search", "--preset", "nope", "--debug"])
     with pytest.raises(Exception, match="is not a run folder"):
         cli.main(["--debug", "full-search", "--resume", "no/run"])
+
+
+def test_ctrl_c_prints_the_command_that_goes_on(tmp_path, capsys, monkeypatch):
+    class Pressing(jobs.LiveProgress):
+        def tick(self, stage, epoch, step):
+            if (stage, epoch, step) == ("search", 0, 0):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(jobs, "LiveProgress", Pressing)
+    path = tmp_path / "a run"
+    assert cli.main(["search", *TINY, "--run-dir", str(path)]) == 130
+    said = capsys.readouterr().err
+    assert "all steps are saved" in said
+    line = said.splitlines()[-1].strip()
+    assert line == f"darts search --resume '{path}'"
+    monkeypatch.undo()
+    assert cli.main(shlex.split(line)[1:]) == 0
+    assert len(RunFolder.open(path).records("search/steps")) > 2

@@ -1,0 +1,145 @@
+"""The loop of a stage: epochs of steps, with checkpoints, and an end at any step."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from bilevel import NonFiniteError
+from darts.parallel.launch import Devices
+from darts.records.run_folder import RunFolder
+from darts.training.checkpoint import Checkpoints
+from darts.training.evaluation import NonFiniteLossError
+from darts.training.state import State
+
+
+class Stage(Protocol):
+    """What a stage of a run does; `drive` does it.
+
+    Attributes:
+        name: its folder in the run.
+        work: what it is called in a sentence.
+        epochs: most that it takes.
+        steps: in each.
+        wall_seconds: spent on it so far, in all the lives of the run.
+        remedy: what to change where a number is not finite.
+    """
+
+    name: str
+    work: str
+    epochs: int
+    steps: int
+    wall_seconds: float
+    remedy: str
+
+    def enter(self, epoch: int, *, resumed: bool) -> None:
+        """Make ready for the rest of an epoch, whose first steps are done if `resumed`."""
+
+    def step(self, epoch: int, step: int) -> None:
+        """Take one step and keep what it found.
+
+        Raises:
+            NonFiniteError: a number is not finite; the state is as it was.
+        """
+
+    def leave(self, epoch: int) -> None:
+        """Write the record of an epoch."""
+
+    def ended(self) -> bool:
+        """Whether the epochs recorded so far are enough."""
+
+    def state(self) -> State: ...
+
+    def restore(self, state: State) -> None: ...
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was interrupted by Ctrl-C, and its state saved.
+
+    Attributes:
+        run: its folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        super().__init__(str(run))
+        self.run = run
+
+
+def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: float) -> None:
+    """Do the stage, or go on with it where the last checkpoint in `run` stands.
+
+    The first Ctrl-C lets the step end and saves its state; a second one stops at once. Of several
+    processes each stops at once, and the last checkpoint holds.
+
+    Args:
+        stage: its work.
+        run: the folder to write.
+        devices: where it computes.
+        origin: the config as JSON; a checkpoint from another one is refused.
+        share: largest share of the time for writing checkpoints.
+
+    Raises:
+        Interrupted: by Ctrl-C.
+        NonFiniteLossError: a number is not finite; the last checkpoint is kept.
+        ValueError: a checkpoint in `run` is from another config.
+    """
+    checkpoints = Checkpoints(run, stage.name, origin, share=share, ranks=devices.ranks)
+    saved = checkpoints.resume()
+    epochs_done, done = saved.position if saved else (0, 0)
+    if saved:
+        stage.restore(saved.state)
+    over = done == 0 and epochs_done > 0 and stage.ended()
+    run.begin(stage.name, stage.epochs, stage.steps, (epochs_done, done))
+    began = time.perf_counter() - stage.wall_seconds
+    with _interrupts(devices.ranks.count == 1) as asked:
+        for epoch in range(epochs_done, epochs_done if over else stage.epochs):
+            stage.enter(epoch, resumed=done > 0)
+            for step in range(done, stage.steps):
+                try:
+                    stage.step(epoch, step)
+                except NonFiniteError as error:
+                    raise NonFiniteLossError(
+                        f"The {stage.work} stopped in epoch {epoch}, step {step}: {error} "
+                        f"{checkpoints.whereabouts} {stage.remedy}"
+                    ) from error
+                stage.wall_seconds = time.perf_counter() - began
+                stop = bool(asked)  # what is asked for later is done after the next step
+                if checkpoints.due or stop:
+                    checkpoints.save((epoch, step + 1), stage.state())
+                run.tick(stage.name, epoch, step)
+                if stop:
+                    raise Interrupted(run.path)
+            stage.leave(epoch)
+            done = 0
+            stage.wall_seconds = time.perf_counter() - began
+            over = stage.ended() or epoch + 1 == stage.epochs
+            stop = bool(asked)
+            if checkpoints.due or over or stop:
+                checkpoints.save((epoch + 1, 0), stage.state())
+            if stop:
+                raise Interrupted(run.path)
+            if over:
+                break
+
+
+@contextmanager
+def _interrupts(held: bool) -> Iterator[list[int]]:
+    """A list that is empty until Ctrl-C; the next one has its usual effect."""
+    asked: list[int] = []
+    if not held or threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,91 @@
+"""The loop of a stage: Ctrl-C ends a step and saves it, and a second one stops at once."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from darts.records.run_folder import RunFolder
+from darts.training.loop import Interrupted
+from darts.training.retrain import retrain
+from darts.training.search import search
+from tests.darts.training.killing import GENOTYPE
+from tests.darts.training.test_retrain import data as training_data
+from tests.darts.training.test_search import final_state, halves, saved
+from tests.darts.training.tiny import (
+    Follower,
+    assert_same_bits,
+    new_run,
+    retrain_config,
+    search_config,
+    timeless,
+)
+
+
+class Pressing(Follower):
+    """Presses Ctrl-C at given steps of a stage, as often as they are named."""
+
+    def __init__(self, *at):
+        super().__init__()
+        self.at = list(at)
+
+    def tick(self, stage, epoch, step):
+        for _ in range(self.at.count((epoch, step))):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("pressed", "position"),
+    [((0, 0), (0, 2)), ((1, 0), (1, 2)), ((0, 1), (0, 3)), ((0, 2), (1, 0))],
+)
+def test_ctrl_c_loses_no_step_and_the_rest_has_the_same_bits(tmp_path, pressed, position):
+    config = search_config(epochs=2, checkpoint_share=1e-9)  # few checkpoints but the last one's
+    whole = new_run(tmp_path / "whole")
+    search(config, halves(config), whole)
+    cut = new_run(tmp_path / "cut", Pressing(pressed))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted) as interrupt:
+        search(config, halves(config), cut)
+    assert interrupt.value.run == cut.path
+    assert signal.getsignal(signal.SIGINT) is before
+    assert saved(cut, config).position == position
+    cut = RunFolder.open(cut.path)
+    search(config, halves(config), cut)
+    assert_same_bits(final_state(whole, config), final_state(cut, config))
+    for stream in ("search/steps", "search/epochs"):
+        assert timeless(whole.records(stream)) == timeless(cut.records(stream))
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path):
+    config = search_config(epochs=2)
+    run = new_run(tmp_path / "run", Pressing((0, 0), (0, 0)))
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        search(config, halves(config), run)
+    assert not isinstance(interrupt.value, Interrupted)
+    assert len(run.records("search/steps")) == 1
+
+
+def test_a_retraining_goes_on_after_ctrl_c(tmp_path):
+    config = retrain_config(epochs=2)
+    whole = retrain(config, GENOTYPE, training_data(), new_run(tmp_path / "whole"))
+    cut = new_run(tmp_path / "cut", Pressing((0, 0)))
+    with pytest.raises(Interrupted):
+        retrain(config, GENOTYPE, training_data(), cut)
+    cut = RunFolder.open(cut.path)
+    assert retrain(config, GENOTYPE, training_data(), cut).test == whole.test
+
+
+def test_in_another_thread_a_search_leaves_signals_alone(tmp_path):
+    config, failures = search_config(epochs=1), []
+
+    def work():
+        try:
+            search(config, halves(config), new_run(tmp_path / "run"))
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not failures
