@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darts.records.run_folder import write_atomically
+from darts.records.writing import write_atomically
 
 RECORDS = Path("docs/records/experiments")
 CURVES = (

@@ -11,8 +11,8 @@ from darts.commands.random_search import RandomRun
 from darts.commands.requests import images_of
 from darts.config.as_json import from_json, to_json
 from darts.config.full import full_config
-from darts.config.names import DATA_SETS, TYPES
 from darts.data import DataSet
+from darts.names import DATA_SETS, TYPES
 from darts.networks.stored import describe
 from darts.records.run_folder import RunFolder
 from darts.training.random_search import SAMPLES

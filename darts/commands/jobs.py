@@ -1,5 +1,6 @@
 """Runs one after another, each with its folder, its listeners and its report."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from darts.config.full import FullConfig
 from darts.data import ImageSet
 from darts.parallel.launch import Devices
 from darts.records.environment import describe_environment
+from darts.records.lock import held, own_folder
 from darts.records.plan import FILE
 from darts.records.run_folder import Listener, RunFolder
 from darts.records.shared_run import SharedRun
@@ -23,13 +25,25 @@ from darts.training.full import full_run, require_feasible
 
 @dataclass(frozen=True)
 class Job:
-    """One run: its config, where it goes, a genotype if it begins from one, and its loggers."""
+    """One run.
+
+    Attributes:
+        config: what is done.
+        path: its folder; of several jobs at once each has one in a folder that they share.
+        command: the line that asked for it.
+        genotype: that it begins from, if it has no search.
+        loggers: that follow it.
+        usual: nobody named the folder, so that another name is as good if this one is taken.
+        wait_seconds: how long another process may hold the folder before that is an error.
+    """
 
     config: FullConfig
     path: Path
     command: str
     genotype: Genotype | None = None
     loggers: tuple[LoggerMaker, ...] = ()
+    usual: bool = False
+    wait_seconds: float = 0
 
     def folder(self, devices: Devices) -> RunFolder:
         """The run's folder, made with config and environment unless it is there already."""
@@ -57,11 +71,30 @@ def run_jobs(jobs: list[Job], devices: Devices) -> None:
     Of several processes all call this, and the first one's paths hold.
     """
     ranks = devices.ranks
-    paths = ranks.from_first(lambda: [str(job.path) for job in jobs])
-    jobs = [replace(job, path=Path(path)) for job, path in zip(jobs, paths, strict=True)]
     images: ImageSet = ranks.in_turn(jobs[0].config.data.load)
     for job in jobs:
         require_feasible(job.config, images, job.genotype)
+    paths = ranks.from_first(lambda: [str(path) for path in _folders(jobs)])
+    jobs = [replace(job, path=Path(path)) for job, path in zip(jobs, paths, strict=True)]
+    with ExitStack() as locks:
+        if ranks.first:
+            for job in jobs:
+                locks.enter_context(held(job.path, wait_seconds=job.wait_seconds))
+        _run(jobs, images, devices)
+
+
+def _folders(jobs: list[Job]) -> list[Path]:
+    """Where the jobs go: where they say, or beside it if nobody said so and it is taken."""
+    if not jobs[0].usual:
+        return [job.path for job in jobs]
+    if len(jobs) == 1:
+        return [own_folder(jobs[0].path)]
+    parent = own_folder(jobs[0].path.parent)
+    return [parent / job.path.name for job in jobs]
+
+
+def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> None:
+    ranks = devices.ranks
     if len(jobs) > 1:  # every folder has its config before any work, so that all can be resumed
         for job in jobs:
             job.folder(devices)

@@ -16,6 +16,7 @@ from darts.data import DataSet
 from darts.methods import RandomSearch as Draws
 from darts.parallel.launch import Devices
 from darts.records.environment import describe_environment
+from darts.records.lock import held, own_folder
 from darts.records.run_folder import RunFolder
 from darts.reports.progress import LiveProgress
 from darts.spaces import space_named
@@ -94,7 +95,10 @@ class RandomSearch(Options, Command):
         path = self.run_dir or usual_path(f"random-{self.space}", self.seed or 0)
         device = computing_device(self.device, self.threads)
         try:
-            print(run_random_search(asked, path, given.line, device))
+            if self.run_dir is None:
+                path = own_folder(path)
+            with held(path):
+                print(run_random_search(asked, path, given.line, device))
         except Interrupted as interrupt:
             where = () if self.run_dir else ("--run-dir", str(path))
             again = replace(given, arguments=(*given.arguments, *where))

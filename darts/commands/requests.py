@@ -15,10 +15,11 @@ from darts.commands.named import logger_named
 from darts.commands.options import DataOptions, Options, SearchOptions
 from darts.commands.processes import computing_device, computing_of, placement_of
 from darts.config.full import FullConfig, full_config
-from darts.config.names import DATA_SETS, TYPES
 from darts.config.search import SearchConfig
 from darts.data import DataSet
+from darts.names import DATA_SETS, TYPES
 from darts.parallel.launch import launched
+from darts.records.lock import is_empty
 from darts.records.run_folder import RunFolder
 from darts.spaces import NASBENCH201, Genotype, space_named
 from darts.training.loop import Interrupted
@@ -52,17 +53,18 @@ def jobs_of(options: Options, given: Invocation, genotype: Genotype | None = Non
     if options.seeds < 1:
         raise UsageError(f"--seeds {options.seeds}: ask for 1 seed or more.")
     config = config_of(options, preset)
+    usual = options.run_dir is None
     path = options.run_dir or usual_path(config.preset, config.seed)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if not usual and path.exists() and not (path.is_dir() and is_empty(path)):
         raise UsageError(
             f"The run folder {path} exists and is not empty. Give --run-dir a new name, or use "
             f"--resume {path} alone to go on with the run in it."
         )
     loggers = tuple(map(logger_named, options.loggers))
     if options.seeds == 1:
-        return [Job(config, path, command, genotype, loggers)]
+        return [Job(config, path, command, genotype, loggers, usual)]
     return [
-        Job(config.with_seed(seed), path / f"seed-{seed}", command, genotype, loggers)
+        Job(config.with_seed(seed), path / f"seed-{seed}", command, genotype, loggers, usual)
         for seed in range(config.seed, config.seed + options.seeds)
     ]
 

@@ -8,7 +8,7 @@ import tyro
 
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import CutOff, UsageError, for_the_user, refusing
-from darts.config.names import NAMES
+from darts.names import NAMES
 from darts.spaces import SPACES, Space, space_named
 from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
 

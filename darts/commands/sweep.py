@@ -1,11 +1,9 @@
 """`darts sweep`: every trial an ordinary run folder, wherever there is room."""
 
 import contextlib
-import fcntl
 import re
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -20,9 +18,9 @@ from darts.commands.named import logger_named
 from darts.commands.options import SearchOptions
 from darts.commands.processes import require_one_process
 from darts.commands.requests import config_of
-from darts.config.names import ESTIMATORS
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
+from darts.names import ESTIMATORS
 from darts.parallel.cluster import Cluster, run_tasks
 from darts.parallel.launch import Placement, launched
 from darts.records.plan import Plan, amending_coefficients
@@ -101,33 +99,13 @@ def run_trial(job: Job, execution: Execution) -> str:
     beside = job.path.parents[1] / "logs" / "-".join(job.path.parts[-2:])
     beside.parent.mkdir(parents=True, exist_ok=True)
     with (
-        _alone(beside.with_name(f"{beside.name}.lock")),
         beside.with_name(f"{beside.name}.txt").open("a") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
         launched(Placement(execution.device), job.config.computing) as devices,
     ):
-        run_jobs([job], devices)
+        run_jobs([replace(job, wait_seconds=SECONDS_TO_WAIT)], devices)
     return report_on(job.path)
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the trial's lock, so that no second process writes to its folder."""
-    with path.open("w") as lock:
-        began = time.monotonic()
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() - began > SECONDS_TO_WAIT:
-                    raise ValueError(
-                        f"Another process has held {path} for {SECONDS_TO_WAIT} seconds. Is the "
-                        "same sweep running elsewhere?"
-                    ) from None
-                time.sleep(0.2)
-        yield
 
 
 @dataclass(frozen=True)

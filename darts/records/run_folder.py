@@ -1,15 +1,15 @@
 """A run folder: what was asked, where it ran, and what happened, line by line."""
 
-import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from darts.records.lock import is_empty
 from darts.records.untrusted import read_json
+from darts.records.writing import unwritable, write_atomically
 
 Record = dict[str, Any]
 
@@ -59,7 +59,7 @@ class RunFolder:
             FileExistsError: the folder has something in it already.
             OSError: it could not be written.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and not (path.is_dir() and is_empty(path)):
             raise FileExistsError(
                 f"The run folder {path} exists and is not empty. Give --run-dir a new name, or "
                 f"--resume {path} to go on with the run in it."
@@ -192,44 +192,6 @@ class RunFolder:
                     "a crash; this file was changed. Restore it, or delete the line."
                 ) from error
             yield record
-
-
-def write_atomically(path: Path, *content: bytes) -> Path:
-    """Write beside `path`, flush to disk, and rename over it.
-
-    Raises:
-        OSError: it could not be written; what was at `path` is as it was.
-    """
-    beside = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            for part in content:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
-    return path
-
-
-def unwritable(path: Path, error: OSError) -> OSError:
-    """The error with what to do about it."""
-    remedy = {
-        errno.ENOSPC: "Free space on this disk",
-        errno.EDQUOT: "Free space in your quota",
-        errno.EFBIG: "Raise the limit on file sizes (ulimit -f)",
-        errno.EROFS: "Mount the disk for writing",
-        errno.EACCES: "Give yourself the right to write there",
-        errno.EPERM: "Give yourself the right to write there",
-    }.get(error.errno or 0, "Find out why")
-    return OSError(
-        f"{path} could not be written: {error.strerror or error}. {remedy}, then go on with "
-        "--resume and the run folder; everything before is kept."
-    )
 
 
 def _remove_torn_line(file: Any) -> None:

@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from darts.records.run_folder import Record, unwritable
+from darts.records.run_folder import Record
+from darts.records.writing import unwritable
 from darts.reports.scalars import epoch_scalars
 
 

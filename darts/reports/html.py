@@ -8,7 +8,8 @@ from darts.config.imagenet_presets import MOBILE
 from darts.config.paper_presets import PAPER_CELLS, PAPER_SEARCHES
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
-from darts.records.run_folder import Record, RunFolder, write_atomically
+from darts.records.run_folder import Record, RunFolder
+from darts.records.writing import write_atomically
 from darts.reports import plots
 from darts.reports.images import images_section, spread
 from darts.reports.page import facts, figure, page

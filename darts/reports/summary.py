@@ -3,7 +3,8 @@
 from html import escape
 from pathlib import Path
 
-from darts.records.run_folder import Record, RunFolder, write_atomically
+from darts.records.run_folder import Record, RunFolder
+from darts.records.writing import write_atomically
 from darts.reports.page import page
 from darts.reports.shares import SKIP
 from darts.reports.simple_models import accuracy_bars

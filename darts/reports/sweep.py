@@ -7,7 +7,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from darts.records.plan import FILE
-from darts.records.run_folder import Record, RunFolder, write_atomically
+from darts.records.run_folder import Record, RunFolder
+from darts.records.writing import write_atomically
 from darts.reports.page import figure, page
 from darts.reports.plots import svg
 from darts.reports.shares import SKIP

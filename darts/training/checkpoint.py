@@ -10,7 +10,8 @@ from typing import Any
 
 from darts.config.as_json import differences
 from darts.parallel.ranks import ALONE, Ranks
-from darts.records.run_folder import RunFolder, write_atomically
+from darts.records.run_folder import RunFolder
+from darts.records.writing import write_atomically
 from darts.training.evaluation import NonFiniteLossError
 from darts.training.state import State, find_non_finite, pack, unpack
 

@@ -16,7 +16,8 @@ from darts.networks import DerivedNetwork
 from darts.networks.counting import count_parameters
 from darts.networks.stored import DESCRIPTION, FORMAT, WEIGHTS, Blueprint, describe, load_network
 from darts.networks.width import multiply_adds
-from darts.records.run_folder import RunFolder, write_atomically
+from darts.records.run_folder import RunFolder
+from darts.records.writing import write_atomically
 from darts.training.evaluation import Evaluation
 
 

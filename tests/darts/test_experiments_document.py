@@ -17,8 +17,8 @@ from darts import cli
 from darts.commands import random_search, requests, sweep
 from darts.commands.count import Count
 from darts.config.as_json import differences, from_json, to_json
-from darts.config.names import TYPES
 from darts.config.presets import PRESETS
+from darts.names import TYPES
 from proofs_checks.catalogue import all_claims
 
 ROOT = Path(__file__).parents[2]

@@ -16,11 +16,11 @@ from darts.commands.errors import UsageError, for_the_user
 from darts.commands.named import genotype_named
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig, full_config
-from darts.config.names import TYPES
 from darts.config.presets import PRESETS
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
 from darts.data import Digits
+from darts.names import TYPES
 from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds
 from darts.records.run_folder import RunFolder

@@ -24,10 +24,9 @@ from bilevel.estimators import (
     Unrolled,
 )
 from bilevel.reverse_over_forward import ReverseOverForward
-from darts import cli
+from darts import cli, names
 from darts.commands import jobs, requests, running
 from darts.commands.errors import UsageError
-from darts.config import names
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.records.run_folder import RunFolder
 from darts.spaces.notation import genotype_to_text

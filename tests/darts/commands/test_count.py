@@ -5,7 +5,7 @@ import pytest
 from darts import cli
 from darts.commands.count import Count
 from darts.commands.sizes import USUAL, blueprint_of
-from darts.config.names import WIDTHS
+from darts.names import WIDTHS
 from darts.networks.counting import count_parameters
 from darts.networks.frames import IMAGENET, SMALL_IMAGES
 from darts.networks.width import MultiplyAddLimit, multiply_adds

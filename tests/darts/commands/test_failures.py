@@ -87,13 +87,17 @@ def test_a_limit_on_file_sizes_is_named_and_a_process_under_it_exits_with_1(tmp_
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert cli.main([*SEARCH, "--run-dir", str(tmp_path / "file" / "run")]) == 1
-    assert_one_line(capsys.readouterr().err, "could not be written: Not a directory")
+    said = capsys.readouterr().err
+    assert_one_line(said, "could not be written: Not a directory", "Nothing was begun")
+    assert "--resume" not in said
 
 
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys, the read-only folder of the test")
 def test_a_read_only_folder_is_refused_before_any_work(capsys):
     assert cli.main([*SEARCH, "--run-dir", "/sys/darts-run"]) == 1
-    assert_one_line(capsys.readouterr().err, "/sys/darts-run/environment.json could not be written")
+    assert_one_line(
+        capsys.readouterr().err, "/sys/darts-run could not be written", "Nothing was begun"
+    )
 
 
 def test_a_run_folder_that_became_read_only_keeps_its_state(whole, tmp_path, monkeypatch, capsys):

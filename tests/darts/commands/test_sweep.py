@@ -12,8 +12,10 @@ import pytest
 
 from darts import cli, extras
 from darts.commands import sweep
+from darts.commands.jobs import Job
 from darts.commands.sweep import Execution, run_trial
 from darts.parallel.cluster import Cluster
+from darts.records.lock import held
 from tests.darts.commands.test_cli import TINY_FULL
 from tests.darts.training.tiny import full_config, retrain_config, search_config
 
@@ -162,8 +164,6 @@ def test_without_ray_a_sweep_says_what_to_install(tmp_path, capsys, monkeypatch)
 
 
 def test_a_trial_writes_an_ordinary_run_folder_and_its_output_to_the_logs(tmp_path, capsys):
-    from darts.commands.jobs import Job
-
     config = full_config(search=search_config(epochs=1), retrain=retrain_config(epochs=1))
     path = tmp_path / "eta-0" / "seed-0"
     line = run_trial(Job(config, path, "darts sweep"), Execution("cpu", 1))
@@ -175,15 +175,8 @@ def test_a_trial_writes_an_ordinary_run_folder_and_its_output_to_the_logs(tmp_pa
 
 
 def test_two_processes_do_not_write_to_one_trial(tmp_path, monkeypatch):
-    import fcntl
-
-    from darts.commands.jobs import Job
-
     monkeypatch.setattr(sweep, "SECONDS_TO_WAIT", 0.3)
-    (tmp_path / "logs").mkdir()
     job = Job(full_config(), tmp_path / "eta-0" / "seed-0", "darts sweep")
-    with (tmp_path / "logs" / "eta-0-seed-0.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ValueError, match="Is the same sweep running elsewhere"):
-            run_trial(job, Execution("cpu", 1))
-    assert not job.path.exists()
+    with held(job.path), pytest.raises(ValueError, match="Another process is writing to"):
+        run_trial(job, Execution("cpu", 1))
+    assert not (job.path / "config.json").exists()

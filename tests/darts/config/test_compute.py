@@ -8,8 +8,8 @@ from bilevel.estimators import Amended, FirstOrder
 from darts.config.as_json import differences, to_json
 from darts.config.compute import PLAIN, Computing
 from darts.config.full import full_config
-from darts.config.names import TYPES
 from darts.data import SearchData
+from darts.names import TYPES
 from darts.parallel.launch import Devices
 from darts.training.search import search
 from darts.training.searching import Searching

@@ -10,12 +10,12 @@ from bilevel.estimators import Amended, DartsSecondOrder, FirstOrder
 from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.as_json import differences, from_json, to_json
 from darts.config.full import FullConfig
-from darts.config.names import ESTIMATORS, TYPES
 from darts.config.presets import PRESETS
 from darts.config.retrain import RetrainConfig
 from darts.config.schedule import HalfCosine, half_cosine
 from darts.config.search import SearchConfig
 from darts.data import Cifar10
+from darts.names import ESTIMATORS, TYPES
 from darts.networks.frames import SMALL_IMAGES
 from tests.darts.training.tiny import full_config
 

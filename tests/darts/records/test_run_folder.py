@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from darts.records.run_folder import RunFolder, write_atomically
+from darts.records.run_folder import RunFolder
+from darts.records.writing import write_atomically
 from tests.darts.training.tiny import Follower
 
 

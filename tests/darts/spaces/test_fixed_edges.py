@@ -10,7 +10,7 @@ from torch import nn
 from darts import cli
 from darts.config.as_json import differences, to_json
 from darts.config.full import full_config
-from darts.config.names import TYPES
+from darts.names import TYPES
 from darts.networks import Architecture
 from darts.networks.cells import DerivedCell
 from darts.records.run_folder import RunFolder

@@ -1,0 +1,52 @@
+"""Files that appear whole or not at all, and what to do where they cannot be written."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_atomically(path: Path, *content: bytes) -> Path:
+    """Write beside `path`, flush to disk, and rename over it.
+
+    Raises:
+        OSError: it could not be written; what was at `path` is as it was.
+    """
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            for part in content:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+    return path
+
+
+def unwritable(path: Path, error: OSError, *, begun: bool = True) -> OSError:
+    """The error with what to do about it.
+
+    Args:
+        path: what could not be written.
+        error: of the system.
+        begun: whether there is a run to go on with.
+    """
+    remedy = {
+        errno.ENOSPC: "Free space on this disk",
+        errno.EDQUOT: "Free space in your quota",
+        errno.EFBIG: "Raise the limit on file sizes (ulimit -f)",
+        errno.EROFS: "Mount the disk for writing",
+        errno.EACCES: "Give yourself the right to write there",
+        errno.EPERM: "Give yourself the right to write there",
+    }.get(error.errno or 0, "Find out why")
+    after = (
+        ", then go on with --resume and the run folder; everything before is kept."
+        if begun
+        else ", or give --run-dir another place. Nothing was begun."
+    )
+    return OSError(f"{path} could not be written: {error.strerror or error}. {remedy}{after}")
