@@ -8,26 +8,72 @@ import re
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
+)
+"""Every page, from the root of the project: `README.md`, `docs/CHECK.md`, ..."""
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
 def blocks(page: str) -> list[tuple[str, str | None]]:
-    """Every Python block of `docs/page`, with the text block that follows it at once, if any."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    found = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, re.DOTALL)
+    """Every Python block of a page, with the text block that follows it at once, if any."""
+    found = re.findall(
+        r"^```python\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", text_of(page), re.DOTALL | re.MULTILINE
+    )
     return [(code, output or None) for code, output in found]
 
 
-def run(page: str) -> dict[str, Any]:
-    """Execute the blocks in one namespace and return it.
+def prose(page: str) -> str:
+    """A page without its blocks."""
+    return re.sub(r"^```.*?^```", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+
+
+LINK = re.compile(r"\]\(([^)#\s:]*)(?:#([^)\s]+))?\)")
+
+
+def broken_links(page: str) -> list[str]:
+    """Links to files or headings of the project that are not there."""
+    found = []
+    for file, anchor in LINK.findall(re.sub(r"`[^`\n]*`", "", prose(page))):
+        target = (ROOT / page).parent / file if file else ROOT / page
+        if not target.exists():
+            found.append(file)
+        elif anchor and anchor not in _anchors(target.read_text(encoding="utf-8")):
+            found.append(f"{file}#{anchor}")
+    return found
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", text)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def run(page: str, *, first: int | None = None) -> dict[str, Any]:
+    """Execute the blocks in one namespace and return it; PyTorch's random state is left as it was.
+
+    Args:
+        page: from the root of the project.
+        first: only so many of its blocks.
 
     Raises:
         AssertionError: a block prints something else than the page shows.
     """
     namespace: dict[str, Any] = {"__name__": page}
-    for number, (code, shown) in enumerate(blocks(page), start=1):
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            exec(compile(code, f"{page}, block {number}", "exec"), namespace)
-        if shown is not None:
-            assert printed.getvalue() == shown, f"{page}, block {number}: {printed.getvalue()!r}"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # for pages that set none
+        for number, (code, shown) in enumerate(blocks(page)[:first], start=1):
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                exec(compile(code, f"{page}, block {number}", "exec"), namespace)
+            if shown is not None:
+                assert printed.getvalue() == shown, (
+                    f"{page}, block {number}: {printed.getvalue()!r}"
+                )
     return namespace

@@ -83,6 +83,12 @@ def case(inner: Loss = inner, outer: Loss = outer, **changes: Any) -> Callable[[
 def module(
     net: nn.Module, call: Callable[[Any], Tensor], dtype: torch.dtype = f64
 ) -> Callable[[], Any]:
+    with torch.random.fork_rng(devices=[]):  # PyTorch's own seed differs between processes
+        torch.manual_seed(0)
+        for part in net.modules():
+            if isinstance(part, nn.Linear):
+                part.reset_parameters()
+
     def make() -> tuple[BilevelProblem, Any, Any]:
         def both(n: Any, a: Tensor) -> Tensor:
             decay = sum(p.square().sum() for p in n.params.values())

@@ -1,11 +1,13 @@
 """Estimators of the hypergradient: one file each, named after the method."""
 
+from bilevel.estimators.alerts import CheckFailed as CheckFailed
 from bilevel.estimators.alerts import Disconnected as Disconnected
 from bilevel.estimators.alerts import HypergradientWarning as HypergradientWarning
 from bilevel.estimators.alerts import NotCertified as NotCertified
 from bilevel.estimators.alerts import NotConverged as NotConverged
 from bilevel.estimators.alerts import NotPositiveDefinite as NotPositiveDefinite
 from bilevel.estimators.alerts import NotStationary as NotStationary
+from bilevel.estimators.alerts import RandomLoss as RandomLoss
 from bilevel.estimators.alerts import SingularHessian as SingularHessian
 from bilevel.estimators.amended import Amended as Amended
 from bilevel.estimators.base import Estimator as Estimator

@@ -221,7 +221,7 @@ def test_a_third_argument_with_a_default_is_no_batch_and_can_be_one() -> None:
 
 
 def test_the_example_of_the_document_runs_and_learns() -> None:
-    found = documents.run("guides/minibatches-and-dropout.md")
+    found = documents.run("docs/guides/minibatches-and-dropout.md")
     losses = [step.outer_loss for step in found["solution"].steps]
     assert losses[0] == pytest.approx(2.302585, abs=1e-6)  # log 10: the weights start at zero
     assert sum(losses[-5:]) / 5 < losses[0] / 2

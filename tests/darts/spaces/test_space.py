@@ -2,7 +2,6 @@
 
 import runpy
 from itertools import product
-from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -29,6 +28,7 @@ from darts.spaces import (
     s2,
     space_named,
 )
+from tests import documents
 
 
 def test_s1_has_as_many_genotypes_as_the_paper_prints():
@@ -131,8 +131,7 @@ def test_nasbench201_takes_the_stem_as_it_is():
 @mock.patch.dict(operations._TABLE)
 def test_a_space_that_a_user_registers_is_found_by_name_and_searched(tmp_path):
     """The lines of docs/OWN_SPACE.md, all but the last, which runs the command line."""
-    text = (Path(__file__).parents[3] / "docs" / "OWN_SPACE.md").read_text(encoding="utf-8")
-    example = text.partition("```python\n")[2].partition("```")[0]
+    ((example, _),) = documents.blocks("docs/OWN_SPACE.md")
     assert len([line for line in example.splitlines() if line]) <= 16
     script = tmp_path / "my_space.py"
     script.write_text(example.partition("main()")[0], encoding="utf-8")

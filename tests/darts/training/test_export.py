@@ -22,6 +22,7 @@ from darts.training.evaluation import Evaluation
 from darts.training.export import export
 from darts.training.retraining import Training
 from darts.training.saved import from_run, untrained
+from tests import documents
 from tests.darts.training.tiny import full_config, new_run
 
 IMAGES = Digits().load()
@@ -205,6 +206,15 @@ def test_a_genotype_is_exported_with_the_weights_that_training_begins_with(tmp_p
     assert torch.equal(answers(load_network(to)), answers(item.network()))
     assert cli.main(command) == 1
     assert "exists and is not empty" in capsys.readouterr().err
+
+
+def test_the_blocks_of_the_page_run_on_an_exported_folder(tmp_path, monkeypatch):
+    item = untrained(Blueprint(DARTS_V2, 4, 3, 10, 1), (8, 8), seed=3)
+    export(item, tmp_path / "exported", formats=())
+    monkeypatch.chdir(tmp_path)
+    found = documents.run("docs/INTEROP.md")
+    assert torch.equal(answers(found["network"]), answers(item.network()))
+    assert callable(found["wandb"])
 
 
 def test_a_run_without_a_network_has_nothing_to_export(tmp_path):
