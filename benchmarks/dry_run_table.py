@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.dry_runs import RECORD
-from darts.reports.dry_run import A100_MULTIPLY_ADDS, UTILISATION
+from darts.training.dry_run import BUILDING
 
-HEADER = """| Preset | Images | Batch | Multiply-adds | CPU-hours here | Memory | GPU-hours |
-|---|---|---|---|---|---|---|"""
+HEADER = """| Preset | Images | Batch | Multiply-adds | CPU-hours here | Memory |
+|---|---|---|---|---|---|"""
 IMAGENET = {"train": 1_281_167, "test": 50_000}
 """Photographs of the ILSVRC-2012 training and validation parts."""
 
@@ -31,6 +31,8 @@ def _on_imagenet(images: dict[str, int]) -> Callable[[Phase], float]:
 
     def times(phase: Phase) -> float:
         batch = phase["images"]
+        if phase["work"] == BUILDING:
+            return phase["times"]
         if phase["work"] == "evaluation":
             return phase["times"] * -(-IMAGENET["test"] // batch) / -(-images["test"] // batch)
         return phase["times"] * (IMAGENET["train"] // batch) / (images["train"] // batch)
@@ -43,15 +45,15 @@ def _row(
 ) -> str:
     """Figures that rest on smaller batches than the run's have a ≈."""
     phases = run["estimates"]
-    batches = "/".join(str(size) for size in dict.fromkeys(p["images"] for p in phases))
-    about = "≈ " if any(p["measured"][-1]["images"] < p["images"] for p in phases) else ""
+    batches = "/".join(
+        str(size) for size in dict.fromkeys(p["images"] for p in phases if p["images"])
+    )
+    about = "≈ " if any(str(p["images"]) not in p["measured"] for p in phases) else ""
     multiply_adds = sum(times(phase) * phase["multiply_adds"] for phase in phases)
     cpu = sum(times(phase) * phase["once"]["cpu_seconds"] for phase in phases) / 3600
-    gpu = multiply_adds / (UTILISATION * A100_MULTIPLY_ADDS) / 3600
     return (
         f"| {title} | {images['train']:,} + {images['test']:,} | {batches} | {multiply_adds:.1e} "
-        f"| {about}{_figures(cpu)} | {about}{run['peak_bytes'] / 2**30:.1f} GiB "
-        f"| {_figures(gpu)} |"
+        f"| {about}{_figures(cpu)} | {about}{run['peak_bytes'] / 2**30:.1f} GiB |"
     )
 
 

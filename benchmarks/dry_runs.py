@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,11 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
             "classes": images.train.classes,
             "shape": list(images.train.shape),
         },
-        **found.to_record(),
+        **asdict(found),
+        "cpu_seconds": found.total("cpu_seconds"),
+        "wall_seconds": found.total("wall_seconds"),
+        "multiply_adds": found.multiply_adds,
+        "peak_bytes": found.peak_bytes,
     }
 
 
@@ -153,8 +157,10 @@ def main() -> None:
         print(json.dumps(real(options.real, options)))
         return
     if options.accuracy:
-        pairs = {name: compared(name, options) for name in options.accuracy}
-        ACCURACY.write_text(json.dumps(pairs, indent=1) + "\n")
+        for name in options.accuracy:
+            pairs = json.loads(ACCURACY.read_text()) if ACCURACY.is_file() else {}
+            pairs[name] = compared(name, options)
+            ACCURACY.write_text(json.dumps(pairs, indent=1) + "\n")
         return
     record: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
     for name in options.only:
@@ -165,8 +171,9 @@ def main() -> None:
             continue
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-        hours = record[name]["cpu_seconds"] / 3600
-        print(f"{name}: {hours:.2f} CPU-hours, {record[name]['multiply_adds']:.2e}", flush=True)
+        seconds = record[name]["cpu_seconds"]
+        hours = "? " if seconds is None else f"{seconds / 3600:.2f} "
+        print(f"{name}: {hours}CPU-hours, {record[name]['multiply_adds']:.2e}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,12 @@ def limits_of(options: Options) -> Limits | None:
     Raises:
         UsageError: it is asked of a command, or with options, that has no dry run.
     """
-    asked = {"--dry-run-memory": options.dry_run_memory, "--dry-run-images": options.dry_run_images}
-    given = [name for name, value in asked.items() if value is not None]
     if not options.dry_run:
-        if given:
-            raise UsageError(f"{given[0]} without --dry-run. Add it, or leave both out.")
+        for name, value in zip(
+            WITH_VALUE, (options.dry_run_memory, options.dry_run_images), strict=True
+        ):
+            if value is not None:
+                raise UsageError(f"{name} without --dry-run. Add it, or leave both out.")
         return None
     if options.no_dry_run is not None:
         raise UsageError(options.no_dry_run)
@@ -39,31 +40,24 @@ def limits_of(options: Options) -> Limits | None:
 
 def dry_run_jobs(jobs: Sequence[Job], device: str, limits: Limits, given: Invocation) -> None:
     """Print what the jobs, which differ in their seeds alone, would take. Nothing is written."""
-    job = jobs[0]
-    images = job.config.data.load()
-    require_feasible(job.config, images, job.genotype)
+    config, genotype = jobs[0].config, jobs[0].genotype
+    images = config.data.load()
+    require_feasible(config, images, genotype)
+    devices = Devices(device, computing=config.computing)
     found = dry_run(
-        job.config,
-        images,
-        devices=Devices(device, computing=job.config.computing),
-        limits=limits,
-        genotype=job.genotype,
-        runs=len(jobs),
+        config, images, devices=devices, limits=limits, genotype=genotype, runs=len(jobs)
     )
-    print_dry_run(
-        found, images, device, replace(given, arguments=real_command(given.arguments)).line
-    )
+    real = replace(given, arguments=real_command(given.arguments))
+    print_dry_run(found, images, device, real.line)
 
 
 def real_command(arguments: Sequence[str]) -> tuple[str, ...]:
     """The arguments without those of the dry run."""
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument in WITH_VALUE:
-            skip = True
-        elif argument != FLAG and not argument.startswith(tuple(f"{n}=" for n in WITH_VALUE)):
-            kept.append(argument)
+    words, kept = iter(arguments), []
+    for word in words:
+        name, _, value = word.partition("=")
+        if name in WITH_VALUE and not value:
+            next(words, None)
+        elif name not in (FLAG, *WITH_VALUE):
+            kept.append(word)
     return tuple(kept)

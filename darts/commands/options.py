@@ -71,7 +71,7 @@ class Options(DataOptions):
             PyTorch's own choice.
         loggers: beside TensorBoard's event files: csv, or module:function for a function that
             makes a Lightning Fabric logger from the run's folder.
-        dry_run: build everything, do each kind of work once on one batch of the images, print
+        dry_run: build everything, do each kind of work a few times on batches of the images, print
             what the run would take, and write nothing. See docs/DRY_RUN.md.
         dry_run_memory: GiB that a dry run may take; by default nine tenths of what is free.
         dry_run_images: most images in its batches; by default as many as the run's have and the

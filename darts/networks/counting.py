@@ -1,11 +1,13 @@
 """How large a network is: its parameters, and the multiply-adds of one image."""
 
 import copy
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def count_parameters(module: nn.Module, *, auxiliary: bool = False) -> int:
@@ -21,7 +23,7 @@ def count_parameters(module: nn.Module, *, auxiliary: bool = False) -> int:
 
 
 def count_multiply_adds(module: nn.Module, input_shape: tuple[int, int, int], *inputs: Any) -> int:
-    """Multiply-adds for one image: those of convolutions and linear layers, nothing else.
+    """Multiply-adds for one image: those of convolutions and matrix products, nothing else.
 
     The convention of published figures ("FLOPs" in many tables). Norms, activations, pools and
     additions are not counted, nor biases. The network is run in evaluation mode on PyTorch's meta
@@ -33,20 +35,37 @@ def count_multiply_adds(module: nn.Module, input_shape: tuple[int, int, int], *i
         inputs: what else its forward takes.
     """
     shadow = copy.deepcopy(module).to("meta").eval()
-    total = 0
-
-    def add(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        match layer:
-            case nn.Conv2d():
-                each = prod(layer.kernel_size) * layer.in_channels // layer.groups
-                total += output[0].numel() * each
-            case nn.Linear():
-                total += output[0].numel() * layer.in_features
-
-    for layer in shadow.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(add)
+    image = torch.zeros(1, *input_shape, device="meta")
     with torch.no_grad():
-        shadow(torch.zeros(1, *input_shape, device="meta"), *inputs)
-    return total
+        return multiply_adds_of(lambda: shadow(image, *inputs))
+
+
+def multiply_adds_of(work: Callable[[], Any]) -> int:
+    """Do the work and count the multiply-adds of its convolutions and matrix products.
+
+    Gradients and products of second derivatives are counted as PyTorch's own operations take
+    them, which stand in for the native kernels meanwhile.
+    """
+    counter = FlopCounterMode(
+        display=False, custom_mapping={torch.ops.aten.convolution_backward: _backward_flops}
+    )
+    with counter:
+        work()
+    return int(counter.get_total_flops()) // 2
+
+
+def _backward_flops(
+    slope: Sequence[int],
+    images: Sequence[int],
+    weight: Sequence[int],
+    *arguments: Any,
+    **_: Any,
+) -> int:
+    """As many as the convolution itself for each of the two gradients that are asked for.
+
+    PyTorch's own count takes every channel of a grouped convolution to meet every other.
+    """
+    transposed, output_mask = arguments[4], arguments[7]
+    near = images if transposed else slope
+    each = prod(near) * prod(weight[1:])
+    return 2 * each * sum(map(bool, output_mask[:2]))

@@ -8,12 +8,7 @@ from rich.table import Table
 from darts.data import ImageSet
 from darts.training.dry_run import DryRun, Estimate
 
-A100_MULTIPLY_ADDS = 9.75e12
-"""A second, at most, in float32 without tensor cores: half of NVIDIA's 19.5 TFLOP/s."""
-
-UTILISATION = 0.1
-"""Assumed, for want of a GPU to measure on."""
-
+COLUMNS = ("times", "batch", "multiply-adds", "peak memory", "seconds", "CPU s", "hours")
 GIB = 2**30
 
 
@@ -24,77 +19,90 @@ def print_dry_run(
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 110)
-    table = Table(title=f"{found.preset}, {_images(images)}, on {device}")
+    train, shape = images.train, "×".join(map(str, images.train.shape))
+    table = Table(
+        title=f"{found.preset}, {images.name}: {len(train):,} + {len(images.test):,} images of "
+        f"{train.classes} classes, {shape}, on {device}"
+    )
     table.add_column("work")
-    for name in ("times", "batch", "multiply-adds", "peak memory", "seconds", "CPU s", "hours"):
+    for name in COLUMNS:
         table.add_column(name, justify="right")
-    stage = ""
-    for estimate in found.estimates:
-        if estimate.stage != stage:
-            stage = estimate.stage
-            table.add_section()
-            table.add_row(f"[bold]{stage}[/bold]", end_section=False)
-        once = estimate.once
-        table.add_row(
-            estimate.work,
-            f"{estimate.times:,}",
-            str(estimate.images),
-            f"{estimate.multiply_adds / 1e9:,.2f} G",
-            _size(once.peak_bytes) + _mark(estimate),
-            f"{once.wall_seconds:,.3f}" + _mark(estimate),
-            f"{once.cpu_seconds:,.3f}" + _mark(estimate),
-            f"{estimate.times * once.wall_seconds / 3600:,.2f}" + _mark(estimate),
-        )
+    for stage in found.networks:
+        table.add_section()
+        table.add_row(f"[bold]{stage}[/bold]")
+        for estimate in found.estimates:
+            if estimate.stage == stage:
+                table.add_row(*_cells(estimate))
     console.print(table)
-    for line in lines(found, device, command):
+    for line in lines(found, command):
         console.print(line, soft_wrap=True, markup=False)
 
 
-def lines(found: DryRun, device: str, command: str) -> Iterator[str]:
+def _cells(estimate: Estimate) -> Iterator[str]:
+    mark = "" if estimate.images in estimate.measured else "*"
+    yield estimate.work
+    yield f"{estimate.times:,}"
+    yield str(estimate.images or "")
+    yield f"{estimate.multiply_adds / 1e9:,.2f} G"
+    once = estimate.once
+    if once is None:
+        yield from ("?",) * 4
+        return
+    yield _size(once.peak_bytes) + mark
+    yield f"{once.wall_seconds:,.3f}{mark}"
+    yield f"{once.cpu_seconds:,.3f}{mark}"
+    yield f"{estimate.times * once.wall_seconds / 3600:,.2f}{mark}"
+
+
+def lines(found: DryRun, command: str) -> Iterator[str]:
     """What stands below the table."""
-    networks = {estimate.stage: estimate.network for estimate in found.estimates}
-    for stage, network in networks.items():
+    for stage, sizes in found.networks.items():
         yield (
-            f"{stage}: {network.parameters / 1e6:.3f} M parameters, "
-            f"{network.multiply_adds / 1e6:.1f} M multiply-adds an image forwards (no auxiliary "
-            f"head); a checkpoint is {network.checkpoint_bytes / 1e6:.1f} MB on disk, two are kept."
+            f"{stage}: {sizes['parameters'] / 1e6:.3f} M parameters, "
+            f"{sizes['multiply_adds'] / 1e6:.1f} M multiply-adds an image forwards (no auxiliary "
+            f"head); a checkpoint is {sizes['checkpoint_bytes'] / 1e6:.1f} MB, two are kept."
         )
     for estimate in found.estimates:
-        last = estimate.measured[-1].images
-        if last != estimate.images:
-            first = estimate.measured[-2].images if len(estimate.measured) > 1 else last
-            yield (
-                f"* {estimate.stage}, {estimate.work}: batch {last} of {estimate.images} images; "
-                f"memory for {estimate.images} extrapolated linearly from {first} and {last}: "
-                f"{_size(estimate.once.peak_bytes)}; time likewise."
-            )
+        if estimate.images not in estimate.measured:
+            yield _on_less(estimate)
+    wall, cpu, peak = found.total("wall_seconds"), found.total("cpu_seconds"), found.peak_bytes
     times = f"{found.runs} runs" if found.runs > 1 else "The whole run"
-    yield (
-        f"{times}: {_hours(found.wall_seconds)} by this machine's clock, "
-        f"{_hours(found.cpu_seconds)} of CPU time, at most, without checkpoints and the linear "
-        "baseline. "
-        f"Memory: {_size(found.peak_bytes)} at most, of which {_size(found.held_bytes)} for "
-        "libraries and images."
-    )
-    gpu_hours = found.multiply_adds / (A100_MULTIPLY_ADDS * UTILISATION) / 3600
-    yield (
-        f"{found.multiply_adds:.2e} multiply-adds: {gpu_hours:,.2f} hours of an A100, if it does "
-        f"{UTILISATION:.0%} of its {A100_MULTIPLY_ADDS:.2e} a second in float32, which is assumed "
-        "and not measured."
-    )
+    if wall is None or cpu is None or peak is None:
+        yield f"{times}: no estimate of time and memory, for the rows with ? have none."
+    else:
+        yield (
+            f"{times}: {_hours(wall)} by this machine's clock, {_hours(cpu)} of CPU time, without "
+            f"checkpoints (at most {found.checkpoint_share:.0%} more), the simple models beside "
+            "the result, and the report. "
+            f"Memory: {_size(peak)} at most, of which {_size(found.held_bytes)} for libraries and "
+            "images."
+        )
+    yield f"{times}: {found.multiply_adds:.2e} multiply-adds."
     yield f"Nothing was written. The run itself: {command}"
 
 
-def _images(images: ImageSet) -> str:
-    train, test = len(images.train), len(images.test)
-    return (
-        f"{images.name}: {train:,} + {test:,} images of {images.train.classes} classes, "
-        f"{'×'.join(map(str, images.train.shape))}"
+def _on_less(estimate: Estimate) -> str:
+    """How an estimate was had that no batch of the run's own size gave."""
+    pair = list(estimate.measured.items())[-2:]
+    measured = " and ".join(
+        f"{images} ({cost.cpu_seconds:,.3f} CPU s, {_size(cost.peak_bytes)})"
+        for images, cost in pair
     )
-
-
-def _mark(estimate: Estimate) -> str:
-    return "" if estimate.measured[-1].images == estimate.images else "*"
+    where = f"{estimate.stage}, {estimate.work}"
+    if estimate.once is None:
+        return (
+            f"? {where}: measured with {measured} of {estimate.images} images. One size gives no "
+            "line: allow more memory, or --dry-run-images 4 or more."
+        )
+    (_, small), (images, large) = pair
+    flat = large.cpu_seconds <= small.cpu_seconds or large.peak_bytes <= small.peak_bytes
+    most = (
+        f" What did not grow may be {estimate.images / images:.1f} times as much." if flat else ""
+    )
+    return (
+        f"* {where}: extrapolated to {estimate.images} images on the line through {measured}. "
+        f"Nothing says that it is straight." + (most if flat else "")
+    )
 
 
 def _size(count: float) -> str:

@@ -1,23 +1,24 @@
-"""Every phase of a run once, on real images, and from that what the whole run would take."""
+"""Some real steps of a run's search and retraining, and from them what the whole run would take."""
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from math import ceil, isfinite
-from typing import Any
+from math import isfinite
 
 from darts.config.full import FullConfig
-from darts.data import ImageSet, RetrainData, SearchData
+from darts.data import ImageSet
+from darts.networks.counting import multiply_adds_of
 from darts.parallel.launch import CPU, Devices
 from darts.spaces import Genotype
 from darts.training.evaluation import ran_out_of_memory
-from darts.training.measuring import Cost, cost_of, extrapolated, memory_of, multiply_adds_of
-from darts.training.phases import SMALLEST, Network, Phase, SearchPhases, retraining_phases
+from darts.training.measuring import Cost, cost_of, memory_of
+from darts.training.phases import Stage, Work, stages_of
 
-PROBES = (SMALLEST, 2 * SMALLEST)
-"""Images in the batches that come first: two, for a line."""
-
+SMALLEST = 2
+"""Images of the first batch, which batch norm needs where a feature map has one pixel."""
+BUILDING = "building and first steps"
 SHARE_OF_FREE_MEMORY = 0.9
 GIB = 2**30
 
@@ -53,24 +54,23 @@ class Limits:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a phase takes.
+    """What a kind of work takes.
 
     Attributes:
-        stage, work, times, images: as in `Phase`.
-        network: that it is done on.
-        multiply_adds: of the work done once, as `multiply_adds_of` counts.
-        measured: costs of growing batches; the last is the run's own unless it was too large.
-        once: cost with the run's batch: the last measured, or on the line through the last two.
+        stage: of the run.
+        work, times, images: as in `Work`.
+        multiply_adds: of the work done once, in proportion to that of two images.
+        measured: costs by the images of the batch, ascending.
+        once: cost with the run's batch, measured or extrapolated; None where one size is all.
     """
 
     stage: str
     work: str
     times: int
     images: int
-    network: Network
     multiply_adds: int
-    measured: tuple[Cost, ...]
-    once: Cost
+    measured: dict[int, Cost]
+    once: Cost | None
 
 
 @dataclass(frozen=True)
@@ -80,40 +80,34 @@ class DryRun:
     Attributes:
         preset: it began with.
         runs: how many there are of it, one after another.
-        estimates: its phases in order.
+        estimates: its kinds of work in order.
+        networks: sizes by stage, as `Stage` has them.
         held_bytes: memory of the process before the first: libraries and images.
+        checkpoint_share: of the time, at most, that writing checkpoints adds.
     """
 
     preset: str
     runs: int
     estimates: tuple[Estimate, ...]
+    networks: dict[str, dict[str, int]]
     held_bytes: int
+    checkpoint_share: float
 
-    def total(self, what: Callable[[Estimate], float]) -> float:
-        """Summed over all that the run does."""
-        return self.runs * sum(e.times * what(e) for e in self.estimates)
-
-    @property
-    def wall_seconds(self) -> float:
-        return self.total(lambda estimate: estimate.once.wall_seconds)
-
-    @property
-    def cpu_seconds(self) -> float:
-        return self.total(lambda estimate: estimate.once.cpu_seconds)
+    def total(self, name: str) -> float | None:
+        """Seconds of all runs, by their name in `Cost`; None where one estimate is missing."""
+        costs = [(e.times, e.once) for e in self.estimates]
+        known = [times * getattr(once, name) for times, once in costs if once is not None]
+        return self.runs * sum(known) if len(known) == len(costs) else None
 
     @property
     def multiply_adds(self) -> int:
-        return round(self.total(lambda estimate: estimate.multiply_adds))
+        return self.runs * sum(e.times * e.multiply_adds for e in self.estimates)
 
     @property
-    def peak_bytes(self) -> int:
+    def peak_bytes(self) -> int | None:
         """Of the process at its largest, libraries and images included."""
-        return self.held_bytes + max(estimate.once.peak_bytes for estimate in self.estimates)
-
-    def to_record(self) -> dict[str, Any]:
-        """As JSON, totals included."""
-        totals = ("wall_seconds", "cpu_seconds", "multiply_adds", "peak_bytes")
-        return asdict(self) | {name: getattr(self, name) for name in totals}
+        peaks = [e.once.peak_bytes for e in self.estimates if e.once is not None]
+        return self.held_bytes + max(peaks) if len(peaks) == len(self.estimates) else None
 
 
 def dry_run(
@@ -125,13 +119,12 @@ def dry_run(
     genotype: Genotype | None = None,
     runs: int = 1,
 ) -> DryRun:
-    """Do every phase of a run on one batch and say what the whole takes. Nothing is written.
+    """Take some steps of a run, and say what the whole takes. Nothing is written.
 
-    A phase is done by the objects that the run itself uses, at its widths and depths, with its
-    batch; where that does not fit the memory, with the largest half, quarter, ... that does, as
-    the two small batches that come first predict. Left out are the writing of checkpoints
-    (`checkpoint_share` of the time at most), the linear baseline, and reading images from disk
-    ahead of the steps.
+    The run's own objects take them, at its widths and depths, on its batches; where these do not
+    fit the memory, on smaller ones, and a line through the two largest gives the rest. Left out
+    are checkpoints (`checkpoint_share` of the time at most), the simple models that a result is
+    compared with, and the report.
 
     Args:
         config: of the run.
@@ -146,124 +139,109 @@ def dry_run(
         PhaseError: a loss or a gradient is not finite, shapes do not fit, or not even two images
             fit the memory.
     """
-    with failing_as_phase("building the networks"):
-        return _dry_run(config, images, devices, limits or Limits(), genotype, runs)
-
-
-def _dry_run(
-    config: FullConfig,
-    images: ImageSet,
-    devices: Devices,
-    limits: Limits,
-    genotype: Genotype | None,
-    runs: int,
-) -> DryRun:
-    meter = Meter(devices.device, limits)
-    walks: list[Callable[[], Iterable[Phase]]] = []
-    measured: list[tuple[Phase, list[Cost]]] = []
-    networks: dict[str, Network] = {}  # as they are after the last phase of a stage
-
-    def measure(phase: Phase) -> None:
-        measured.append((phase, meter.measure(phase)))
-        networks[phase.stage] = phase.network()
-
-    if config.search is not None:
-        halves = SearchData.of(images, config.search.train_share, config.search.seed)
-        halves = halves.to(devices.device)
-        walks.append(partial(SearchPhases, config.search, halves, devices))
-        search = SearchPhases(config.search, halves, devices)
-        for phase in search:
-            measure(phase)
-        genotype = search.genotype()
-        del search
-    if config.retrain is not None:
-        assert genotype is not None
-        data = RetrainData.of(images).to(devices.device)
-        walks.append(partial(retraining_phases, config.retrain, genotype, data, devices))
-        for phase in walks[-1]():
-            measure(phase)
-    # Counting comes last: what it leaves behind in oneDNN's caches would count as memory.
-    counts = [meter.count(phase) for walk in walks for phase in walk()]
-    estimates = [
-        Estimate(
-            phase.stage,
-            phase.work,
-            phase.times,
-            phase.images,
-            networks[phase.stage],
-            count,
-            tuple(costs),
-            extrapolated(costs, phase.images),
-        )
-        for (phase, costs), count in zip(measured, counts, strict=True)
-    ]
-    return DryRun(config.preset, runs, tuple(estimates), meter.base)
+    meter = Meter(devices.device, limits or Limits())
+    stages = stages_of(config, images, genotype, devices)
+    while meter.measured_next(stages):
+        pass
+    parts = [part for part in (config.search, config.retrain) if part is not None]
+    share = max(part.checkpoint_share for part in parts)
+    return DryRun(config.preset, runs, tuple(meter.estimates), meter.networks, meter.held, share)
 
 
 class Meter:
-    """Measures phases one after another, all beyond the memory held when it was made."""
+    """Measures stages one after another, all beyond the memory held when it was made."""
 
     def __init__(self, device: str, limits: Limits) -> None:
-        self.device = device
-        self.limits = limits
+        self.device, self.limits = device, limits
         self.memory = memory_of(device)
-        self.base = self.memory.held()
+        self.held = self.base = self.memory.held()
         gib = limits.memory_gib
         self.room = self.memory.free() * SHARE_OF_FREE_MEMORY if gib is None else gib * GIB
+        self.estimates: list[Estimate] = []
+        self.networks: dict[str, dict[str, int]] = {}
 
-    def measure(self, phase: Phase) -> list[Cost]:
-        """Do the phase with growing batches; what each took.
+    def measured_next(self, stages: Iterator[Stage]) -> bool:
+        """Build and measure the next stage; False if there is none."""
+        began = time.perf_counter(), time.process_time()
+        with failing_as_phase("building the networks"):
+            stage = next(stages, None)
+        if stage is None:
+            return False
+        wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+        costs = [self._costs(stage.name, work) for work in stage.works]
+        self.networks[stage.name] = stage.sizes()
+        extra = sum(max(c.warm_up_seconds for c in measured.values()) for measured in costs)
+        built = Cost(wall + extra, cpu + extra, 0)
+        self.estimates.append(Estimate(stage.name, BUILDING, 1, 0, 0, {0: built}, built))
+        for work, found in zip(stage.works, costs, strict=True):
+            said = stage.name, work.name, work.times, work.images, self._count(stage.name, work)
+            known = work.images in found or len(found) > 1
+            once = extrapolated(found, work.images) if known else None
+            self.estimates.append(Estimate(*said, found, once))
+        return True
 
-        Raises:
-            PhaseError: it failed, or two images are too many.
+    def _costs(self, stage: str, work: Work) -> dict[int, Cost]:
+        """What the work takes with 2 and 8 images and the run's own batch, if that is to fit.
+
+        Else sizes grow fourfold or twofold until the next does not fit.
         """
-        most = min(phase.images, self.limits.images or phase.images)
-        probes = sorted({min(probe, most) for probe in PROBES})
-        self._work(phase, probes[0])()  # what is made once, optimisers' states among it
-        costs: list[Cost] = []
-        for images in probes:
-            costs.append(self._cost(phase, images))
-            self._require_room(phase, costs[0])
-        images = most
-        while images > probes[-1]:
-            if extrapolated(costs, images).peak_bytes <= self.room:
-                try:
-                    costs.append(self._cost(phase, images))
+        most = min(work.images, self.limits.images or work.images)
+        costs: dict[int, Cost] = {}
+        images = smallest = min(SMALLEST, most)
+        while images not in costs:
+            once = partial(self._once, stage, work, images)
+            try:
+                costs[images] = cost_of(once, self.memory, self.base, self.device)
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out_of_memory(error):
+                    raise
+                break
+            growing = (most if len(costs) > 1 else 0, 4 * images, 2 * images)
+            for size in (min(size, most) for size in growing):
+                if size > images and extrapolated(costs, size).peak_bytes <= self.room:
+                    images = size
                     break
-                except (MemoryError, RuntimeError) as error:
-                    if not ran_out_of_memory(error):
-                        raise
-            images = ceil(images / 2)
+        if not costs or costs[smallest].peak_bytes > self.room:
+            taken = f"{costs[smallest].peak_bytes / GIB:.2f}" if costs else "more than the free"
+            raise PhaseError(
+                f"{stage}, {work.name}, {smallest} images: they take {taken} GiB of memory, and "
+                f"the dry run may take {self.room / GIB:.2f}. Give it more, or the network fewer "
+                "channels or cells."
+            )
         return costs
 
-    def count(self, phase: Phase) -> int:
-        """Multiply-adds of the phase with the run's batch, from a small one's in proportion."""
-        images = min(SMALLEST, phase.images)
-        return multiply_adds_of(self._work(phase, images)) * phase.images // images
-
-    def _cost(self, phase: Phase, images: int) -> Cost:
-        return cost_of(self._work(phase, images), images, self.memory, self.base, self.device)
-
-    def _work(self, phase: Phase, images: int) -> Callable[[], None]:
-        def work() -> None:
-            with failing_as_phase(_place(phase, images)):
-                numbers = list(phase.once(images))
+    def _once(self, stage: str, work: Work, images: int) -> None:
+        place = f"{stage}, {work.name}, {images} images"
+        with failing_as_phase(place):
+            numbers = list(work.once(images))
             if not all(map(isfinite, numbers)):
-                raise PhaseError(f"{_place(phase, images)}: not finite: {numbers}")
+                raise PhaseError(f"{place}: not finite: {numbers}")
 
-        return work
+    def _count(self, stage: str, work: Work) -> int:
+        """Multiply-adds with the run's batch; what PyTorch keeps of counting is not the run's."""
+        images = min(SMALLEST, work.images)
+        self.memory.forget_peak()
+        held = self.memory.held()
+        found = multiply_adds_of(lambda: self._once(stage, work, images))
+        self.memory.forget_peak()
+        self.base += max(0, self.memory.held() - held)
+        return found * work.images // images
 
-    def _require_room(self, phase: Phase, cost: Cost) -> None:
-        if cost.peak_bytes > self.room:
-            raise PhaseError(
-                f"{_place(phase, cost.images)}: they take {cost.peak_bytes / GIB:.2f} GiB of "
-                f"memory, and the dry run may take {self.room / GIB:.2f}. Give it more, or the "
-                "network fewer channels or cells."
-            )
 
+def extrapolated(costs: dict[int, Cost], images: int) -> Cost:
+    """The cost with so many images, on the line through the two largest sizes measured.
 
-def _place(phase: Phase, images: int) -> str:
-    return f"{phase.stage}, {phase.work}, {images} images"
+    Where the larger did not cost more, the same: at least. From one size in proportion: at most.
+    Nothing says that cost is a straight line.
+    """
+    low, high = ([0, *sorted(costs)])[-2:]
+
+    def through(name: str) -> float:
+        most = float(getattr(costs[high], name))
+        least = getattr(costs[low], name) if low else 0.0
+        return most + max(0.0, most - least) * (images - high) / (high - low)
+
+    return Cost(through("wall_seconds"), through("cpu_seconds"), round(through("peak_bytes")))
 
 
 @contextmanager

@@ -1,48 +1,26 @@
-"""What a piece of work costs: seconds, the most memory held at once, and multiply-adds."""
+"""What a piece of work costs: seconds, and the most memory held at once."""
 
 import ctypes
 import gc
 import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, prod
+from math import inf
 from pathlib import Path
-from typing import Any
+from statistics import median
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-TWICE_BELOW_SECONDS = 10.0
-"""Shorter work is done twice at least: with a batch of a new size, the first time makes kernels."""
-REPEATED_SECONDS = 1.0
-REPETITIONS = 5
-"""Short work is timed a few times, as long as all of it takes no more than a second."""
-
-
-class Memory(ABC):
-    """The memory of one device, in bytes."""
-
-    @abstractmethod
-    def held(self) -> int:
-        """By this process now."""
-
-    @abstractmethod
-    def forget_peak(self) -> None:
-        """Begin to look for the peak anew."""
-
-    @abstractmethod
-    def peak(self) -> int:
-        """The most held at once since `forget_peak`."""
-
-    @abstractmethod
-    def free(self) -> float:
-        """What this process may take beside what it holds."""
+WARM_UP, TIMED = 2, 5
+"""How often short work is done before it is timed, and then timed."""
+SHORT_SECONDS, LONG_SECONDS = 1.0, 10.0
+"""Work is repeated until so much has passed; twice at least, if it takes no longer than the second:
+with a batch of a new size, the first time makes kernels."""
 
 
-class HostMemory(Memory):
-    """Resident memory of this process, by Linux's /proc.
+class HostMemory:
+    """Resident memory of this process in bytes, by Linux's /proc.
 
     What the allocator keeps for later counts as held; `forget_peak` first gives it back to the
     system where the C library can (glibc), so that work measured earlier does not hide in it.
@@ -55,9 +33,11 @@ class HostMemory(Memory):
         self.forget_peak()
 
     def held(self) -> int:
+        """Bytes that this process holds."""
         return process_bytes("VmRSS")
 
     def forget_peak(self) -> None:
+        """Begin to look for the peak anew."""
         gc.collect()
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
@@ -71,16 +51,16 @@ class HostMemory(Memory):
             ) from error
 
     def peak(self) -> int:
+        """The most held at once since `forget_peak`."""
         return process_bytes("VmHWM")
 
     def free(self) -> float:
         """The machine's available memory, or what is left of a control group's limit if less."""
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        available = next(line for line in lines if line.startswith("MemAvailable:"))
-        return min(1024 * int(available.split()[1]), *(_left(*group) for group in _GROUPS))
+        available = _kilobytes("/proc/meminfo", "MemAvailable")
+        return min(available, *(_left(*group) for group in _GROUPS))
 
 
-class CudaMemory(Memory):
+class CudaMemory:
     """Memory that PyTorch has allocated on a GPU; what its cache holds beside is not counted."""
 
     def __init__(self, device: str) -> None:
@@ -101,6 +81,9 @@ class CudaMemory(Memory):
         return torch.cuda.mem_get_info(self.device)[0]
 
 
+Memory = HostMemory | CudaMemory
+
+
 def memory_of(device: str) -> Memory:
     return CudaMemory(device) if torch.device(device).type == "cuda" else HostMemory()
 
@@ -110,7 +93,11 @@ def process_bytes(name: str) -> int:
 
     Not `ru_maxrss`, which a process inherits from the one that started it.
     """
-    lines = Path("/proc/self/status").read_text().splitlines()
+    return _kilobytes("/proc/self/status", name)
+
+
+def _kilobytes(path: str, name: str) -> int:
+    lines = Path(path).read_text().splitlines()
     return 1024 * int(next(line for line in lines if line.startswith(f"{name}:")).split()[1])
 
 
@@ -130,90 +117,37 @@ def _left(limit: str, used: str) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one piece of work took with so many images.
+    """What one piece of work took.
 
     Attributes:
-        images: in its batch.
-        wall_seconds: by the clock; the least if it was repeated, for what else runs can only add.
-        cpu_seconds: of this process, all threads together: what the clock would show on an
-            otherwise idle machine, with one thread on the CPU.
+        wall_seconds: by the clock; the median of the times it was done.
+        cpu_seconds: of this process, all threads together, likewise: what the clock would show
+            on an otherwise idle machine, with one thread on the CPU.
         peak_bytes: the most memory held at once, beyond a base.
+        warm_up_seconds: CPU seconds that the first times took beyond that.
     """
 
-    images: int
     wall_seconds: float
     cpu_seconds: float
     peak_bytes: int
+    warm_up_seconds: float = 0.0
 
 
-def cost_of(work: Callable[[], Any], images: int, memory: Memory, base: int, device: str) -> Cost:
-    """Do the work, several times if it is short, and say what it took."""
+def cost_of(work: Callable[[], object], memory: Memory, base: int, device: str) -> Cost:
+    """Do the work a few times, or once if it is long, and say what it took."""
     memory.forget_peak()
     wall: list[float] = []
     cpu: list[float] = []
-    while _again(wall):
+    while (len(wall) < WARM_UP + TIMED and sum(wall) < SHORT_SECONDS) or (
+        len(wall) < 2 and sum(wall) < LONG_SECONDS
+    ):
         began = time.perf_counter(), time.process_time()
         work()
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize(device)
         wall.append(time.perf_counter() - began[0])
         cpu.append(time.process_time() - began[1])
-    return Cost(images, min(wall), min(cpu), memory.peak() - base)
-
-
-def _again(seconds: list[float]) -> bool:
-    """Whether work that took these so far is done once more."""
-    if len(seconds) < 2:
-        return not seconds or seconds[0] < TWICE_BELOW_SECONDS
-    return len(seconds) < REPETITIONS and sum(seconds) + seconds[-1] < REPEATED_SECONDS
-
-
-def extrapolated(costs: Sequence[Cost], images: int) -> Cost:
-    """The cost with so many images: as measured, or on the line through the last two measured.
-
-    Nothing says that cost is a straight line; what is not measured is a guess by two points.
-    """
-    last = costs[-1]
-    if last.images == images or len(costs) == 1:
-        return last
-    first = costs[-2]
-    share = (images - last.images) / (last.images - first.images)
-
-    def on_line(name: str) -> float:
-        low, high = getattr(first, name), getattr(last, name)
-        return float(high + share * max(0, high - low))
-
-    return Cost(
-        images, on_line("wall_seconds"), on_line("cpu_seconds"), round(on_line("peak_bytes"))
-    )
-
-
-def multiply_adds_of(work: Callable[[], Any]) -> int:
-    """Do the work and count the multiply-adds of its convolutions and matrix products.
-
-    Gradients and products of second derivatives are counted as PyTorch's own operations take
-    them; norms, activations, pools and sums are not counted.
-    """
-    counter = FlopCounterMode(
-        display=False, custom_mapping={torch.ops.aten.convolution_backward: _backward_flops}
-    )
-    with counter:
-        work()
-    return int(counter.get_total_flops()) // 2
-
-
-def _backward_flops(
-    slope: Sequence[int],
-    images: Sequence[int],
-    weight: Sequence[int],
-    *arguments: Any,
-    **_: Any,
-) -> int:
-    """As many as the convolution itself for each of the two gradients that are asked for.
-
-    PyTorch's own count takes every channel of a grouped convolution to meet every other.
-    """
-    transposed, output_mask = arguments[4], arguments[7]
-    near = images if transposed else slope
-    each = prod(near) * prod(weight[1:])
-    return 2 * each * sum(map(bool, output_mask[:2]))
+    first = min(WARM_UP, len(wall) - 1)
+    usual = median(cpu[first:])
+    extra = sum(max(0.0, seconds - usual) for seconds in cpu[:first])
+    return Cost(median(wall[first:]), usual, memory.peak() - base, extra)

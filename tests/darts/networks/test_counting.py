@@ -1,14 +1,21 @@
 """Counts are the published ones, to every digit given."""
 
+import copy
+from math import prod
+
 import pytest
 import torch
 from torch import nn
 
+from bilevel import Vector
+from darts.data import Batch
 from darts.networks import Architecture, DerivedNetwork, Supernet
-from darts.networks.counting import count_multiply_adds, count_parameters
+from darts.networks.adapter import SupernetAdapter
+from darts.networks.counting import count_multiply_adds, count_parameters, multiply_adds_of
 from darts.networks.frames import IMAGENET
 from darts.spaces import S1
 from darts.spaces.published import DARTS_V2, PUBLISHED
+from tests.darts.training.tiny import TWO_EDGES
 
 SIZED = [name for name, entry in PUBLISHED.items() if entry.cifar is not None]
 
@@ -85,3 +92,52 @@ def test_multiply_adds_of_a_supernet():
     derived = DerivedNetwork(DARTS_V2, channels=4, cells=3)
     counted = count_multiply_adds(supernet, (3, 8, 8), mixing)
     assert counted > 3 * count_multiply_adds(derived, (3, 8, 8))
+
+
+def hooked(module: nn.Module, shape: tuple[int, int, int], *inputs: object) -> int:
+    """Multiply-adds of one image by hooks on layers: another way to the same number."""
+    shadow = copy.deepcopy(module).to("meta").eval()
+    total = 0
+
+    def add(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.Conv2d):
+            total += output[0].numel() * prod(layer.weight.shape[1:])
+        elif isinstance(layer, nn.Linear):
+            total += output[0].numel() * layer.in_features
+
+    for layer in shadow.modules():
+        layer.register_forward_hook(add)
+    with torch.no_grad():
+        shadow(torch.zeros(1, *shape, device="meta"), *inputs)
+    return total
+
+
+@pytest.mark.parametrize("groups", [1, 3, 6])
+def test_both_gradients_of_a_convolution_count_as_much_as_itself(groups):
+    """b·h·w·c_out·(c_in/groups)·k² for each of the three."""
+    layer = nn.Conv2d(6, 12, 3, padding=1, groups=groups, bias=False)
+    x = torch.randn(2, 6, 8, 8, requires_grad=True)
+    once = 2 * 8 * 8 * 12 * (6 // groups) * 9
+    assert multiply_adds_of(lambda: layer(x)) == once
+    assert multiply_adds_of(lambda: layer(x).sum().backward()) == 3 * once
+    assert multiply_adds_of(lambda: layer(x.detach()).sum().backward()) == 2 * once
+
+
+def test_a_step_of_a_supernet_counts_three_forwards_less_what_the_images_would_take():
+    """Forwards alone are counted by hooks."""
+    torch.manual_seed(0)
+    architecture = Architecture(TWO_EDGES)
+    alpha = architecture.initial(0)
+    supernet = Supernet(TWO_EDGES, channels=2, cells=2)
+    batch = Batch(torch.randn(3, 3, 32, 32), torch.tensor([0, 1, 2]))
+    mixing = {kind: weights.to("meta") for kind, weights in architecture.mixing(alpha).items()}
+    forward = hooked(supernet, (3, 32, 32), mixing)
+    assert count_multiply_adds(supernet, (3, 32, 32), mixing) == forward
+    adapter = SupernetAdapter(supernet, architecture, weight_decay=3e-4)
+    problem = adapter.problem(batch, batch, seed=0)
+    counted = multiply_adds_of(
+        lambda: problem.inner_gradient(Vector.of(adapter.omega).detach(), Vector.of(alpha))
+    )
+    stem = supernet.stem[0].weight.numel() * 32 * 32
+    assert counted == 3 * (3 * forward - stem)

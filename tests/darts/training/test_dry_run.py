@@ -17,9 +17,10 @@ from darts.data.batches import Batches
 from darts.methods import EigenvalueGrowth
 from darts.networks import DerivedNetwork, Supernet
 from darts.networks.counting import count_parameters
+from darts.reports.dry_run import lines
 from darts.spaces.published import PUBLISHED
-from darts.training.dry_run import DryRun, Limits, Meter, PhaseError, dry_run
-from darts.training.measuring import Memory
+from darts.training.dry_run import BUILDING, DryRun, Limits, Meter, PhaseError, dry_run
+from darts.training.measuring import HostMemory
 from darts.training.retrain import retrain
 from darts.training.retraining import Training
 from darts.training.search import search
@@ -36,7 +37,7 @@ AVERAGES, EVALUATION = "averages of batch norm", "evaluation"
 EIGENVALUE = "eigenvalue of ∇²_αα L_val"
 
 
-class OneGibAnImage(Memory):
+class OneGibAnImage(HostMemory):
     """A memory of which a batch takes 1 GiB an image, for want of a network that does."""
 
     def __init__(self, free_gib: float) -> None:
@@ -72,8 +73,8 @@ def sized(monkeypatch, free_gib: float) -> None:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch) -> None:
     """Nothing here looks at seconds, and at real memory only what says so."""
-    monkeypatch.setattr("darts.training.measuring.REPEATED_SECONDS", 0.0)
-    monkeypatch.setattr("darts.training.measuring.TWICE_BELOW_SECONDS", 0.0)
+    monkeypatch.setattr("darts.training.measuring.SHORT_SECONDS", 0.0)
+    monkeypatch.setattr("darts.training.measuring.LONG_SECONDS", 1e-9)
     sized(monkeypatch, 1000)
 
 
@@ -118,7 +119,7 @@ def counts_of(monkeypatch) -> Counter:
 
 
 def times_of(found: DryRun) -> dict:
-    return {(e.stage, e.work): e.times for e in found.estimates}
+    return {(e.stage, e.work): e.times for e in found.estimates if e.work != BUILDING}
 
 
 @pytest.mark.parametrize("name", ["still", "progressive", "eigenvalue", "adversarial"])
@@ -137,7 +138,7 @@ def test_every_kind_of_work_is_done_as_often_as_is_said(name, tmp_path, monkeypa
 
 
 def watch_steps(owner: type, sizes: set, monkeypatch) -> None:
-    """Note the batch of every step of a search or a training."""
+    """Note the steps of a search or a training."""
     step = owner.step
 
     def watched(self, epoch, number):
@@ -164,14 +165,17 @@ def test_a_dry_run_does_all_kinds_of_work_of_the_run_itself(monkeypatch):
     seen = counts_of(monkeypatch)
     found = dry_run(config, images())
     assert set(seen) == set(times_of(found))
-    assert {size for where, size in sizes if where == "Searching, still"} == {2, 4, 10}
-    assert {size for where, size in sizes if where == "Searching"} == {2, 4, 10}
-    assert {size for where, size in sizes if where == "Training"} == {2, 4, 20}
+    assert {where for where, _ in sizes} == {"Searching, still", "Searching", "Training"} | {
+        "search train",
+        "search val",
+        "retrain",
+    }
     for purpose, batch in (("search train", 10), ("search val", 10), ("retrain", 20)):
-        assert {size for where, size in sizes if where == purpose} == {2, 4, batch}
+        assert {size for where, size in sizes if where == purpose} == {2, 8, batch}
     for estimate in found.estimates:
-        assert [cost.images for cost in estimate.measured] == [2, 4, estimate.images]
-        assert estimate.once == estimate.measured[-1]
+        if estimate.work != BUILDING:
+            assert list(estimate.measured) == [2, 8, estimate.images]
+            assert estimate.once == estimate.measured[estimate.images]
 
 
 @pytest.mark.parametrize("name", ["drops", "adversarial", "everything"])
@@ -212,9 +216,12 @@ def test_every_stage_is_on_a_network_of_its_own_depth_and_says_its_size(monkeypa
         return record
 
     monkeypatch.setattr(Searching, "step", watched)
-    monkeypatch.setattr(Meter, "count", lambda *_: 1)  # which is done on other networks
+    monkeypatch.setattr(Meter, "_count", lambda *_: 1)  # its steps come after the sizes are taken
     found = dry_run(full_config(search=config, retrain=None), images())
-    said = {e.stage: (e.network.parameters, e.network.checkpoint_bytes) for e in found.estimates}
+    said = {
+        stage: (sizes["parameters"], sizes["checkpoint_bytes"])
+        for stage, sizes in found.networks.items()
+    }
     assert list(said) == ["search, stage 1 of 2", "search, stage 2 of 2"]
     assert [cells for cells, _, _ in seen.values()] == list(config.progressive.cells)
     for (parameters, size), (_, exact, saved) in zip(said.values(), seen.values(), strict=True):
@@ -223,17 +230,35 @@ def test_every_stage_is_on_a_network_of_its_own_depth_and_says_its_size(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("free", "limit", "batches"), [(100, None, 20), (12, None, 10), (100, 6, 5), (100, 4.5, 4)]
+    ("free", "limit", "batches"),
+    [(100, None, [2, 8, 20]), (12, None, [2, 8]), (100, 20, [2, 8, 20]), (100, 6, [2, 4])],
 )
-def test_a_batch_that_does_not_fit_is_halved_until_it_does(free, limit, batches, monkeypatch):
-    """Nine tenths of 12 GiB hold 10 of 20 images; and the whole is on the line: 20 GiB."""
+def test_where_the_batch_does_not_fit_the_largest_two_that_do_give_a_line(
+    free, limit, batches, monkeypatch
+):
+    """Nine tenths of 12 GiB hold 8 of 20 images, not 16; and the whole is on the line: 20 GiB."""
     sized(monkeypatch, free)
     found = dry_run(
         full_config(search=None), images(), limits=Limits(limit), genotype=DARTS_V2.genotype
     )
-    step = found.estimates[0]
-    assert [cost.images for cost in step.measured] == sorted({2, 4, batches})
+    step = found.estimates[1]
+    assert list(step.measured) == batches
     assert step.once.peak_bytes == 20 * GIB
+
+
+@pytest.mark.parametrize("limits", [Limits(images=2), Limits(memory_gib=3.9)])
+def test_one_size_gives_no_estimate_and_says_so(limits):
+    """3.9 GiB hold two images, and at 1 GiB an image not four."""
+    found = dry_run(full_config(search=None), images(), limits=limits, genotype=DARTS_V2.genotype)
+    step = found.estimates[1]
+    assert list(step.measured) == [2]
+    assert step.once is None
+    assert found.total("wall_seconds") is found.total("cpu_seconds") is found.peak_bytes is None
+    assert found.multiply_adds > 0
+    told = list(lines(found, "darts"))
+    assert any(line.startswith("? retraining, step: measured with 2 (") for line in told)
+    assert any("no estimate of time and memory" in line for line in told)
+    assert not any("by this machine's clock" in line for line in told)
 
 
 def test_where_not_even_two_images_fit_it_says_what_they_take(monkeypatch):
@@ -247,7 +272,8 @@ def test_a_smaller_batch_is_on_the_line_and_says_so(capsys, tmp_path, monkeypatc
     arguments = ["full-search", "--preset", "digits-check", "--dry-run", "--dry-run-images", "6"]
     assert cli.main([*arguments, "--device", "cpu"]) == 0
     output = capsys.readouterr().out
-    assert "batch 6 of 48 images; memory for 48 extrapolated linearly from 4 and 6" in output
+    assert "* search, step of α and ω: extrapolated to 48 images on the line through 2 (" in output
+    assert "MiB) and 6 (" in output
     assert (
         "Nothing was written. The run itself: darts full-search --preset digits-check --device cpu"
         in output
@@ -321,9 +347,9 @@ def test_what_has_no_dry_run_is_refused(arguments, message, capsys, tmp_path, mo
 
 def test_runs_of_several_seeds_take_as_many_times_as_long():
     one = dry_run(full_config(search=None), images(), genotype=DARTS_V2.genotype, runs=1)
-    assert replace(one, runs=3).wall_seconds == 3 * one.wall_seconds
+    assert replace(one, runs=3).total("wall_seconds") == 3 * one.total("wall_seconds")
     assert replace(one, runs=3).multiply_adds == 3 * one.multiply_adds
-    assert one.wall_seconds == sum(e.times * e.once.wall_seconds for e in one.estimates)
+    assert one.total("wall_seconds") == sum(e.times * e.once.wall_seconds for e in one.estimates)
 
 
 SMALL = [name for name in PRESETS if name.endswith(("-check", "-tiny")) or name == "digits"]
@@ -371,7 +397,7 @@ def test_every_preset_passes_a_dry_run(name):
     genotype = DARTS_V2.genotype if config.search is None else None
     found = dry_run(config, images_of(name), limits=Limits(images=4), genotype=genotype)
     assert all(estimate.times > 0 for estimate in found.estimates)
-    assert all(estimate.multiply_adds > 0 for estimate in found.estimates)
-    works = {(estimate.stage, estimate.work) for estimate in found.estimates}
-    assert len(works) == len(found.estimates)
-    assert {("retraining", "step"), ("retraining", EVALUATION)} <= works
+    works = {(e.stage, e.work): e.multiply_adds for e in found.estimates if e.work != BUILDING}
+    assert all(multiply_adds > 0 for multiply_adds in works.values())
+    assert len(works) + len(found.networks) == len(found.estimates)
+    assert {("retraining", "step"), ("retraining", EVALUATION)} <= works.keys()

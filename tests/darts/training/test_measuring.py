@@ -1,18 +1,12 @@
-"""What work takes: memory of known size, multiply-adds known by hand, and a line through two."""
+"""What work takes: memory of known size, time of known length, and a line through two sizes."""
 
 import time
 
 import pytest
 import torch
-from torch import nn
 
-from bilevel import Vector
-from darts.data import Batch
-from darts.networks import Architecture, Supernet
-from darts.networks.adapter import SupernetAdapter
-from darts.networks.counting import count_multiply_adds
-from darts.training.measuring import Cost, HostMemory, cost_of, extrapolated, multiply_adds_of
-from tests.darts.training.tiny import TWO_EDGES
+from darts.training.dry_run import extrapolated
+from darts.training.measuring import Cost, HostMemory, cost_of
 
 MIB = 2**20
 
@@ -24,7 +18,7 @@ def peak_mib(memory: HostMemory, base: int, mib: int, tensors: int) -> float:
         held = [torch.ones(mib * MIB // 4 // tensors) for _ in range(tensors)]
         assert len(held) == tensors
 
-    return cost_of(work, 1, memory, base, "cpu").peak_bytes / MIB
+    return cost_of(work, memory, base, "cpu").peak_bytes / MIB
 
 
 @pytest.mark.parametrize("tensors", [1, 512], ids=["of its own", "from the heap"])
@@ -39,57 +33,49 @@ def test_the_peak_is_what_was_held_and_earlier_work_does_not_hide_in_it(tensors)
         assert mib - 1 <= peak_mib(memory, base, mib, tensors) <= mib + 4
 
 
-def test_short_work_is_timed_several_times_and_the_least_counts():
+def test_short_work_is_done_seven_times_of_which_the_last_five_are_timed():
     calls = []
-    memory = HostMemory()
-    cost_of(lambda: calls.append(0), 1, memory, 0, "cpu")
-    assert len(calls) == 5
+    cost_of(lambda: calls.append(0), HostMemory(), 0, "cpu")
+    assert len(calls) == 7
 
 
-def test_what_is_made_the_first_time_is_not_counted():
-    """Half a second at first, as kernels of a new size take, then none."""
-    waits = [0.5]
-    cost = cost_of(lambda: time.sleep(waits.pop() if waits else 0), 1, HostMemory(), 0, "cpu")
-    assert cost.wall_seconds < 0.25
+def test_what_is_made_the_first_time_is_counted_apart():
+    """A quarter of a second of work at first, as kernels of a new size take, then none."""
+    busy = [0.25]
+
+    def work() -> None:
+        until = time.process_time() + (busy.pop() if busy else 0.0)
+        while time.process_time() < until:
+            pass
+
+    cost = cost_of(work, HostMemory(), 0, "cpu")
+    assert cost.wall_seconds < 0.125
+    assert cost.cpu_seconds < 0.125
+    assert cost.warm_up_seconds >= 0.25 - cost.cpu_seconds
 
 
-@pytest.mark.parametrize("groups", [1, 3, 6])
-def test_both_gradients_of_a_convolution_count_as_much_as_itself(groups):
-    """b·h·w·c_out·(c_in/groups)·k² for each of the three."""
-    layer = nn.Conv2d(6, 12, 3, padding=1, groups=groups, bias=False)
-    x = torch.randn(2, 6, 8, 8, requires_grad=True)
-    once = 2 * 8 * 8 * 12 * (6 // groups) * 9
-    assert multiply_adds_of(lambda: layer(x)) == once
-    assert multiply_adds_of(lambda: layer(x).sum().backward()) == 3 * once
-    assert multiply_adds_of(lambda: layer(x.detach()).sum().backward()) == 2 * once
+def test_long_work_is_done_once(monkeypatch):
+    monkeypatch.setattr("darts.training.measuring.LONG_SECONDS", 0.02)
+    monkeypatch.setattr("darts.training.measuring.SHORT_SECONDS", 0.02)
+    calls = []
+    cost = cost_of(lambda: calls.append(time.sleep(0.05)), HostMemory(), 0, "cpu")
+    assert len(calls) == 1
+    assert cost.wall_seconds >= 0.05
+    assert cost.warm_up_seconds == 0
 
 
-def test_a_step_of_a_supernet_counts_three_forwards_less_what_the_images_would_take():
-    """Count by hooks on modules, forwards alone: another way to the same number."""
-    torch.manual_seed(0)
-    architecture = Architecture(TWO_EDGES)
-    alpha = architecture.initial(0)
-    supernet = Supernet(TWO_EDGES, channels=2, cells=2)
-    batch = Batch(torch.randn(3, 3, 32, 32), torch.tensor([0, 1, 2]))
-    mixing = {kind: weights.to("meta") for kind, weights in architecture.mixing(alpha).items()}
-    forward = count_multiply_adds(supernet, (3, 32, 32), mixing)
-    adapter = SupernetAdapter(supernet, architecture, weight_decay=3e-4)
-    problem = adapter.problem(batch, batch, seed=0)
-    counted = multiply_adds_of(
-        lambda: problem.inner_gradient(Vector.of(adapter.omega).detach(), Vector.of(alpha))
-    )
-    stem = supernet.stem[0].weight.numel() * 32 * 32
-    assert counted == 3 * (3 * forward - stem)
+def test_a_line_goes_through_the_two_largest_sizes():
+    costs = {2: Cost(1.0, 1.5, 100), 4: Cost(2.0, 2.5, 160)}
+    assert extrapolated(costs, 4) == costs[4]
+    assert extrapolated(costs, 10) == Cost(5.0, 5.5, 340)
+    three = {2: Cost(0, 0, 9), 4: Cost(0, 0, 0), 8: Cost(0, 0, 8)}
+    assert extrapolated(three, 12).peak_bytes == 16
 
 
-def test_what_was_measured_is_not_extrapolated_and_a_line_goes_through_two():
-    costs = [Cost(2, 1.0, 1.5, 100), Cost(4, 2.0, 2.5, 160)]
-    assert extrapolated(costs, 4) == costs[-1]
-    assert extrapolated(costs, 10) == Cost(10, 5.0, 5.5, 340)
-    assert extrapolated([Cost(2, 0, 0, 9), Cost(4, 0, 0, 0), Cost(8, 0, 0, 8)], 12).peak_bytes == 16
+def test_from_one_size_all_grows_with_the_images():
+    assert extrapolated({2: Cost(1.0, 1.5, 100)}, 8) == Cost(4.0, 6.0, 400)
 
 
 def test_noise_does_not_make_a_larger_batch_cheaper():
-    assert extrapolated([Cost(2, 1.0, 1.0, 100), Cost(4, 0.5, 0.5, 90)], 96) == Cost(
-        96, 0.5, 0.5, 90
-    )
+    costs = {2: Cost(1.0, 1.0, 100), 4: Cost(0.5, 0.5, 90)}
+    assert extrapolated(costs, 96) == Cost(0.5, 0.5, 90)
