@@ -9,7 +9,6 @@ from darts.extras import require_extra
 from darts.records.untrusted import read_text
 from darts.reports.loggers import LoggerMaker, csv_logger
 from darts.spaces import Genotype
-from darts.spaces.nasbench201 import from_string
 from darts.spaces.notation import genotype_from_text
 from darts.spaces.published import PUBLISHED
 
@@ -24,15 +23,14 @@ def genotype_named(name: str | None) -> Genotype:
     if name in PUBLISHED:
         return PUBLISHED[name].genotype
     if name.startswith("|"):
-        return from_string(name)
+        return genotype_from_text(name)
     path = Path(name) / "genotype.json" if Path(name).is_dir() else Path(name)
     if not path.is_file():
         raise UsageError(
             f"No genotype {name!r}: there is no file {path}, and it is none of the published "
             f"ones, {', '.join(PUBLISHED)}."
         )
-    text = read_text(path)
-    return genotype_from_text(text) if "Genotype(" in text else Genotype.from_json(text)
+    return genotype_from_text(read_text(path))
 
 
 def logger_named(text: str) -> LoggerMaker:

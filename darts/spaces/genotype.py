@@ -187,6 +187,14 @@ class Genotype:
             raise ValueError("a genotype file must not nest as deeply as this one.") from error
         return Genotype.from_dict(content, space)
 
+    def fits(self, space: Space) -> bool:
+        """Whether this is a genotype of `space`."""
+        try:
+            self.require(space)
+        except ValueError:
+            return False
+        return True
+
     def require(self, space: Space) -> None:
         """Raise ValueError unless this is a genotype of `space`."""
         kinds = tuple(cell.kind for cell in self.cells)

@@ -1,13 +1,22 @@
-"""Genotypes in the notation of DARTS's code: Genotype(normal=[('skip_connect', 0), ...], ...)."""
+"""Genotypes as a line of text: as DARTS's code writes them, as NAS-Bench-201 does, or as JSON."""
 
 import ast
 from typing import Any
 
 from darts.spaces.genotype import Genotype
+from darts.spaces.nasbench201 import NASBENCH201, from_string, to_string
 
 
 def genotype_to_text(genotype: Genotype) -> str:
-    """One line that DARTS's `genotypes.py`, and whoever followed it, takes as Python."""
+    """One line that `genotype_from_text` reads back to an equal genotype.
+
+    Where cells have two inputs and two edges a node it is one that DARTS's `genotypes.py`, and
+    whoever followed it, takes as Python: Genotype(normal=[('skip_connect', 0), ...], ...). That
+    notation cannot say anything else. A cell of NAS-Bench-201 is written as the benchmark does,
+    |skip_connect~0|+|...|, and any other genotype as JSON.
+    """
+    if not all(cell.counts is None and cell.first == 2 for cell in genotype.cells):
+        return to_string(genotype) if genotype.fits(NASBENCH201) else genotype.to_json()
     parts = []
     for cell in genotype.cells:
         parts.append(f"{cell.kind}={[tuple(edge) for edge in cell.edges]!r}")
@@ -16,14 +25,18 @@ def genotype_to_text(genotype: Genotype) -> str:
 
 
 def genotype_from_text(text: str) -> Genotype:
-    """The genotype that one call `Genotype(...)` writes, `name =` before it or not.
+    """The genotype that a line says in one of the three notations of `genotype_to_text`.
 
-    Keywords in DARTS's sense; a concat may be `range(2, 6)`. The text is parsed and never
-    evaluated.
+    In DARTS's it is one call `Genotype(...)`, `name =` before it or not, with keywords in DARTS's
+    sense; a concat may be `range(2, 6)`. The text is parsed and never evaluated.
 
     Raises:
         ValueError: it is anything else, or no genotype.
     """
+    if text.strip().startswith("|"):
+        return from_string(text)
+    if "Genotype" not in text:
+        return Genotype.from_json(text)
     call = _call(text)
     names = [keyword.arg for keyword in call.keywords]
     if call.args or None in names or len(set(names)) != len(names):

@@ -18,7 +18,7 @@ FORMATS = ("pt2", "onnx")
 def export(item: SavedNetwork, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write `item` to a new folder; the files.
 
-    network.safetensors: the weights. genotype.txt: the cells in DARTS's notation.
+    network.safetensors: the weights. genotype.txt: the cells, as `genotype_to_text` writes them.
     network.pt2, if asked for: `torch.export`, batches of any size, images of `item.image`.
     network.onnx: the same as ONNX, input "images" [b c h w] float32, output "logits".
     network.json: everything else, written last, so that a folder with it is whole.

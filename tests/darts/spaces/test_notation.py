@@ -1,7 +1,13 @@
-"""DARTS's own notation of genotypes: read without being evaluated, and written."""
+"""Genotypes as text: read without being evaluated, and written so that they read back equal."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from darts.methods.random_search import random_genotype
+from darts.spaces import SPACES, Space
+from darts.spaces.arrangement import OnePerCell
+from darts.spaces.nasbench201 import from_string
 from darts.spaces.notation import genotype_from_text, genotype_to_text
 from darts.spaces.published import DARTS_V2, PUBLISHED
 
@@ -25,6 +31,26 @@ def test_what_is_written_reads_back(name):
     assert genotype_from_text(genotype_to_text(genotype)) == genotype
 
 
+EDGES = tuple((source, target) for target in (2, 3, 4) for source in range(target))
+OF_OTHER_SHAPES = (
+    *(Space(f"keep-{k}", ("none", "skip_connect"), 3, EDGES, keep_edges=k) for k in (1, 2, None)),
+    Space("one each", ("skip_connect",), 3, EDGES, keep_edges=2, arrangement=OnePerCell(4)),
+)
+
+
+@given(space=st.sampled_from((*SPACES.values(), *OF_OTHER_SHAPES)), seed=st.integers(0, 2**31))
+def test_every_genotype_of_every_space_reads_back_equal(space, seed):
+    genotype = random_genotype(space, seed)
+    text = genotype_to_text(genotype)
+    assert "\n" not in text
+    assert genotype_from_text(text) == genotype
+
+
+def test_a_cell_of_nasbench201_is_written_as_the_benchmark_does():
+    text = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|"
+    assert genotype_to_text(from_string(text)) == text
+
+
 def test_what_is_written_is_what_darts_has_in_its_source():
     expected = AS_DARTS_PRINTS_IT.replace("range(2, 6)", "[2, 3, 4, 5]")
     assert genotype_to_text(DARTS_V2) == expected
@@ -33,8 +59,8 @@ def test_what_is_written_is_what_darts_has_in_its_source():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "found 0 statements"),
-        ("{'normal': []}", "is one call"),
+        ("", "must hold JSON"),
+        ("{'normal': []}", "must hold JSON"),
         ("Genotype(", "is one line of Python"),
         ("Genotype([('skip_connect', 0)])", "found 1 positional arguments"),
         ("Genotype(normal=[], **more)", "found 0 positional arguments"),
@@ -45,7 +71,9 @@ def test_what_is_written_is_what_darts_has_in_its_source():
         ("Genotype(normal=[('warp', 0), ('warp', 1)], normal_concat=[2])", "unknown operation"),
         ("Genotype(normal=[('skip_connect', 0)])", "two entries"),
         ("import os; Genotype()", "found 2 statements"),
-        ("a\0b", "is one line of Python"),
+        ("a\0b", "must hold JSON"),
+        ("Genotype\0", "is one line of Python"),
+        ("print(Genotype)", "is one call"),
     ],
 )
 def test_anything_else_is_refused_and_not_evaluated(text, message):
