@@ -25,6 +25,7 @@ from darts.methods import (
 )
 from darts.methods.combination import require_combination
 from darts.spaces import S1_FIXED, Space
+from darts.spaces.operations import require_shapes, search_recipe
 
 AMENDED = Amended(eta=0.1, derivatives=ReverseOverForward())
 """The paper's estimator (§4.1.1), with its two products in the way that is faster for few."""
@@ -145,6 +146,13 @@ class SearchConfig:
             stop=self.stop,
         )
         share = 1 if self.partial_channels is None else self.partial_channels.share
+        halving = any(place.reduction for place in self.space.arrangement.places(self.cells))
+        require_shapes(
+            self.space.operations,
+            self.channels // share,
+            (1, 2) if halving else (1,),
+            search_recipe(pools=not self.space.arrangement.bare),
+        )
         require_forward_mode(self.space, self.estimator, self.channels // share)
         require_share(self, "train_share", self.train_share)
         require_decay(self, "momentum", self.momentum)

@@ -41,7 +41,8 @@ def moments(y: Tensor, yt: Tensor | None) -> Array:
     """Per channel: mean and variance of y, mean of ẏ, covariance of y and ẏ."""
     out = np.empty((4, y.shape[1]))
     images, channels, height, width = y.shape
-    _call("moments", y.dtype, _at(y), _at(yt), images, height * width, channels, _at(out))
+    given = _map(y, y), _map(yt, y)
+    _call("moments", y.dtype, *given, images, height * width, channels, _host(out, out.shape))
     return out
 
 
@@ -56,15 +57,18 @@ class Sum:
 
 def combine(terms: Sequence[Tensor], whole: Sum, part: Sum | None = None) -> None:
     """Make `whole` of all terms, and `part` of the first of them, reading each once."""
-    channels, dtype = whole.out.shape[1], _numpy_type(whole.out)
+    out, channels, dtype = whole.out, whole.out.shape[1], _numpy_type(whole.out)
     k = np.ascontiguousarray(whole.scales, dtype=dtype)
-    arguments: list[Any] = [_array_of(terms), _at(k), _at(whole.out), int(whole.add)]
+    at_k = _host(k, (len(terms) + 1, channels))
+    arguments: list[Any] = [_maps(terms, out), at_k, _map(out, out), int(whole.add)]
     if part is None:
         arguments += [0, None, None, 0]
     else:
         k2 = np.ascontiguousarray(part.scales, dtype=dtype)
-        arguments += [len(k2) - 1, _at(k2), _at(part.out), int(part.add)]
-    _call("combine", whole.out.dtype, pixels(whole.out), channels, len(terms), *arguments)
+        own = len(k2) - 1
+        at_k2 = _host(k2, (min(own, len(terms)) + 1, channels))
+        arguments += [own, at_k2, _map(part.out, out), int(part.add)]
+    _call("combine", out.dtype, pixels(out), channels, len(terms), *arguments)
 
 
 def dots(
@@ -73,7 +77,9 @@ def dots(
     """Per channel: Σ g, and Σ g·x for every x; and the same of `g_part` with the first `part`."""
     count, channels = len(terms), g.shape[1]
     out = np.empty((count + 1 + (0 if g_part is None else part + 1), channels))
-    given = (_at(g), _array_of(terms), part, _at(g_part), _at(out))
+    if not 0 <= part <= count:
+        raise ValueError(f"dots of the first {part} of {count} maps.")
+    given = (_map(g, g), _maps(terms, g), part, _map(g_part, g), _host(out, out.shape))
     _call("dots", g.dtype, pixels(g), channels, count, *given)
     return out[: count + 1], None if g_part is None else out[count + 1 :]
 
@@ -98,6 +104,7 @@ def unit_forward(
         parameters_t: their tangents, where x has one.
     """
     channels = parameters[-1].shape[0]
+    own = _parameters(unit, x, channels, parameters, parameters_t)
     size = [-(-side // unit.stride) for side in x.shape[2:]]
     shape = (x.shape[0], channels, *size)
     y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
@@ -105,9 +112,9 @@ def unit_forward(
     out = np.empty((4, channels))
     dims = _dims(unit, x, channels)
     before = None if before is None else before.astype(_numpy_type(x))
-    weights = _ends(parameters, parameters_t)
-    given = map(_at, (dims, x, xt, before, *weights, y))
-    _call("unit_forward", x.dtype, *given, _at(yt), _at(out))
+    given = _host(dims, (8,)), _map(x, x), _map(xt, x), _host(before, (5, x.shape[1]))
+    made = _map(y, y), _map(yt, y), _host(out, out.shape)
+    _call("unit_forward", x.dtype, *given, *own, *made)
     return y, yt, out
 
 
@@ -145,17 +152,22 @@ def unit_backward(
     """
     sums = np.zeros((5, x.shape[1]))
     slopes = [torch.empty_like(parameter) for parameter in parameters] if with_parameters else []
-    dims = _dims(unit, x, outputs[0].shape[1])
+    y, channels = outputs[0], outputs[0].shape[1]
+    dims = _dims(unit, x, channels)
     k = np.ascontiguousarray(scales, dtype=_numpy_type(x))
     before = None if before is None else before.astype(_numpy_type(x))
-    weights = _ends(parameters, parameters_t)
+    given = _host(dims, (8,)), _map(x, x), _map(xt, x), _host(before, (5, x.shape[1]))
     _call(
         "unit_backward",
         x.dtype,
-        *map(_at, (dims, x, xt, before, *weights, *adjoints, *outputs, k, *into)),
+        *given,
+        *_parameters(unit, x, channels, parameters, parameters_t),
+        *(_map(each, y) for each in (*adjoints, *outputs)),
+        _host(k, (8, channels)),
+        *(_map(each, x) for each in into),
         add[0] + 2 * add[1],
         *((_at(slopes[0]), _at(slopes[-1])) if slopes else (None, None)),
-        _at(sums),
+        _host(sums, sums.shape),
     )
     return slopes, sums
 
@@ -173,8 +185,75 @@ def _at(x: Tensor | Array | None) -> int | None:
     return x.data_ptr() if isinstance(x, Tensor) else x.ctypes.data
 
 
-def _array_of(tensors: Sequence[Tensor]) -> Any:
-    return (ctypes.c_void_p * len(tensors))(*[x.data_ptr() for x in tensors])
+# Every pointer that goes into native code comes from the three functions below, or belongs to a
+# tensor that was made here like one of theirs: what lies there is as the code reads it.
+
+
+def _map(x: Tensor | None, like: Tensor) -> int | None:
+    """Where a feature map lies that is dense, channels last, of the size and type of `like`."""
+    if x is None:
+        return None
+    if x.shape != like.shape or x.dtype != like.dtype or x.device.type != "cpu":
+        raise ValueError(
+            f"native kernels add and convolve maps of one size: found {_said(x)} beside "
+            f"{_said(like)}."
+        )
+    place = x.data_ptr()
+    dense = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    if not dense or place % x.element_size():
+        raise ValueError(
+            f"a map of native kernels is dense, channels last and aligned; found {_said(x)} at "
+            f"{place:#x}."
+        )
+    return place
+
+
+def require_alike(maps: Sequence[Tensor]) -> None:
+    """Raise ValueError unless maps can be added."""
+    for x in maps:
+        _map(x, maps[0])
+
+
+def _maps(maps: Sequence[Tensor], like: Tensor) -> Any:
+    return (ctypes.c_void_p * len(maps))(*[_map(x, like) for x in maps])
+
+
+def _host(x: Array | None, shape: tuple[int, ...]) -> int | None:
+    """Where an array of that shape lies."""
+    if x is None:
+        return None
+    if x.shape != tuple(shape) or not x.flags.c_contiguous:
+        raise ValueError(
+            f"native kernels read an array of {tuple(shape)}; found {x.shape}, strides {x.strides}."
+        )
+    return int(x.ctypes.data)
+
+
+def _parameters(
+    unit: Unit,
+    x: Tensor,
+    channels: int,
+    parameters: Sequence[Tensor],
+    tangents: Sequence[Tensor] | None,
+) -> list[int | None]:
+    """Where the depthwise weights and their tangent lie, the pointwise ones and theirs."""
+    width = x.shape[1]
+    shapes = [(width, 1, unit.size, unit.size)] if unit.size else []
+    shapes.append((channels, width, 1, 1))
+    for given in (parameters, *(() if tangents is None else (tangents,))):
+        for weight, shape in zip(given, shapes, strict=True):
+            fits = tuple(weight.shape) == shape and weight.dtype == x.dtype
+            if not fits or weight.device.type != "cpu" or not weight.is_contiguous():
+                raise ValueError(
+                    f"native kernels read weights of {shape} for a map of {_said(x)}; found "
+                    f"{_said(weight)}."
+                )
+    there = tangents or (None, None)
+    return [_at(each) for each in (parameters[0], there[0], parameters[-1], there[-1])]
+
+
+def _said(x: Tensor) -> str:
+    return f"{tuple(x.shape)} (strides {x.stride()}, {x.dtype}, {x.device})"
 
 
 def _numpy_type(x: Tensor) -> Any:
@@ -184,11 +263,3 @@ def _numpy_type(x: Tensor) -> Any:
 def _dims(unit: Unit, x: Tensor, channels: int) -> Array:
     n, c, h, w = x.shape
     return np.array([n, h, w, c, channels, unit.size, unit.stride, unit.dilation], dtype=np.int64)
-
-
-def _ends(
-    parameters: Sequence[Tensor], tangents: Sequence[Tensor] | None
-) -> tuple[Tensor | None, ...]:
-    """Depthwise and its tangent, pointwise and its tangent."""
-    there = tangents or (None, None)
-    return parameters[0], there[0], parameters[-1], there[-1]

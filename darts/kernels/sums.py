@@ -28,6 +28,7 @@ from darts.kernels.native import (
     empty_like,
     moments,
     pixels,
+    require_alike,
     unit_backward,
     unit_forward,
 )
@@ -180,6 +181,7 @@ def forward(
 
 def _combined(tape: Tape) -> tuple[Tensor, Tensor | None]:
     ys, yts = tape.outputs()
+    require_alike(ys)
     ones = np.ones(ys[0].shape[1])
     maps = [np.outer([1, 0, 1, 0, 0], ones) if n is None else n.affine() for n in tape.norms]
     mix = list(zip(tape.weights, tape.weights_t, maps, strict=True))

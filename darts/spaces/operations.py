@@ -1,8 +1,9 @@
 """The operations that an edge can be, as DARTS defines them (Liu et al. 2019, §3.1)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 
 import torch
@@ -319,6 +320,9 @@ _TABLE: dict[str, Callable[[int, int, Recipe], Operation]] = {
     "noise": lambda channels, stride, recipe: Noise(stride),
 }
 
+_REGISTERED: set[str] = set()
+_TRIED: set[tuple[str, int, int]] = set()
+
 OPERATIONS = MappingProxyType(_TABLE)
 """Every operation that a network here can be built of, those registered included."""
 
@@ -337,16 +341,52 @@ def register_operation(name: str, make: Callable[[int, int, Recipe], Operation])
     if name in _TABLE:
         raise ValueError(f"there is an operation {name!r} already. Register under another name.")
     _TABLE[name] = make
+    _REGISTERED.add(name)
 
 
 def build(name: str, channels: int, stride: int, recipe: Recipe) -> Operation:
     """The operation called `name`, from `channels` to `channels`.
 
+    One that was registered is tried first on two small maps.
+
     Raises:
-        ValueError: there is no such operation, or the stride is neither 1 nor 2.
+        ValueError: there is no such operation, the stride is neither 1 nor 2, or a registered
+            operation does not give maps of the size that a node adds.
     """
     if name not in _TABLE:
         raise ValueError(f"unknown operation {name!r}; known are {', '.join(OPERATIONS)}.")
     if stride not in (1, 2):
         raise ValueError(f"operation {name!r} at stride {stride}: cells use 1 or 2.")
+    require_shapes((name,), channels, (stride,), recipe)
     return _TABLE[name](channels, stride, recipe)
+
+
+def require_shapes(
+    names: Iterable[str], channels: int, strides: Iterable[int], recipe: Recipe
+) -> None:
+    """Raise ValueError unless registered operations give maps of the size that a node adds.
+
+    Each is tried once, on two small maps at each stride; the project's own are not.
+    """
+    for name, stride in product(_REGISTERED & set(names), strides):
+        if (name, channels, stride) not in _TRIED:
+            _try(name, channels, stride, recipe)
+            _TRIED.add((name, channels, stride))
+
+
+def _try(name: str, channels: int, stride: int, recipe: Recipe) -> None:
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
+        evaluate: Callable[[FeatureMap], Tensor] = _TABLE[name](channels, stride, recipe).__call__
+        for sides in ((8, 8), (7, 5)):
+            given = (2, channels, *sides)
+            expected = (2, channels, *(-(-side // stride) for side in sides))
+            at = f"operation {name!r} at stride {stride}, on a map of {given}"
+            try:
+                found = tuple(evaluate(FeatureMap(torch.randn(given), recipe.activation)).shape)
+            except Exception as error:  # whatever a user's code raises
+                raise ValueError(f"{at}: {type(error).__name__}: {error}") from error
+            if found != expected:
+                raise ValueError(
+                    f"{at}, gives one of {found}, and a node adds maps of {expected}. Keep images "
+                    "and channels, and of the pixels every stride-th."
+                )
