@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
@@ -60,6 +61,14 @@ class FolderImages:
     def counts(self) -> tuple[int, ...]:
         """Images of each class."""
         return class_counts(self.labels, self.classes)
+
+    def digest(self) -> str:
+        """SHA-256 of the files' names, sizes in bytes and labels; pixels are not looked at."""
+        found = sha256()
+        for name, label in zip(self.names, self.labels.tolist(), strict=True):
+            size = os.stat(os.path.join(self.folder, name)).st_size
+            found.update(f"{name}\0{size}\0{label}\0".encode())
+        return found.hexdigest()
 
     def take(self, indices: Tensor) -> "FolderImages":
         names = tuple(self.names[index] for index in indices.tolist())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import Protocol, TypeVar
 
 import torch
@@ -43,6 +44,9 @@ class Images(Protocol):
         Image k is a function of index k and the seed alone. The seed draws what the set itself
         varies between looks at an image in training; None is the one look of evaluation.
         """
+
+    def digest(self) -> str:
+        """What tells them from other images: SHA-256 of what is known of them without decoding."""
 
     def expect(self, indices: Tensor, seed: int | None) -> None:
         """Say that `pixels` will soon be asked for these; nothing needs to be done about it."""
@@ -105,6 +109,13 @@ class LabelledImages:
     def counts(self) -> tuple[int, ...]:
         """Images of each class."""
         return class_counts(self.labels, self.classes)
+
+    def digest(self) -> str:
+        """SHA-256 of pixels and labels."""
+        found = sha256(repr(tuple(self.images.shape)).encode())
+        for tensor in (self.images, self.labels):
+            found.update(tensor.cpu().contiguous().flatten().numpy().data)
+        return found.hexdigest()
 
     def take(self, indices: Tensor) -> "LabelledImages":
         return LabelledImages(self.images[indices], self.labels[indices], self.classes)

@@ -1,9 +1,32 @@
-"""What data.json says of the images of a run: sizes, and the images of each class in every part."""
+"""What data.json says of the images of a run, and whether they still are what it says."""
 
+import json
 from dataclasses import asdict
 from typing import Any
 
+from darts.config.as_json import differences
 from darts.data import ImageSet, SearchData
+from darts.records.run_folder import RunFolder
+
+
+def record_images(run: RunFolder, images: ImageSet, halves: SearchData | None = None) -> None:
+    """Write data.json, or hold the images against the one that the run began with.
+
+    Raises:
+        ValueError: they are others. A run that went on with them would mix two data sets, and
+            images would change sides between the halves of a search.
+    """
+    found = json.loads(json.dumps(describe_images(images, halves)))
+    if not run.has("data.json"):
+        run.write("data.json", found)
+        return
+    known = run.read("data.json")
+    changed = differences(known, {name: found.get(name) for name in known})
+    if changed:
+        raise ValueError(
+            f"The images are not those that {run.path} began with: {'; '.join(changed)}. Restore "
+            "them, name their place with --data-root, or begin a new run."
+        )
 
 
 def describe_images(images: ImageSet, halves: SearchData | None = None) -> dict[str, Any]:
@@ -18,6 +41,8 @@ def describe_images(images: ImageSet, halves: SearchData | None = None) -> dict[
         "test_counts": list(images.test.counts),
         "mirror": images.mirror,
         "normalisation": asdict(images.normalisation),
+        "train_digest": images.train.digest(),
+        "test_digest": images.test.digest(),
     }
     if halves is not None:
         record["search"] = {

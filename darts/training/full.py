@@ -6,7 +6,7 @@ from typing import Any
 from darts.config.full import FullConfig
 from darts.data import ImageSet, RetrainData, SearchData
 from darts.parallel.launch import CPU, Devices
-from darts.records.data_record import describe_images
+from darts.records.data_record import record_images
 from darts.records.run_folder import RunFolder
 from darts.spaces import Genotype
 from darts.training.accuracy_table import AccuracyTable
@@ -37,7 +37,7 @@ def full_run(
     """
     found, trained, baselines = None, None, None
     halves = _halves(config, images)
-    run.write("data.json", describe_images(images, halves))
+    record_images(run, images, halves)
     if config.search is not None and halves is not None:
         score = None if config.accuracy_table is None else AccuracyTable.read(config.accuracy_table)
         found = search(config.search, halves, run, devices=devices, score=score)

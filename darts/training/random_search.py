@@ -9,7 +9,7 @@ from darts.data.seeds import derive_seed
 from darts.methods import RandomSearch
 from darts.methods.random_search import random_genotype
 from darts.parallel.launch import CPU, Devices
-from darts.records.data_record import describe_images
+from darts.records.data_record import record_images
 from darts.records.run_folder import RunFolder
 from darts.spaces import S1_FIXED, Genotype, Space
 from darts.training.retrain import retrain
@@ -59,7 +59,7 @@ def random_search(
         ValueError: the images do not suffice, or the folder holds another random search.
     """
     halves = SearchData.of(images, config.train_share, config.seed)
-    run.write("data.json", describe_images(images, halves))
+    record_images(run, images, halves)
     data = _for_training(halves)
     done = {record["epoch"] for record in run.records(STREAM)}
     for number in range(config.random.samples):
