@@ -12,7 +12,7 @@ from torch import Tensor
 from darts.data.ahead import Ahead
 from darts.data.colour import ColourJitter
 from darts.data.images import ImageSet, Normalisation, class_counts
-from darts.data.photographs import View, read_view
+from darts.data.photographs import View, read_view, require_readable
 from darts.data.seeds import derive_seed
 from darts.data.splits import subset
 
@@ -139,7 +139,8 @@ class ImageFolders:
 
         Raises:
             FileNotFoundError: a folder is missing.
-            ValueError: a class has no image, or is in one part alone.
+            ValueError: a class has no image or is in one part alone, or its first image has more
+                than 8 bits.
         """
         classes = _classes(Path(self.root, "train"))
         _require_same(classes, _classes(Path(self.root, "val")), self.root)
@@ -170,6 +171,8 @@ class ImageFolders:
                 f"first. Images end in {', '.join(IMG_EXTENSIONS)}. Fill the folder, or remove the "
                 "class from train and val."
             )
+        for label in range(len(classes)):  # sets are of one kind: the first of each class tells
+            require_readable(Path(found[int((labels == label).nonzero()[0])][0]))
         names = tuple(Path(path).relative_to(folder).as_posix() for path, _ in found)
         return FolderImages(str(folder), names, labels, len(classes), self.image_size, ahead)
 

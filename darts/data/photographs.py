@@ -3,11 +3,14 @@
 import math
 import random
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
 from darts.data.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
 """What a file may hold, whatever its name says (one of ImageNet's JPEGs is a PNG)."""
@@ -16,6 +19,10 @@ LEAST_AREA = 0.08
 WIDEST = 4 / 3
 """Width to height of a random crop at most, and height to width (the same)."""
 TRIES = 10
+BYTES = frozenset(
+    ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+)
+"""Pillow's modes of 8 bits a number; Pillow itself takes the upper byte of 16-bit colours."""
 
 
 class UnreadableImageError(ValueError):
@@ -41,12 +48,17 @@ class View(NamedTuple):
 def read_view(view: View) -> Tensor:
     """The view as uint8 [3 size size]; grey, palette and CMYK images become RGB.
 
+    What is transparent shows white behind it, and a photograph stands as its EXIF orientation
+    says. A grey image of more than 8 bits, or of floating numbers, is refused: which of its values
+    are black and white is not in the file.
+
     Training: a random crop of 8 to 100 % of the area and of aspect 3/4 to 4/3, scaled to the
     square. Evaluation: the shorter side is scaled to 8/7 of `size` (256 for 224), and the middle
-    is cut out. Both bilinear with antialiasing, by Pillow. EXIF orientation is not looked at.
+    is cut out. Both bilinear with antialiasing, by Pillow.
 
     Raises:
-        UnreadableImageError: the file is absent, empty, torn or no image; the message names it.
+        UnreadableImageError: the file is absent, empty, torn, no image, or of more than 8 bits; the
+            message names it.
     """
     from PIL import Image
     from torchvision.transforms import functional
@@ -54,7 +66,10 @@ def read_view(view: View) -> Tensor:
     path = Path(view.folder, view.name)
     try:
         with Image.open(path, formats=FORMATS) as file:
-            image = file.convert("RGB")
+            _require_bytes(path, file)
+            image = _rgb(file)
+    except UnreadableImageError:
+        raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(
             f"{path} cannot be read as an image: {_reason(path, error)} Put the right file there."
@@ -67,6 +82,45 @@ def read_view(view: View) -> Tensor:
         image = functional.resized_crop(image, *box, [view.size, view.size])
     pixels: Tensor = functional.pil_to_tensor(image)
     return pixels
+
+
+def require_readable(path: Path) -> None:
+    """Look at the head of a file and raise UnreadableImageError if `read_view` would refuse it."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=FORMATS) as file:
+            _require_bytes(path, file)
+    except UnreadableImageError:
+        raise
+    except Exception:  # damage is named by the step that reads the file
+        return
+
+
+def _require_bytes(path: Path, image: "Image.Image") -> None:
+    if image.mode in BYTES:
+        return
+    kind = "floating numbers" if image.mode == "F" else "more than 8 bits"
+    raise UnreadableImageError(
+        f"{path} holds {kind} a pixel (Pillow's mode {image.mode}), and images are 8-bit here: "
+        "which values are black and white is not in the file. Convert the set with one range for "
+        "all its images, for instance round(255 · (x − low) / (high − low)), clipped."
+    )
+
+
+def _rgb(image: "Image.Image") -> "Image.Image":
+    """The photograph upright, in RGB, on white where it is transparent."""
+    from PIL import Image, ImageOps
+
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # a damaged note says nothing about the picture
+        image = image.copy()
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
 
 
 def resized(size: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from darts.spaces.genotype import CellGenotype, Edge, Genotype
-from darts.spaces.space import Space
+from darts.spaces.space import NONE, Space
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,22 @@ def random_genotype(space: Space, seed: int) -> Genotype:
     """One genotype of `space`, every one equally probable. Equal seeds give equal genotypes."""
     generator = torch.Generator().manual_seed(seed)
     return Genotype(tuple(_random_cell(space, kind, generator) for kind in space.cell_kinds))
+
+
+def lightest_genotype(space: Space) -> Genotype:
+    """A genotype of few weights: skips where there are any, then pools."""
+    light = (NONE, "skip_connect", "max_pool_3x3", "avg_pool_3x3")
+
+    def cell(kind: str) -> CellGenotype:
+        edges = []
+        for target, kept in zip(space.targets, space.kept_inputs, strict=True):
+            for row in space.incoming(target)[:kept]:
+                names = space.candidates_of(kind, row)
+                chosen = next((name for name in light if name in names), names[0])
+                edges.append((chosen, space.edges[row][0]))
+        return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+
+    return Genotype(tuple(map(cell, space.cell_kinds)))
 
 
 def _random_cell(space: Space, kind: str, generator: torch.Generator) -> CellGenotype:

@@ -104,7 +104,8 @@ class AuxiliaryHead(nn.Module):
         if min(x.shape[-2:]) < self.least:
             raise ValueError(
                 f"the auxiliary head got feature maps of {x.shape[-2]}×{x.shape[-1]} pixels and "
-                f"needs {self.least}×{self.least}. Train images this small with auxiliary=False."
+                f"needs {self.least}×{self.least}. Leave it out (--retrain.auxiliary-weight 0), or "
+                "take larger images."
             )
         # At the images that DARTS uses this is one pixel; larger images are averaged.
         logits: Tensor = self.classifier(self.features(x).mean(dim=(2, 3)))

@@ -1,14 +1,17 @@
 """The main job: search, retrain what was found, and set it beside the baselines."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from darts.config.full import FullConfig
+from darts.config.retrain import RetrainConfig
 from darts.data import ImageSet, RetrainData, SearchData
+from darts.methods.random_search import lightest_genotype
+from darts.networks.width import multiply_adds
 from darts.parallel.launch import CPU, Devices
 from darts.records.data_record import record_images
 from darts.records.run_folder import RunFolder
-from darts.spaces import Genotype
+from darts.spaces import Genotype, Space
 from darts.training.accuracy_table import AccuracyTable
 from darts.training.baselines import Baselines, measure_baselines
 from darts.training.retrain import RetrainResult, retrain
@@ -68,6 +71,25 @@ def require_feasible(
         training_batches(config.retrain, data)
         if genotype is not None:
             require_network(config.retrain, genotype, data)
+        elif config.search is not None:
+            _require_some_network(config.retrain, config.search.space, data)
+
+
+def _require_some_network(config: RetrainConfig, space: Space, data: RetrainData) -> None:
+    """Raise ValueError if nothing that a search could find can be retrained."""
+    narrow, lightest = replace(config, channels=2), lightest_genotype(space)
+    require_network(narrow, lightest, data)
+    if isinstance(config.channels, int):
+        return
+    height, width = data.train.shape[1:]
+    blueprint = narrow.blueprint(lightest, data.train.shape, data.train.classes)
+    least = multiply_adds(blueprint, (height, width)) / 1e6
+    if least > config.channels.millions:
+        raise ValueError(
+            f"--retrain.channels within:millions={config.channels.millions:g}: the lightest cells "
+            f"of space {space.name!r} with C = 2 have {least:.3f} M multiply-adds at "
+            f"{height}×{width}. Raise the limit, or take fewer cells."
+        )
 
 
 def _halves(config: FullConfig, images: ImageSet) -> SearchData | None:

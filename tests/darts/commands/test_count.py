@@ -81,7 +81,7 @@ def test_sizes_that_no_network_has_are_refused_in_one_line(arguments, message, c
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--retrain.cells", "20"], "needs 8×8. Train images this small with auxiliary=False"),
+        (["--retrain.cells", "20"], "needs 8×8. Leave it out"),
         (["--retrain.frame", "imagenet", "--retrain.channels", "4"], "the auxiliary head got"),
         (["--retrain.channels", "within:millions=0.0001"], "keeps to 0.0001 M multiply-adds"),
         (["--retrain.frame", "imagenet", "--retrain.channels", "3"], "Give 2 or 4"),

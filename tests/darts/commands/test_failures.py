@@ -196,3 +196,20 @@ def test_events_on_a_full_disk_are_an_error_with_the_file_and_not_a_thread_that_
     with pytest.raises(OSError, match=r"tfevents.* could not be written: No space left"):
         events.record("retrain/epochs", {"epoch": 0, "train_loss": 1.0})
     events.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--retrain.auxiliary-weight", "0.4"], "--retrain.auxiliary-weight 0"),
+        (["--retrain.channels", "within:millions=0.0001"], "Raise the limit, or take fewer cells"),
+    ],
+)
+def test_what_no_cell_could_be_retrained_with_is_refused_before_the_search(
+    tmp_path, capsys, options, said
+):
+    path = tmp_path / "run"
+    command = ["full-search", *SEARCH[1:], "--retrain.batch-size", "10", *options]
+    assert cli.main([*command, "--run-dir", str(path)]) == 1
+    assert_one_line(capsys.readouterr().err, said)
+    assert not path.exists()

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -222,3 +223,11 @@ def test_sizes_that_cannot_be_are_refused(change):
     ((name, value),) = change.items()
     with pytest.raises(ValueError, match=rf"ImageFolders\({name}={value}\)"):
         ImageFolders("x", **change)
+
+
+def test_a_set_of_16_bit_images_is_refused_before_any_work(tmp_path):
+    root = write_tree(tmp_path / "data")
+    first = sorted((root / "train" / "n02").iterdir())[0]
+    Image.fromarray(np.full((20, 20), 900, np.uint16)).save(first, "PNG")
+    with pytest.raises(UnreadableImageError, match="more than 8 bits a pixel"):
+        ImageFolders(root=str(root), image_size=16).load()

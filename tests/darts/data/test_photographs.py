@@ -9,7 +9,13 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from darts.data.photographs import UnreadableImageError, View, random_box, read_view
+from darts.data.photographs import (
+    UnreadableImageError,
+    View,
+    random_box,
+    read_view,
+    require_readable,
+)
 from tests.darts.data.photographs import photograph
 
 
@@ -63,6 +69,62 @@ def test_a_cmyk_photograph_looks_as_its_rgb_version_does(tmp_path):
     photograph(0, "CMYK").save(tmp_path / "cmyk.JPEG", "JPEG", quality=100)
     rgb, cmyk = (read_view(View(str(tmp_path), f"{n}.JPEG", 16, None)) for n in ("rgb", "cmyk"))
     assert (rgb.float() - cmyk.float()).abs().mean() < 3
+
+
+ROTATED = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+
+
+@pytest.mark.parametrize(("orientation", "turn"), list(zip((6, 3, 8), ROTATED, strict=True)))
+def test_a_photograph_stands_as_its_exif_says(orientation, turn, tmp_path):
+    upright = photograph(0)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright.save(tmp_path / "upright.PNG")
+    upright.transpose(turn).save(tmp_path / "turned.PNG", exif=exif)
+    views = [read_view(View(str(tmp_path), f"{n}.PNG", 16, None)) for n in ("upright", "turned")]
+    assert torch.equal(*views)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_white_and_not_black(mode, tmp_path):
+    image = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 10, 20))  # the left half is black, and seen
+    if mode == "P":
+        image = image.quantize(4)
+    image = image if image.mode == mode else image.convert(mode)
+    image.save(tmp_path / "x.PNG")
+    view = read_view(View(str(tmp_path), "x.PNG", 14, None))
+    assert view[:, :, 1].max() == 0
+    assert view[:, :, -2].min() == 255
+
+
+def half_transparent():
+    return Image.new("RGBA", (20, 20), (100, 0, 0, 51))
+
+
+def test_half_transparent_colours_are_mixed_with_white(tmp_path):
+    half_transparent().save(tmp_path / "x.PNG")
+    view = read_view(View(str(tmp_path), "x.PNG", 14, None))
+    assert view[:, 7, 7].tolist() == [round(0.2 * 100 + 0.8 * 255), round(0.8 * 255), 204]
+
+
+DEEP = {
+    "16-bit PNG": (np.uint16, 60_000, "x.PNG"),
+    "12 bits in a 16-bit PNG": (np.uint16, 4_095, "x.PNG"),
+    "16-bit TIFF": (np.uint16, 60_000, "x.TIFF"),
+    "float TIFF": (np.float32, 1.0, "x.TIFF"),
+    "32-bit TIFF": (np.int32, 100_000, "x.TIFF"),
+}
+
+
+@pytest.mark.parametrize(("dtype", "most", "name"), DEEP.values(), ids=DEEP)
+def test_more_than_8_bits_of_grey_are_refused_by_name(dtype, most, name, tmp_path):
+    values = np.linspace(0, most, 400).reshape(20, 20).astype(dtype)
+    Image.fromarray(values).save(tmp_path / name)
+    with pytest.raises(UnreadableImageError, match=f"{name} holds .* and images are 8-bit here"):
+        read_view(View(str(tmp_path), name, 14, None))
+    with pytest.raises(UnreadableImageError, match="Convert the set with one range"):
+        require_readable(tmp_path / name)
 
 
 def test_mutated_photographs_are_refused_or_read_and_nothing_else(tmp_path):
