@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proofs_checks.evidence import Evidence, Outcome
 from proofs_checks.five_that_matter import five
-from proofs_checks.ledger import Verdict, Verified
+from proofs_checks.ledger import Claim, Verdict, Verified
 from proofs_checks.paper import of_the_paper, stated
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -34,7 +34,8 @@ RULES = """## How a verdict is reached
 - A claim that the text makes twice has one row with both places. Definitions, settings of runs and
   bare citations are not claims; judgements of other papers are listed and not tested.
 """
-HEADINGS = ("id", "place", "the paper claims", "verdict", "why, or what would decide")
+PAPER_HEADINGS = ("id", "place", "the paper claims", "verdict", "why, or what would decide")
+OWN_HEADINGS = ("id", "where", "claim", "verdict", "by what")
 
 
 def verdict_text(results: Sequence[Verified], appendix: str = "") -> str:
@@ -43,14 +44,14 @@ def verdict_text(results: Sequence[Verified], appendix: str = "") -> str:
     own = [result for result in results if not of_the_paper(result.claim)]
     lines = [
         HEADER,
-        *_first_page(results, paper),
+        *first_page([result.claim for result in results]),
         RULES,
         "## The paper's claims, in the order of its text",
         "",
-        *_table(paper, HEADINGS),
+        *_table(paper, PAPER_HEADINGS),
         "## Theorems and measurements of this project",
         "",
-        *_table(own, ("id", "where", "claim", "verdict", "by what")),
+        *_table(own, OWN_HEADINGS),
         "# Evidence",
         "",
     ]
@@ -60,8 +61,14 @@ def verdict_text(results: Sequence[Verified], appendix: str = "") -> str:
     return "\n".join(lines) + (f"\n{appendix}" if appendix else "")
 
 
-def tally(results: Sequence[Verified]) -> Counter[Verdict]:
-    return Counter(result.claim.verdict for result in results)
+def said_of(result: Verified) -> tuple[str, str]:
+    """The row of one claim, and its section; "" for the section of one without evidence."""
+    row = _table([result], OWN_HEADINGS)[2]
+    return row, "\n".join(_section(result)) if result.claim.evidence else ""
+
+
+def tally(claims: Sequence[Claim]) -> Counter[Verdict]:
+    return Counter(claim.verdict for claim in claims)
 
 
 def in_a_sentence(counts: Counter[Verdict]) -> str:
@@ -76,7 +83,9 @@ def in_a_sentence(counts: Counter[Verdict]) -> str:
     )
 
 
-def _first_page(results: Sequence[Verified], paper: Sequence[Verified]) -> list[str]:
+def first_page(claims: Sequence[Claim]) -> list[str]:
+    """What the paper's claims add up to, and the five that matter: lines of the document."""
+    paper = [claim for claim in claims if of_the_paper(claim)]
     counts = tally(paper)
     lines = [
         f"**The paper makes {len(paper)} claims.** {in_a_sentence(counts)}",
@@ -88,7 +97,7 @@ def _first_page(results: Sequence[Verified], paper: Sequence[Verified]) -> list[
         "**The five that matter:**",
         "",
     ]
-    for number, (summary, claim) in enumerate(five([result.claim for result in results]), 1):
+    for number, (summary, claim) in enumerate(five(claims), 1):
         link = f"[{claim.id}](#{_anchor(claim.id)})" if claim.evidence else claim.id
         lines.append(
             f"{number}. **{summary.heading}: {claim.verdict.value}** ({link}). {summary.sentences}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
 from random import Random
@@ -54,6 +55,14 @@ def beyond_the_limit(formulas: Formulas) -> Exhibit:
     )
 
 
+def extremal(hessian_root: Fraction, weight: Matrix) -> Instance:
+    """H with eigenvalues 1/k, 1, k (k = √κ) and v = (a, 0, b) over the bisector of the ends."""
+    k = hessian_root
+    mean, half = (k + 1 / k) / 2, (k - 1 / k) / 2
+    hessian = matrix([mean, half, 0], [half, mean, 0], [0, 0, 1])
+    return Instance(hessian, identity(3), weight, (k, 1 / k, Fraction(1)), identity(3))
+
+
 def near_the_share(rng: Random, power: int) -> Shared:
     """One row and an x within 10 % of T10a's share for M = H⁻ᵖᵒʷᵉʳ, H = diag(±1, ±1/r).
 
@@ -69,6 +78,18 @@ def near_the_share(rng: Random, power: int) -> Shared:
     slope = x if power == 1 else hessian.inverse() @ x
     known = Instance(hessian, row.T, slope, eigenvalues, identity(2))
     return Shared(known, root_below(square(row)) + Fraction(1, 10**9))
+
+
+def near_the_identity(rng: Random) -> Shared:
+    """κ near 1 and v where amended needs most: wrong for a share below (κ − 1)/(κ + 1).
+
+    The `extremal` H at v = e₁, and B = (e₂, r), r = (c, 0, d) of length 1: the share is c, and
+    ⟨BHv, BH⁻¹v⟩ = c²((k + 1/k)/2)² − ((k − 1/k)/2)², k = √κ.
+    """
+    k = 1 + Fraction(rng.randint(1, 15), 100)
+    t = (k - 1) * Fraction(rng.randint(1, 150), 100)
+    mixed = matrix([0, 1, 0], [2 * t / (1 + t**2), 0, (1 - t**2) / (1 + t**2)])
+    return Shared(replace(extremal(k, column(1, 0, 0)), mixed=mixed), Fraction(1))
 
 
 def one_row_is_sharp(formulas: Formulas) -> Exhibit:

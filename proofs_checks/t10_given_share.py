@@ -20,7 +20,13 @@ from proofs_checks.evidence import (
     PropertyTest,
     SmtProof,
 )
-from proofs_checks.extremal_shares import beyond_the_limit, near_the_share, one_row_is_sharp
+from proofs_checks.extremal_shares import (
+    beyond_the_limit,
+    extremal,
+    near_the_identity,
+    near_the_share,
+    one_row_is_sharp,
+)
 from proofs_checks.instances import (
     Instance,
     Shared,
@@ -46,14 +52,6 @@ from proofs_checks.rational import (
     square,
     with_spectrum,
 )
-
-
-def extremal(hessian_root: Fraction, weight: Matrix) -> Instance:
-    """H with eigenvalues 1/k, 1, k (k = √κ) and v = (a, 0, b) over the bisector of the ends."""
-    k = hessian_root
-    mean, half = (k + 1 / k) / 2, (k - 1 / k) / 2
-    hessian = matrix([mean, half, 0], [half, mean, 0], [0, 0, 1])
-    return Instance(hessian, identity(3), weight, (k, 1 / k, Fraction(1)), identity(3))
 
 
 def claims(formulas: Formulas) -> tuple[Claim, ...]:
@@ -149,12 +147,15 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
 
     def asked(rng: Random) -> Shared | None:
         """√κ rational and below √2; 17/7 > 1 + √2."""
-        half = 1 + Fraction(rng.randint(1, 40), 100)
-        low = Fraction(rng.randint(1, 5), 2)
-        between = low * (1 + (half**2 - 1) * Fraction(rng.randint(0, 4), 4))
-        case = shared(
-            rng, from_eigenvalues(rng, [low, between, low * half**2], 1), rng.choice((2, 3))
-        )
+        if rng.random() < 0.5:
+            case = near_the_identity(rng)
+            half = max(case.instance.eigenvalues)
+        else:
+            half = 1 + Fraction(rng.randint(1, 40), 100)
+            low = Fraction(rng.randint(1, 5), 2)
+            between = low * (1 + (half**2 - 1) * Fraction(rng.randint(0, 4), 4))
+            spectrum = [low, between, low * half**2]
+            case = shared(rng, from_eigenvalues(rng, spectrum, 1), rng.choice((2, 3)))
         bound = (Fraction(17, 7) * (half - 1)) ** 2
         return case if case.share_squared(case.instance.slope) > bound else None
 

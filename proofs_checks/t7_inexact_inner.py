@@ -244,11 +244,27 @@ class Cubic:
 
 
 def cubic(rng: Random) -> Cubic:
-    """hᵢ ≥ 2 and |cᵢωᵢ| ≤ 1, so that μ = 1 on the ball."""
+    """hᵢ ≥ 2 and |cᵢωᵢ| ≤ 1, so that μ = 1 on the ball; every other one is `nearly_attained`."""
+    if rng.random() < 0.5:
+        return nearly_attained(rng)
     h = column(*(Fraction(rng.randint(8, 40), 4) for _ in range(3)))
     c, b, d, p, w = (column(*(Fraction(rng.randint(-8, 8), 4) for _ in range(3))) for _ in range(5))
     omega = column(*(Fraction(rng.randint(-20, 20), 40) for _ in range(3)))
     return Cubic(h, c, b, d, p, w, omega)
+
+
+def nearly_attained(rng: Random) -> Cubic:
+    """One entry, h = 11/10 and one term of C alone: 10/11 of C‖ω − ω*‖ is the error itself."""
+    (b, p), sign = (rng.choices((-3, -2, -1, 1, 2, 3), k=2)), rng.choice((-1, 1))
+    term = rng.choice("cdw")
+    rates = {name: column(sign if name == term else 0, 0, 0) for name in "cdw"}
+    return Cubic(
+        h=column(Fraction(11, 10), 1, 1),
+        b=column(b, 0, 0),
+        p=column(p, 0, 0),
+        omega=column(Fraction(-sign, 10), 0, 0),  # where term is c, H is 1 = μ there
+        **rates,
+    )
 
 
 def cubic_margin(formulas: Formulas, case: Cubic) -> Fraction:

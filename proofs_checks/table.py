@@ -38,20 +38,29 @@ def summary_tables(results: Sequence[Verified]) -> Group:
 
 
 def _table(title: str, results: Sequence[Verified]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAVY, show_lines=True)
-    for heading in ("id", "place", "claim", "verdict", "evidence", "verified", "s"):
-        table.add_column(heading, justify="right" if heading == "s" else "left")
+    table = Table(
+        title=title,
+        box=box.SIMPLE_HEAVY,
+        show_lines=True,
+        expand=True,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("id", no_wrap=True)
+    table.add_column("place", max_width=12, overflow="fold")
+    table.add_column("claim", ratio=1)  # the words have all the room that is left
+    table.add_column("verdict", max_width=12)
+    table.add_column("checks", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
     for result in results:
         claim, passed = result.claim, sum(outcome.passed for outcome in result.outcomes)
-        kinds = sorted({evidence.kind for evidence in claim.evidence})
         table.add_row(
             Text(claim.id, style="bold"),
             claim.where,
             stated()[claim.id].text if of_the_paper(claim) else claim.statement,
             Text(claim.verdict.value, style=f"bold {COLOURS[claim.verdict]}"),
-            "\n".join(kinds),
-            _mark(result.stands, f"{passed}/{len(result.outcomes)}") if kinds else "",
-            f"{result.seconds:.1f}" if kinds else "",
+            _mark(result.stands, f"{passed}/{len(result.outcomes)}") if claim.evidence else "",
+            f"{result.seconds:.1f}" if claim.evidence else "",
         )
     return table
 

@@ -138,6 +138,13 @@ def test_monte_carlo_mean_rejects_a_mean_outside_its_interval():
     assert not evidence(2.1).verify().passed
 
 
+def test_the_interval_of_a_sampled_mean_is_the_normal_ones():
+    """Fifty zeros and fifty ones: s = 0.50252, and 1.96 s/10 = 0.09849."""
+    halves = np.repeat([0.0, 1.0], 50)
+    outcome = MonteCarloMean("", 100, 1, lambda rng, n: halves, lambda: 0.5).verify()
+    assert outcome.numbers["95 %"] == "[0.4015, 0.5985]"
+
+
 def test_rate_reads_the_order():
     def evidence(power: int) -> Rate:
         steps = [Fraction(1, 2**k) for k in range(1, 6)]

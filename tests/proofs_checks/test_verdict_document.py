@@ -1,8 +1,12 @@
 """docs/VERDICT.md is what the ledger says today: else `python -m proofs_checks --write-docs`."""
 
+import re
+
 import pytest
 
-from proofs_checks.documents import DOCS, verdict_text
+from proofs_checks.catalogue import all_claims
+from proofs_checks.documents import DOCS, said_of, verdict_text
+from proofs_checks.ledger import verify
 from proofs_checks.mutants import hunt_all, mutant_table
 
 
@@ -17,6 +21,22 @@ def test_verdicts_are_not_stale(ledger):
     changed = [(a, b) for a, b in zip(written, now, strict=False) if a != b]
     assert not changed
     assert written == now
+
+
+@pytest.mark.parametrize("claim", all_claims(), ids=lambda claim: claim.id)
+def test_a_row_states_the_verdict_of_its_claim(claim):
+    name = rf"\[?{re.escape(claim.id)}(\]\([^)]*\))?"
+    (row,) = (line for line in parts()[0].splitlines() if re.match(rf"\| {name} \| ", line))
+    assert f" | **{claim.verdict.value}** | " in row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("claim", all_claims(), ids=lambda claim: claim.id.strip("§"))
+def test_the_row_and_the_section_of_one_claim_are_not_stale(claim):
+    """The same as above for one claim by itself: what planted errors are tried on."""
+    row, section = said_of(verify(claim))
+    assert row in parts()[0].splitlines()
+    assert section in parts()[0]
 
 
 @pytest.mark.slow

@@ -66,6 +66,38 @@ def test_a_consistent_search_has_what_retraining_has():
         assert (search.cutout, search.drop_path, search.auxiliary_weight) == (0, 0.0, 0.0)
 
 
+# as their papers and code have them: SNAS, GDAS, PC-DARTS §4.2, P-DARTS §4.2, NAS-Bench-201 §2.3
+OF_OTHER_PAPERS = {
+    "cifar10-darts-first-order": {"space": S1, "epochs": 50, "batch_size": 64, "cells": 8},
+    "cifar10-darts-second-order": {"space": S1, "epochs": 50, "batch_size": 64, "cells": 8},
+    "cifar10-snas": {"epochs": 150},
+    "cifar10-gdas": {"epochs": 250},
+    "cifar10-pc-darts": {
+        "batch_size": 256,
+        "learning_rate": 0.1,
+        "learning_rate_end": 0.0,
+        "alpha_learning_rate": 6e-4,
+        "still_epochs": 15,
+        "epochs": 50,
+    },
+    "cifar10-p-darts": {"epochs": 75, "batch_size": 96, "cells": 5, "alpha_learning_rate": 6e-4},
+    "nasbench201": {"channels": 16, "cells": 15, "epochs": 50, "batch_size": 64},
+}
+
+
+@pytest.mark.parametrize("name", OF_OTHER_PAPERS)
+def test_other_methods_have_the_settings_of_their_papers(name):
+    for setting, value in OF_OTHER_PAPERS[name].items():
+        assert getattr(PRESETS[name].search, setting) == value
+
+
+def test_nasbench201_retrains_as_its_table_was_made():
+    retrain = PRESETS["nasbench201"].retrain
+    assert (retrain.epochs, retrain.batch_size, retrain.learning_rate) == (200, 256, 0.1)
+    assert (retrain.channels, retrain.cells, retrain.weight_decay) == (16, 15, 5e-4)
+    assert (retrain.cutout, retrain.drop_path, retrain.auxiliary_weight) == (0, 0.0, 0.0)
+
+
 def test_cifar100_has_the_settings_of_cifar10():
     hundred, ten = PRESETS["cifar100-s1"], PRESETS["cifar10-s1"]
     assert isinstance(hundred.data, Cifar100)
