@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -148,11 +149,16 @@ def _noticed(kind: str, name: str, output: str) -> str:
     """The test or the evidence that failed, or the error that was raised."""
     for line in output.splitlines():
         if line.startswith(("FAILED ", "ERROR ")):
-            return line.partition("::")[2].partition(" - ")[0] or line.split()[1]
+            return _readable(line.partition("::")[2].partition(" - ")[0] or line.split()[1])
         if kind == "claim" and line.startswith(f"{name}: "):
             return line.removeprefix(f"{name}: ").strip()
     lines = output.strip().splitlines() or [""]
     return lines[-1].partition(". ")[0]
+
+
+def _readable(test: str) -> str:
+    """A test's name with the letters that pytest escapes."""
+    return re.sub(r"\\[xu]([0-9a-f]{2,4})", lambda found: chr(int(found[1], 16)), test)
 
 
 def try_out(plant: Plant, tree: Path) -> Answer:
