@@ -8,7 +8,6 @@ there: `claim T9` is one claim of the ledger, anything else a test as pytest nam
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import re
@@ -24,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+
+import torch
 
 from proofs_checks.documents import DOCS
 
@@ -132,7 +133,8 @@ def _run(claim: str, check: str, tree: Path, output: int) -> None:
         os.dup2(output, stream)
     sys.stdout = sys.stderr = os.fdopen(output, "w", encoding="utf-8", closefd=False)
     os.chdir(tree)
-    os.environ |= {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "COLUMNS": "400"}
+    os.environ |= {"PYTHONPATH": str(tree), "COLUMNS": "400"}
+    torch.set_num_threads(1)
     sys.dont_write_bytecode = True
     sys.path[:] = [str(tree), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
     copies = {path.stem for path in tree.iterdir()}
@@ -205,15 +207,19 @@ def page(caught: Sequence[tuple[Plant, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Plant, and say what is caught; the return value is the exit status, 1 if any is missed."""
-    parser = argparse.ArgumentParser(prog="python -m proofs_checks.plants", description=__doc__)
-    parser.add_argument("words", nargs="*", help="plant only what has these words in it")
-    parser.add_argument("--write-docs", action="store_true", help="plant all, write PLANTS.md")
-    options = parser.parse_args(arguments)
-    if options.write_docs and options.words:
-        parser.error("--write-docs plants all of them: leave out the words")
-    chosen = [plant for plant in plants() if all(w in str(plant) for w in options.words)]
+def main(arguments: Sequence[str]) -> int:
+    """Plant, and say what is caught; the return value is the exit status, 1 if any is missed.
+
+    Args:
+        arguments: words, of which a plant must have all to be chosen; or --write-docs, which plants
+            everything and writes the page.
+    """
+    write_docs = list(arguments) == ["--write-docs"]
+    words_wanted = () if write_docs else arguments
+    chosen = [plant for plant in plants() if all(word in str(plant) for word in words_wanted)]
+    if not chosen:
+        print(f"no plant of {FILE.name} has all of the words {', '.join(words_wanted)}")
+        return 2
     caught = []
     with copied() as tree:
         require_passing([plant.check for plant in chosen], tree)
@@ -226,11 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{plant.kind}: {plant.error}: {words} ({seconds:.0f} s)", flush=True)
     missed = sum(words == NOT_CAUGHT for _, words in caught)
     print(f"{len(caught) - missed} of {len(caught)} planted errors caught")
-    if options.write_docs:
+    if write_docs:
         PAGE.write_text(page(caught), encoding="utf-8")
         print(f"wrote {PAGE}")
     return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
