@@ -52,7 +52,7 @@ def test_auxiliary_head_hangs_after_two_thirds_of_the_cells():
 
 def test_auxiliary_head_refuses_images_too_small_for_it():
     network = DerivedNetwork(DARTS_V2, channels=2, cells=3, auxiliary=True)
-    with pytest.raises(ValueError, match=r"2×2 pixels and needs 8×8.*auxiliary=False"):
+    with pytest.raises(ValueError, match=r"2×2 pixels and needs 8×8.*Leave it out"):
         network(torch.randn(2, 3, 8, 8))
 
 
