@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,10 @@ def test_the_rule_sees_a_wrong_import(tmp_path: Path) -> None:
         i for i in imports(planted) if not any(within(i, p) for p in allowed_for("bilevel.vector"))
     ]
     assert sorted(wrong) == ["bilevel.estimators.amended", "darts.cli"]
+
+
+def test_the_page_about_the_inside_names_files_that_are_there() -> None:
+    text = (ROOT / "docs" / "INSIDE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", text))
+    assert len(named) >= 12
+    assert not [name for name in named if not (ROOT / name).is_file()]
