@@ -148,6 +148,32 @@ def test_a_step_moves_the_module_itself_and_solve_moves_copies(tmp_path: Path) -
     weigher.load_state_dict(solution.alpha, strict=False)
 
 
+def test_a_constraint_gets_the_parameters_by_name() -> None:
+    (problem, omega, alpha), _, weigher = bound()
+
+    def at_most_zero(alpha: Any) -> Any:
+        return alpha | {"log_decay": alpha["log_decay"].clamp(max=0.0)}
+
+    with torch.no_grad():
+        weigher.log_decay.zero_()
+    free, kept = (
+        solve(
+            problem,
+            ConjugateGradient(10, tolerance=None),
+            omega,
+            alpha,
+            inner=lambda leaves: SGD(leaves, lr=0.05),
+            outer=lambda leaves: Adam(leaves, lr=0.1),
+            steps=2,
+            constraint=constraint,
+        )
+        for constraint in (None, at_most_zero)
+    )
+    assert free.alpha["log_decay"] > 0
+    assert kept.alpha["log_decay"] == 0
+    assert set(kept.alpha) == set(alpha)
+
+
 def test_buffers_of_alphas_module_are_read_and_never_written() -> None:
     torch.manual_seed(1)
     net = nn.Linear(3, 1, dtype=f64)
