@@ -9,6 +9,7 @@ from proofs_checks.plants import (
     Plant,
     ask,
     copied,
+    main,
     page,
     plants,
     require_passing,
@@ -108,3 +109,8 @@ def test_a_claim_names_the_evidence_that_failed(project):
     plant = next(plant for plant in PLANTS if plant.check == "claim T10a")
     assert ask("claim T10a", project).passed
     assert "amended" in try_out(plant, project).words
+
+
+def test_words_that_no_plant_has_are_answered(capsys):
+    assert main(["no such words"]) == 2
+    assert "no plant of plants.toml has all of the words no such words" in capsys.readouterr().out
