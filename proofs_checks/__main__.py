@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -91,4 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)  # small tensors: more threads only wait for each other
+    # a notice of torch about itself, in this process and in those that verify beside it
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit\._script")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning:torch.jit._script")
     sys.exit(main())
