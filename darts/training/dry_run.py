@@ -202,11 +202,13 @@ class Meter:
                     images = size
                     break
         if not costs or costs[smallest].peak_bytes > self.room:
-            taken = f"{costs[smallest].peak_bytes / GIB:.2f}" if costs else "more than the free"
+            taken = "more memory than there is"
+            if costs:
+                taken = f"{costs[smallest].peak_bytes / GIB:.2f} GiB of memory"
             raise PhaseError(
-                f"{stage}, {work.name}, {smallest} images: they take {taken} GiB of memory, and "
-                f"the dry run may take {self.room / GIB:.2f}. Give it more, or the network fewer "
-                "channels or cells."
+                f"{stage}, {work.name}, {smallest} images: they take {taken}, and the dry run may "
+                f"take {self.room / GIB:.2f} GiB. Give it more, or the network fewer channels or "
+                "cells."
             )
         return costs
 

@@ -269,9 +269,29 @@ def test_one_size_gives_no_estimate_and_says_so(limits):
     assert not any("by this machine's clock" in line for line in told)
 
 
+@pytest.mark.parametrize(("most", "sizes"), [(8, [2, 8]), (2, [2]), (1, None)])
+def test_a_batch_that_runs_out_of_memory_is_not_tried_again(most, sizes, monkeypatch):
+    at = Batches.at
+
+    def limited(self, epoch, step):
+        if self.batch_size > most:
+            raise MemoryError
+        return at(self, epoch, step)
+
+    monkeypatch.setattr(Batches, "at", limited)
+    config = full_config(search=None)
+    if sizes is None:
+        with pytest.raises(PhaseError, match="step, 2 images: they take more memory than there is"):
+            dry_run(config, images(), genotype=DARTS_V2.genotype)
+    else:
+        found = dry_run(config, images(), genotype=DARTS_V2.genotype)
+        assert list(found.estimates[1].measured) == sizes
+        assert (found.estimates[1].once is None) == (len(sizes) == 1)
+
+
 def test_where_not_even_two_images_fit_it_says_what_they_take(monkeypatch):
     sized(monkeypatch, 2)
-    with pytest.raises(PhaseError, match=r"2 images: they take 2\.00 GiB .* may take 1\.80\."):
+    with pytest.raises(PhaseError, match=r"2 images: they take 2\.00 GiB .* may take 1\.80 GiB\."):
         dry_run(full_config(), images())
 
 
