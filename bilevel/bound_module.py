@@ -9,6 +9,8 @@ from typing import Any
 import optree
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 
 class BoundModule:
@@ -119,6 +121,12 @@ def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]
     slots: dict[str, Tensor] = {}
     for path, part in module.named_modules():  # every part once
         at = f"root.{path}." if path else "root."
+        if part.training and _iterates_on_its_weight(part):
+            raise ValueError(
+                f"{path or type(part).__name__} has a spectral_norm in training mode, which moves "
+                "its vectors u and v with the weight and takes them for constants: derivatives "
+                "would be wrong. Put this part into evaluation mode (.eval()), where they stay."
+            )
         for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
             replacement = params.get(first[id(parameter)])
             if replacement is not None:
@@ -197,6 +205,11 @@ def _trainable(symbol: str, module: nn.Module) -> dict[str, Tensor]:
             "requires_grad."
         )
     return params
+
+
+def _iterates_on_its_weight(part: nn.Module) -> bool:
+    new = isinstance(part, _SpectralNorm) and hasattr(part, "_u")
+    return new or any(isinstance(hook, SpectralNorm) for hook in part._forward_pre_hooks.values())
 
 
 def refuse_hidden_parameters(symbol: str, module: nn.Module) -> None:

@@ -14,9 +14,12 @@ from torch import Tensor, nn
 
 from bilevel.bound_module import opened
 from bilevel.connection import DisconnectedError, names_of, refuse_closed_over
+from bilevel.evaluation import evaluated
 from bilevel.losses import Loss as Loss
 from bilevel.losses import like, on_batch, refuse_other_arguments, refuse_without_batch, takes_batch
+from bilevel.randomness import seeded
 from bilevel.reading import finite, read
+from bilevel.scope import look
 from bilevel.unsupported import WRONG_TWICE, Explaining, UnsupportedDerivativeError, refuse_wrong
 from bilevel.vector import Tree, Vector
 
@@ -33,6 +36,17 @@ def finite_curvature(number: float) -> float:
             "inner loss has no finite second derivative at this point."
         )
     return number
+
+
+def squared_curvature(number: float) -> float:
+    """Its square, refused where that is 0 or infinite though the number is neither."""
+    square = finite_curvature(number) * number
+    if not 0 < square < math.inf and number != 0:
+        raise NonFiniteError(
+            f"the inner loss has curvature {number:.3g}, whose square no float can hold. Multiply "
+            "the inner loss by a number that brings its curvature near 1: g₂ stays as it is."
+        )
+    return square
 
 
 @dataclass(frozen=True)
@@ -124,14 +138,13 @@ class BilevelProblem:
         """The same problem with every evaluation under the random state of `seed`.
 
         Dropout and drop-path draw the same masks each time; the global state is left as it was.
+        It is that of PyTorch's, NumPy's and Python's generators; a loss's own are not reached.
         """
 
         def replayed(loss: Loss) -> Loss:
             @like(loss)
             def evaluate(omega: Tree, *others: Any) -> Tensor:
-                device = Vector.of(omega).device
-                with torch.random.fork_rng([device] if device.type == "cuda" else []):
-                    torch.manual_seed(seed)
+                with seeded(seed, Vector.of(omega).device):
                     return loss(omega, *others)
 
             return evaluate
@@ -141,12 +154,12 @@ class BilevelProblem:
     def inner_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_train, checked to be one finite number."""
         self.refuse_missing_batch()
-        return _checked("inner", self.inner(omega.tree(), alpha.tree()))
+        return _checked("inner", evaluated(self.inner, omega, alpha))
 
     def outer_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_val, checked to be one finite number."""
         self.refuse_missing_batch()
-        return _checked("outer", self.outer(omega.tree(), alpha.tree()))
+        return _checked("outer", evaluated(self.outer, omega, alpha))
 
     def refuse_missing_batch(self) -> None:
         """Raise if a loss takes a batch and has none.
@@ -313,6 +326,7 @@ def _checked(which: str, value: Any) -> Tensor:
             f"the {which} loss is {number}. The point has left the region where the loss is "
             "defined: lower the learning rate, clip gradients, or check the batch."
         )
+    look(which, value)
     return value
 
 
@@ -344,8 +358,7 @@ def _gradients(which: str | None, value: Tensor, **points: Vector) -> list[Vecto
     if value.requires_grad:
         with Explaining():
             found = torch.autograd.grad(value, leaves, allow_unused=True)
-    places = [f"number {place}" for place in range(len(leaves))]
-    _refuse_sparse(found, places)
+    _refuse_sparse(found, [name for point in points.values() for name in point.names()])
     images, unused = [], {}
     for symbol, point in points.items():
         own, found = found[: len(point.leaves)], found[len(point.leaves) :]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
 import torch
 
 from bilevel.reading import leaving
@@ -14,10 +20,10 @@ REMEDY = (
 
 
 class Draws:
-    """Whether PyTorch's global generators have moved since this was made.
+    """Whether a global generator has moved since this was made: PyTorch's, NumPy's or Python's.
 
-    Costs some microseconds and no evaluation. Generators of the loss's own, NumPy's and Python's
-    are not seen; `bilevel.check` evaluates twice and sees all. Within `left_on_device` nothing is
+    Costs some ten microseconds and no evaluation. Generators of the loss's own are not seen;
+    `bilevel.check` evaluates twice and sees all. Within `left_on_device` nothing is
     looked at: a captured step may not ask a GPU's generator.
     """
 
@@ -27,13 +33,36 @@ class Draws:
 
     def any(self) -> bool:
         now = _states(self._device)
-        return not all(torch.equal(a, b) for a, b in zip(self._before, now, strict=True))
+        return not all(_same(a, b) for a, b in zip(self._before, now, strict=True))
 
 
-def _states(device: torch.device) -> list[torch.Tensor]:
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """The random state of a seed in the three global generators, which are then as they were."""
+    ours, numpys = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            yield
+    finally:
+        random.setstate(ours)
+        np.random.set_state(numpys)
+
+
+def _states(device: torch.device) -> list[Any]:
     if leaving():
         return []
-    states = [torch.get_rng_state()]
+    states: list[Any] = [torch.get_rng_state(), random.getstate(), np.random.get_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
     return states
+
+
+def _same(before: Any, now: Any) -> bool:
+    if isinstance(before, torch.Tensor):
+        return torch.equal(before, now)
+    if isinstance(before[1], np.ndarray):  # NumPy's: a name, a key, and numbers
+        return bool((before[1] == now[1]).all()) and before[2:] == now[2:]
+    return bool(before == now)

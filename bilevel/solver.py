@@ -22,6 +22,7 @@ from bilevel.callbacks import StepRecord as StepRecord
 from bilevel.checkpoints import Checkpoints, State
 from bilevel.estimators.base import Estimator
 from bilevel.problem import BilevelProblem
+from bilevel.scope import passed
 from bilevel.vector import Tree, Vector
 
 
@@ -142,13 +143,14 @@ def solve(
     stopped = stop is not None and bool(run.records) and stop(run.records[-1])
     while not stopped and len(run.records) < steps:
         number = len(run.records)
-        record = run.step(
-            problem if isinstance(problem, BilevelProblem) else problem(number),
-            inner_steps,
-            clip,
-            warm_start,
-            constraint,
-        )
+        with passed(ω=Vector.of(omega), α=Vector.of(alpha)):  # the run has copies
+            record = run.step(
+                problem if isinstance(problem, BilevelProblem) else problem(number),
+                inner_steps,
+                clip,
+                warm_start,
+                constraint,
+            )
         for callback in callbacks:
             shown.to(callback, Progress(record, _copied(run.omega), _copied(run.alpha)))
         stopped = stop is not None and stop(record)

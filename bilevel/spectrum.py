@@ -15,7 +15,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor
 
 from bilevel.linear import LinearOperator
-from bilevel.problem import finite_curvature
+from bilevel.problem import NonFiniteError, finite_curvature
 from bilevel.vector import Vector
 
 
@@ -230,6 +230,7 @@ def norm_bound(
         identity = torch.eye(m, dtype=operator.codomain.dtype, device=operator.codomain.device)
         rows = operator.T.many(identity).double()
         gram = rows @ rows.T
+        _require_finite(float(gram.abs().sum()), symbol)
         top = max(float(torch.linalg.eigvalsh(gram)[-1]), 0.0)
         return NormBound(math.sqrt(top) * (1 + 1e-6), gram, m)
     generator = torch.Generator().manual_seed(seed)
@@ -240,6 +241,7 @@ def norm_bound(
         for _ in range(2):
             u = operator @ (operator.T @ u)
             length = float(u.norm())
+            _require_finite(length, symbol)
             if length == 0:
                 break
             scale, u = scale * length, u / length
@@ -249,3 +251,12 @@ def norm_bound(
         f"‖{symbol}‖ ≤ {value:.4g}, by {probes} random probes, wrong with probability 1e-{probes}"
     )
     return NormBound(value, None, 4 * probes, (chance,))
+
+
+def _require_finite(size: float, symbol: str) -> None:
+    if not math.isfinite(size):
+        raise NonFiniteError(
+            f"a product with {symbol} has norm {size}. A square root, norm or logarithm in the "
+            "inner loss has no finite second derivative at this point, or it is too large for "
+            "its dtype."
+        )

@@ -8,9 +8,29 @@ from types import TracebackType
 from typing import Any
 
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction, once_differentiable
 
 _BY_DIFFERENCES = "take CentralDifference()"
 _NORM = "spell the norm out by means and squares"
+_NO_INDEX_TWICE = "let no index stand twice, for PyTorch leaves open which value is kept"
+_ONCE = (
+    "{name} is marked once_differentiable, and PyTorch takes its gradient for a constant. Write "
+    f"its backward by differentiable operations without that mark, or {_BY_DIFFERENCES}."
+)
+_MARK = once_differentiable(lambda ctx, gradient: gradient).__code__
+"""The code of every `backward` that is marked."""
+
+WRONG_ONCE: Mapping[str, tuple[str, str]] = {
+    "Embedding": (
+        "an embedding with scale_grad_by_freq=True, whose gradient is no loss's",
+        "build it without",
+    ),
+    "MaxUnpool2D": ("max_unpool2d with an index twice", _NO_INDEX_TWICE),
+    "MaxUnpool3D": ("max_unpool3d with an index twice", _NO_INDEX_TWICE),
+    "AsStridedScatter": ("as_strided_scatter", "write into a clone of the tensor"),
+}
+"""Nodes of a loss's graph (name, then the operation and a remedy) whose gradient is wrong already.
+A name stands for the nodes `<name>Backward`. Found on torch 2.14 as docs/CHECK.md tells."""
 
 WRONG_TWICE: Mapping[str, tuple[str, str]] = {
     "WeightNormInterface": (
@@ -26,9 +46,9 @@ WRONG_TWICE: Mapping[str, tuple[str, str]] = {
         "linear_cross_entropy in chunks",
         "take F.cross_entropy of the logits",
     ),
+    **WRONG_ONCE,
 }
-"""Nodes of a loss's graph (name, then the operation and a remedy) that double backward gets wrong.
-A name stands for the nodes `<name>Backward`. Found on torch 2.14 as docs/CHECK.md tells."""
+"""The same for double backward."""
 
 WRONG_OVER_FORWARD: Mapping[str, tuple[str, str]] = {
     "NativeBatchNorm": ("batch_norm or instance_norm", _NORM),
@@ -40,9 +60,21 @@ WRONG_OVER_FORWARD: Mapping[str, tuple[str, str]] = {
     "CholeskyInverse": ("cholesky_inverse", "take torch.linalg.inv"),
     "TriangularSolve": ("triangular_solve", "take torch.linalg.solve_triangular"),
     "ScatterReduce": ("scatter_reduce with 'prod'", "multiply without scatter_reduce"),
+    "DifferentiableGraph": (
+        "a module or function compiled by torch.jit.script",
+        "pass the one that it was made from",
+    ),
     **WRONG_TWICE,
+    "Embedding": (
+        "an embedding with padding_idx or scale_grad_by_freq, whose gradient leaves rows out that "
+        "a tangent passes",
+        "build it without, or take Autograd()",
+    ),
 }
 """The same for reverse mode over forward mode."""
+
+_WHATEVER_THE_WAY = ("CheckpointFunction", *WRONG_ONCE)
+"""No other way of differentiating mends these."""
 
 _MISSING: tuple[tuple[str, str], ...] = (
     (
@@ -63,8 +95,8 @@ _MISSING: tuple[tuple[str, str], ...] = (
     ),
     (
         r"donated buffers|aot_autograd does not currently support double backward",
-        "a module compiled by torch.compile has no second derivative. Pass the module itself, "
-        "compiled._orig_mod, to the losses and to from_module",
+        "what torch.compile has compiled has no second derivative. Pass the function itself, or "
+        "the module itself, compiled._orig_mod, to the losses and to from_module",
     ),
     (
         r"_cudnn_rnn|CuDNN RNN",
@@ -79,11 +111,7 @@ _MISSING: tuple[tuple[str, str], ...] = (
         r"batch_norm does not support 3rd",
         f"batch_norm has no third derivative, which a gradient penalty needs. {_NORM.capitalize()}",
     ),
-    (
-        r"once_differentiable",
-        "a custom autograd.Function is marked once_differentiable. Write its backward by "
-        f"differentiable operations without that mark, or {_BY_DIFFERENCES}",
-    ),
+    (r"once_differentiable", _ONCE.format(name="a custom autograd.Function").removesuffix(".")),
     (
         r"must implement the jvp",
         "a custom autograd.Function has no forward mode. Give it a jvp, or take Autograd()",
@@ -98,20 +126,39 @@ _MISSING: tuple[tuple[str, str], ...] = (
         f"{_BY_DIFFERENCES}",
     ),
     (
+        r"modified by an inplace operation",
+        "a loss writes in place to a tensor that its derivative needs. Compute a new one instead",
+    ),
+    (
         r"\b[Ss]parse",
         "a gradient is sparse, as that of an embedding with sparse=True, and PyTorch cannot "
         "differentiate it again. Build the embedding with sparse=False",
     ),
 )
-_MISSING_OVER_FORWARD = (
+_MISSING_OVER_FORWARD: tuple[tuple[str, str], ...] = (
     (
         r"erivative for '?(?:aten::)?(?P<name>\w+?)_jvp'? is not implemented",
         "the forward mode of {name} cannot be differentiated. Take Autograd()",
     ),
     (
+        r"Nested forward mode",
+        "a loss takes a derivative by forward mode itself (jvp, jacfwd, torch.func.hessian), which "
+        "PyTorch cannot nest. Take Autograd()",
+    ),
+    (
         r"modified by an inplace operation",
         "the forward mode of an operation writes in place, as PyTorch's softmax, log_softmax, "
         "logsumexp, cross_entropy, attention and p-norms do. Spell it out, or take Autograd()",
+    ),
+)
+
+
+_IN_A_LOSS: tuple[tuple[str, str], ...] = (
+    (
+        r"'(?P<name>\w+?)(?:_forward)?' is not differentiable with respect to argument "
+        r"'(?P<argument>\w+)'",
+        "{name} has no derivative in its argument {argument}. Take it with reduction='none' and "
+        "weigh its terms yourself",
     ),
 )
 
@@ -123,14 +170,17 @@ class UnsupportedDerivativeError(NotImplementedError):
 class Explaining:
     """A context in which PyTorch's refusals to differentiate become one sentence with a remedy.
 
-    Other errors pass. `forward`: whether forward mode is at work, whose troubles are its own.
+    Other errors pass. `forward`: whether forward mode is at work, whose troubles are its own;
+    `loss`: whether a loss is being evaluated, whose errors are mostly the caller's.
 
     Raises:
         UnsupportedDerivativeError: from PyTorch's own error.
     """
 
-    def __init__(self, *, forward: bool = False) -> None:
+    def __init__(self, *, forward: bool = False, loss: bool = False) -> None:
         self.known = (*_MISSING_OVER_FORWARD, *_MISSING) if forward else _MISSING
+        if loss:
+            self.known = _IN_A_LOSS
 
     def __enter__(self) -> None:
         return None
@@ -164,17 +214,20 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
     Raises:
         UnsupportedDerivativeError: there is one.
     """
+    forward, twice = wrong is WRONG_OVER_FORWARD, wrong is WRONG_TWICE
     for name, node in nodes(values):
+        if twice and isinstance(node, BackwardCFunction) and _once_differentiable(node):
+            raise UnsupportedDerivativeError(_ONCE.format(name=name))
         found = wrong.get(name)
-        if found is None or not _at_fault(name, node):
+        if found is None or not _at_fault(name, node, forward=forward):
             continue
         operation, instead = found
         otherwise = "Autograd()" if name not in WRONG_TWICE else "CentralDifference()"
-        if name != "CheckpointFunction":  # which no other way mends
+        if name not in _WHATEVER_THE_WAY:
             instead = f"{instead}, or take {otherwise}"
         raise UnsupportedDerivativeError(
-            f"{how} met {operation}, whose second derivatives PyTorch gets wrong in this order "
-            f"without a word. {instead[0].upper()}{instead[1:]}."
+            f"{how} met {operation}, which PyTorch gets wrong without a word. "
+            f"{instead[0].upper()}{instead[1:]}."
         )
 
 
@@ -184,20 +237,32 @@ def nodes(values: Iterable[Tensor]) -> Iterable[tuple[str, Any]]:
     seen = set(ahead)
     while ahead:
         node = ahead.pop()
-        name = node.name()
+        name = node.name().rpartition("Backward")[0]
         if "linear_cross_entropy" in name:  # a generated name, with the path of the operation
-            name = "linear_cross_entropyBackward"
-        yield name.rpartition("Backward")[0], node
+            name = "linear_cross_entropy"
+        yield name.rpartition("::")[2], node
         for following, _ in node.next_functions:
             if following is not None and following not in seen:
                 seen.add(following)
                 ahead.append(following)
 
 
-def _at_fault(name: str, node: Any) -> bool:
+def _at_fault(name: str, node: Any, *, forward: bool) -> bool:
     """Whether the node's settings are those under which it goes wrong."""
     if name == "NativeBatchNorm":  # by running statistics it is affine, and right
         return bool(node._saved_training)
     if name == "ScatterReduce":
         return bool(node._saved_reduce == "prod")
+    if name == "Embedding":
+        padded = forward and 0 <= node._saved_padding_idx < node._saved_weight_sym_argsize_0
+        return bool(node._saved_scale_grad_by_freq or padded)
+    if name in ("MaxUnpool2D", "MaxUnpool3D"):
+        planes = node._saved_indices.flatten(-int(name[-2])).flatten(0, -2)
+        return any(len(plane.unique()) < len(plane) for plane in planes)
     return True
+
+
+def _once_differentiable(node: Any) -> bool:
+    """Whether a custom function is marked so: PyTorch then takes its gradient for a constant."""
+    code = getattr(getattr(type(node)._forward_cls, "backward", None), "__code__", None)
+    return code is _MARK

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -86,7 +88,7 @@ def module(
     with torch.random.fork_rng(devices=[]):  # PyTorch's own seed differs between processes
         torch.manual_seed(0)
         for part in net.modules():
-            if isinstance(part, nn.Linear):
+            if isinstance(part, nn.Linear | nn.Embedding):
                 part.reset_parameters()
 
     def make() -> tuple[BilevelProblem, Any, Any]:
@@ -138,6 +140,21 @@ class ConstantSlope(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Tensor:
         return slope * ctx.slope
+
+
+class Once(torch.autograd.Function):
+    """PyTorch takes its slope for a constant, without a word."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return slope * x.cos()
 
 
 class Skewed(Derivatives):
@@ -193,6 +210,30 @@ def penalised(w: dict[str, Tensor], a: Tensor) -> Tensor:
 def determined(w: dict[str, Tensor], a: Tensor) -> Tensor:
     gram = w["first"] @ w["first"].T + torch.eye(5, dtype=f64)
     return inner(w, a) + torch.logdet(gram)
+
+
+def coin(w: dict[str, Tensor], a: Tensor) -> Tensor:
+    """A part that is dropped by a coin of the loss's own."""
+    kept = torch.rand((), generator=own_generator) < 0.5
+    return inner(w, a) + (fit(w).sum() if kept else fit(w).sum() * 0)
+
+
+def along(w: dict[str, Tensor], a: Tensor) -> Tensor:
+    """A derivative that the loss takes by forward mode: its gradient is wrong already."""
+    normed = torch.func.jvp(
+        lambda x: F.layer_norm(torch.tanh(x @ w["first"]), (3,)), (X,), (X.cos(),)
+    )[1]
+    return inner(w, a) + normed.square().sum()
+
+
+def clamped(w: dict[str, Tensor], a: Tensor) -> Tensor:
+    with torch.no_grad():
+        a.clamp_(-1, -0.1)
+    return inner(w, a)
+
+
+def beside(w: dict[str, Tensor], a: Tensor) -> Tensor:
+    return inner(w, a) + bound.exp().sum() * w["last"].square().sum()
 
 
 trained = torch.zeros(12, dtype=f64, requires_grad=True)
@@ -285,6 +326,49 @@ PLANTED: dict[str, Planted] = {
         case(lambda w, a: inner(w, bound), lambda w, a: outer(w, bound), alpha=bound),
         "α<root>: no loss uses it",
     ),
+    "α from the closure beside the argument": Planted(
+        case(beside, alpha=bound), "α<root>: a loss reads it from the enclosing scope too"
+    ),
+    "a coin of the loss's own": Planted(case(coin), "two evaluations at one point differ"),
+    "NumPy's random numbers": Planted(
+        case(lambda w, a: inner(w, a) * (1 + np.random.rand())),
+        r"L_train: it draws random numbers;.*replaying\(seed\)",
+    ),
+    "a derivative by forward mode inside": Planted(case(along), "by forward mode"),
+    "α clamped in place": Planted(case(clamped), r"the leaf <root> of α in place"),
+    "an embedding with max_norm": Planted(
+        module(nn.Embedding(7, 3, max_norm=0.5, dtype=f64), lambda n: n(torch.arange(7))),
+        r"the leaf \['weight'\] of ω in place",
+    ),
+    "an embedding with scale_grad_by_freq": Planted(
+        module(
+            nn.Embedding(3, 3, scale_grad_by_freq=True, dtype=f64),
+            lambda n: n(torch.arange(7) % 3),
+        ),
+        "scale_grad_by_freq=True",
+    ),
+    "spectral norm in training mode": Planted(
+        module(
+            nn.Sequential(
+                nn.utils.parametrizations.spectral_norm(nn.Linear(5, 4, dtype=f64)), nn.Tanh()
+            ),
+            lambda n: n(X),
+        ),
+        r"spectral_norm in training mode.*\.eval\(\)",
+    ),
+    "a function marked once_differentiable": Planted(
+        case(lambda w, a: inner(w, a) + Once.apply(X @ w["first"]).square().sum()),
+        "Once is marked once_differentiable",
+    ),
+    "a second derivative that is NaN": Planted(
+        case(lambda w, a: inner(w, a) + (w["last"] - weights()["last"]).norm()),
+        "products with H by Autograd\\(\\) are NaN or infinite",
+    ),
+    "a gradient in α that is NaN": Planted(
+        case(outer=lambda w, a: outer(w, a) + a.norm().sqrt()),
+        "∇_α L_val is NaN or infinite",
+    ),
+    "no number in α": Planted(case(alpha=torch.zeros(0, dtype=f64)), "no numbers at all"),
     "a leaf of ω that L_train ignores": Planted(
         case(
             omega={**weights(), "spare": torch.ones(2, dtype=f64)},

@@ -118,6 +118,11 @@ def _networks() -> dict[str, Callable[[], Point]]:
             words,
             _whole,
         ),
+        "embedding with padding": (
+            lambda: nn.Sequential(nn.Embedding(9, 4, padding_idx=0), nn.Tanh(), nn.Linear(4, 1)),
+            words,
+            _whole,
+        ),
         "checkpointed": (lambda: _mlp(nn.Tanh), rows, _checkpointed),
     }
     return {
@@ -184,6 +189,20 @@ def _physics_informed(outside: bool) -> Point:
     return BilevelProblem(inner, inner), omega, torch.ones((), dtype=f64)
 
 
+def _sharpness_aware() -> Point:
+    """A loss that takes a gradient in ω itself, and is evaluated with ω as a constant too."""
+    x, y = torch.randn(9, 4, dtype=f64), torch.randn(9, dtype=f64)
+
+    def fit(w: Tensor, a: Tensor) -> Tensor:
+        return (x @ w - y).square().mean() + (a.exp() * w.square()).sum()
+
+    def loss(w: Tensor, a: Tensor) -> Tensor:
+        (slope,) = torch.autograd.grad(fit(w, a), w, create_graph=True)
+        return fit(w + 0.05 * slope / slope.norm(), a)
+
+    return BilevelProblem(loss, loss), torch.randn(4, dtype=f64), torch.zeros(4, dtype=f64)
+
+
 READY: dict[str, Callable[[], Point]] = {
     "quadratic": lambda: quadratic().point,
     "indefinite quadratic": lambda: quadratic(negative=2).point,
@@ -201,6 +220,7 @@ OWN: dict[str, Callable[[], Point]] = {
     "cross entropy": _cross_entropy,
     "Gaussian process": _gaussian_process,
     "dropout, replayed": _dropped,
+    "sharpness-aware": _sharpness_aware,
     "physics-informed": lambda: _physics_informed(False),
     "physics-informed, points from outside": lambda: _physics_informed(True),
 }

@@ -21,27 +21,45 @@ kink crossed puts an error of J/ε into a difference, and J/2ε into the disagre
 
 @dataclass(frozen=True)
 class Direction:
-    """v of Ω, and the size of each leaf of ω and α: what makes errors of leaves comparable."""
+    """v of Ω, and the size of each leaf of ω and α: what makes errors of leaves comparable.
+
+    Attributes:
+        still: rows of leaves that v leaves alone.
+    """
 
     v: Vector
     sizes: tuple[float, ...]
     sizes_alpha: tuple[float, ...]
+    still: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
-    def random(omega: Vector, alpha: Vector, generator: torch.Generator) -> Direction:
+    def random(
+        omega: Vector,
+        alpha: Vector,
+        generator: torch.Generator,
+        still: tuple[tuple[int, int], ...] = (),
+    ) -> Direction:
         sizes = _sizes(omega)
-        return Direction(gaussian(omega, generator, sizes), sizes, _sizes(alpha))
+        return Direction(gaussian(omega, generator, sizes, still), sizes, _sizes(alpha), still)
 
 
-def gaussian(at: Vector, generator: torch.Generator, sizes: tuple[float, ...]) -> Vector:
-    """Normal numbers, those of each leaf times its size."""
-    return Vector(
+def gaussian(
+    at: Vector,
+    generator: torch.Generator,
+    sizes: tuple[float, ...],
+    still: tuple[tuple[int, int], ...] = (),
+) -> Vector:
+    """Normal numbers, those of each leaf times its size; 0 in the rows that are still."""
+    found = Vector(
         tuple(
             size * torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf)
             for leaf, size in zip(at.leaves, sizes, strict=True)
         ),
         at.treespec,
     )
+    for place, row in still:
+        found.leaves[place][row] = 0
+    return found
 
 
 @dataclass(frozen=True)
@@ -69,9 +87,13 @@ class Agreement:
         return not self.error <= self.doubt  # NaN is wrong
 
     @property
-    def decided(self) -> bool:
+    def sharp(self) -> bool:
         """The difference is good enough for an agreement to mean something."""
-        return self.wrong or self.doubt <= self.enough * self.size or self.size == 0 == self.error
+        return self.doubt <= self.enough * self.size or self.size == 0 == self.error
+
+    @property
+    def decided(self) -> bool:
+        return self.wrong or self.sharp
 
     @property
     def relative(self) -> float:
@@ -104,8 +126,7 @@ def compared(
 ) -> Compared:
     """Compare Hv, Bv and ⟨∇_ω L_train, v⟩ with differences, at smaller steps until it is decided.
 
-    Four gradients and two products; four more gradients for each step that leaves it open. Wrong
-    is what is wrong at every step.
+    Four gradients and two products; four more gradients for each step that leaves it open.
     """
     products = curvature.hessian @ direction.v, curvature.mixed @ direction.v
     found = _at_step(problem, omega, alpha, products, gradient, direction, steps[0])
@@ -113,9 +134,10 @@ def compared(
         if _settled(found):
             break
         finer = _at_step(problem, omega, alpha, products, gradient, direction, step)
+        first = step == steps[1]
         found = Compared(
-            _better(found.hessian, finer.hessian),
-            _better(found.mixed, finer.mixed),
+            _better(found.hessian, finer.hessian, widest=first),
+            _better(found.mixed, finer.mixed, widest=first),
             found.slope if not found.slope.wrong else finer.slope,
         )
     return found
@@ -126,13 +148,18 @@ def _settled(found: Compared) -> bool:
     return right and found.hessian.decided and found.mixed.decided
 
 
-def _better(coarse: Agreement, fine: Agreement) -> Agreement:
-    """The one to believe: right and decided, if either is; else the one with less doubt."""
+def _better(coarse: Agreement, fine: Agreement, *, widest: bool) -> Agreement:
+    """The one to believe: right and sharp, if either is; then wrong and sharp; else the less doubt.
+
+    At the widest step (`widest`: it is `coarse`) many kinks can be crossed, which together look
+    like curvature that the product does not have: what is wrong there alone is not believed.
+    """
     for one in (coarse, fine):
-        if one.decided and not one.wrong:
+        if one.sharp and not one.wrong:
             return one
-    if coarse.wrong != fine.wrong:  # kinks or rounding at one step, not an error at both
-        return coarse if not coarse.wrong else fine
+    if coarse.wrong != fine.wrong:
+        wrong, open_ = (coarse, fine) if coarse.wrong else (fine, coarse)
+        return wrong if wrong.sharp and not (widest and wrong is coarse) else open_
     return min(coarse, fine, key=lambda one: one.doubt)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +17,24 @@ from bilevel.diagnostics.agreement import (
     Direction,
     compared,
     gaussian,
-    slope_agreement,
 )
 from bilevel.diagnostics.check_report import CheckReport, Cost, Finding
+from bilevel.diagnostics.closures import read_past_arguments
 from bilevel.diagnostics.connections import connections
 from bilevel.diagnostics.culprit import culprits
 from bilevel.diagnostics.in_double import doubled, in_double
 from bilevel.diagnostics.leaves import unusable_leaves
+from bilevel.diagnostics.outer_slopes import outer_slopes
+from bilevel.diagnostics.padding import Rows
 from bilevel.diagnostics.steadiness import unsteady
 from bilevel.losses import Loss, like
 from bilevel.problem import BilevelProblem
 from bilevel.unsupported import UnsupportedDerivativeError
 from bilevel.vector import Tree, Vector
 
+MANY = 16
+"""How often a loss is evaluated that looks smooth at no step: it may be another one now and then.
+A coin that falls one way nine times out of ten falls so sixteen times with probability 0.19."""
 ASYMMETRY = 1e-6
 """Of ⟨u, Hv⟩ − ⟨v, Hu⟩ in float64, relative to ‖u‖‖Hv‖: far above rounding, far below a fault."""
 
@@ -92,17 +98,53 @@ class _Check:
         self.gradients = self.values = self.products = 0
         self.findings: list[Finding] = []
         self.precision = "not taken"
+        self.still: Rows = ()
 
     def run(self, params: Tree, hyperparams: Tree) -> CheckReport:
         self.findings += unusable_leaves(params, hyperparams)
         if not any(finding.wrong for finding in self.findings):
-            omega, alpha = (Vector.of(tree).detach() for tree in (params, hyperparams))
-            point = _Point(self.problem, omega, alpha)
-            steady = self._steady(point) if self._evaluate(point) else None
-            if steady is not None:
-                self._derivatives(steady)
+            given = {"ω": Vector.of(params), "α": Vector.of(hyperparams)}
+            try:
+                self._look(given)
+            except Exception as error:  # whatever it is, it is the losses' own
+                self._add("the losses", _said(error))
         cost = Cost(self.gradients, self.values, self.products)
         return CheckReport(tuple(self.findings), self.taken, self.precision, cost)
+
+    def _look(self, given: dict[str, Vector]) -> None:
+        """Everything, at copies: a loss that writes to what it gets writes to those."""
+        omega, alpha = (
+            Vector(tuple(leaf.detach().clone() for leaf in point.leaves), point.treespec)
+            for point in given.values()
+        )
+        point = _Point(self.problem, omega, alpha)
+        if self._evaluate(point, given) and self._unwritten(point, given):
+            steady = self._steady(point)
+            if steady is not None:
+                self._closures(steady, given)
+                self._derivatives(steady)
+
+    def _closures(self, point: _Point, given: dict[str, Vector]) -> None:
+        told = {finding.where for finding in self.findings}
+        before = self.gradients
+        found = read_past_arguments(point.problem, point.omega, point.alpha, **given)
+        self.findings += [finding for finding in found if finding.where not in told]
+        self.values += self.gradients - before  # no gradients were taken
+        self.gradients = before
+
+    def _unwritten(self, point: _Point, given: dict[str, Vector]) -> bool:
+        """Whether the copies are still what was given, after evaluations."""
+        for (symbol, original), copy in zip(given.items(), (point.omega, point.alpha), strict=True):
+            for leaf, own, name in zip(copy.leaves, original.leaves, original.names(), strict=True):
+                if not torch.equal(leaf, own):
+                    self._add(
+                        f"{symbol}{name}",
+                        "a loss writes to it in place (clamp_, copy_, an embedding with max_norm, "
+                        "...), so that it moves while it is differentiated. Compute a new tensor "
+                        "from it instead.",
+                    )
+                    return False
+        return True
 
     def _counted(self, loss: Loss) -> Loss:
         @like(loss)
@@ -117,13 +159,10 @@ class _Check:
 
     # -- values and first derivatives
 
-    def _evaluate(self, point: _Point) -> bool:
-        """Whether both losses can be evaluated and differentiated; what they depend on."""
-        try:
-            self.findings += connections(point.problem, point.omega, point.alpha)
-        except Exception as error:  # whatever it is, it is the losses' own
-            self._add("the losses", _said(error))
-            return False
+    def _evaluate(self, point: _Point, given: dict[str, Vector]) -> bool:
+        """Whether anything can be differentiated; what the losses depend on."""
+        found, self.still = connections(point.problem, point.omega, point.alpha, **given)
+        self.findings += found
         hopeless = ("L_train", *(f"ω{path}" for path in point.omega.names()))
         return not any(finding.wrong and finding.where in hopeless for finding in self.findings)
 
@@ -142,11 +181,16 @@ class _Check:
     def _derivatives(self, point: _Point) -> None:
         own = point
         point = self._in_double(point)
-        direction = Direction.random(point.omega, point.alpha, self.generator)
-        self._outer_slope(point, direction)
+        direction = Direction.random(point.omega, point.alpha, self.generator, self.still)
+        outer = outer_slopes(point.problem, point.omega, point.alpha, direction, self.generator)
+        self.findings += outer.findings
+        self.gradients -= outer.values
+        self.values += outer.values
         try:
             curvature = self._taken_at(point)
             found = self._compared(point, curvature, direction)
+            if self._not_finite(found):
+                return
             if found.hessian.wrong or found.mixed.wrong or found.slope.wrong:
                 point, found = self._elsewhere(point, found)
                 curvature = self._taken_at(point)
@@ -193,7 +237,7 @@ class _Check:
         """Look again a little way off, along another direction: a fault is there too."""
         step = gaussian(point.omega, self.generator, _small(point.omega))
         near = _Point(point.problem, point.omega + step, point.alpha)
-        direction = Direction.random(near.omega, near.alpha, self.generator)
+        direction = Direction.random(near.omega, near.alpha, self.generator, self.still)
         again = self._compared(near, self._taken_at(near), direction)
 
         def both(first: Agreement, second: Agreement) -> Agreement:
@@ -204,6 +248,21 @@ class _Check:
             both(found.mixed, again.mixed),
             both(found.slope, again.slope),
         )
+
+    def _not_finite(self, found: Compared) -> bool:
+        bad = [
+            name
+            for name, agreement in (("H", found.hessian), ("B", found.mixed))
+            if not math.isfinite(agreement.error)
+        ]
+        for name in bad:
+            self._add(
+                "L_train",
+                f"products with {name} by {self._how()} are NaN or infinite at this point, though "
+                "the gradient is not. A square root, norm, power or logarithm has no finite second "
+                "derivative here: add a small number inside it, or begin elsewhere.",
+            )
+        return bool(bad)
 
     def _judge(self, point: _Point, curvature: Curvature, found: Compared) -> None:
         self.precision = (
@@ -216,7 +275,8 @@ class _Check:
                 "∇_ω L_train is not the derivative of its values: they differ by "
                 f"{found.slope.relative:.2g} of ‖∇_ω L_train‖ along a random direction. Look for "
                 "detach(), no_grad(), .data or .item() on the way from ω to the loss, for a "
-                "straight-through estimator and for a custom backward.",
+                "straight-through estimator, a derivative by forward mode inside the loss (jvp, "
+                "jacfwd, torch.func.hessian) and a custom backward.",
             )
             return
         for name, agreement, names in (
@@ -225,6 +285,9 @@ class _Check:
         ):
             if not agreement.wrong:
                 if not agreement.decided:
+                    if again := unsteady(point.problem, point.omega, point.alpha, times=MANY)[0]:
+                        self.findings += again
+                        return
                     self._add(
                         "L_train",
                         f"differences cannot tell whether products with {name} are right: kinks "
@@ -263,7 +326,7 @@ class _Check:
             self._add(", ".join(found), f"{self._how()} cannot differentiate it, tried alone.")
 
     def _symmetry(self, point: _Point, curvature: Curvature, direction: Direction) -> None:
-        u = gaussian(point.omega, self.generator, direction.sizes)
+        u = gaussian(point.omega, self.generator, direction.sizes, direction.still)
         y = gaussian(point.alpha, self.generator, direction.sizes_alpha)
         v = direction.v
         self.products += 4
@@ -309,46 +372,6 @@ class _Check:
                 "float64. Take float64, or scale the problem.",
                 wrong=error > 0.1,
             )
-
-    def _outer_slope(self, point: _Point, direction: Direction) -> None:
-        """∇_ω L_val and ∇_α L_val against values of L_val."""
-        problem, omega, alpha = point.problem, point.omega, point.alpha
-        _, slope, direct = problem.outer_gradients_as_they_are(omega, alpha)
-        along_alpha = gaussian(alpha, self.generator, direction.sizes_alpha)
-        eps = torch.finfo(omega.dtype).eps
-        still, flat = alpha.zeros_like(), omega.zeros_like()
-        for name, v, y, own, sizes, leaves in (
-            ("ω", direction.v, still, slope, direction.sizes, slope.leaves),
-            ("α", flat, along_alpha, direct, direction.sizes_alpha, direct.leaves),
-        ):
-            scale = sum(
-                (size * float(torch.linalg.vector_norm(leaf))) ** 2
-                for size, leaf in zip(sizes, leaves, strict=True)
-            )
-            if scale == 0:  # no dependence, which `connections` has told, or a stationary point
-                continue
-            along = float(own.dot(v if name == "ω" else y))
-
-            def off(step: float, v: Vector = v, y: Vector = y) -> list[float]:
-                self.gradients -= 4  # these are values alone
-                self.values += 4
-                return [
-                    problem.outer_value(omega + side * v, alpha + side * y).item()
-                    for side in (step, -step, step / 2, -step / 2)
-                ]
-
-            found = slope_agreement(off(1e-4), along, scale**0.5, 1e-4, eps)
-            if found.wrong:
-                found = slope_agreement(off(1e-3), along, scale**0.5, 1e-3, eps)
-            if found.wrong and point.double:
-                self._add(
-                    "L_val",
-                    f"∇_{name} L_val is not the derivative of its values: they differ by "
-                    f"{found.relative:.2g} of its norm along a random direction. Look for "
-                    "detach(), no_grad(), .data or .item() on the way, for a straight-through "
-                    "estimator and for a custom backward.",
-                    wrong=name == "ω",
-                )
 
 
 def _small(at: Vector) -> tuple[float, ...]:

@@ -8,25 +8,34 @@ import torch
 from torch import Tensor, nn
 
 from bilevel.diagnostics.check_report import Finding
+from bilevel.diagnostics.padding import Rows, padding_rows
 from bilevel.problem import BilevelProblem
 from bilevel.unsupported import Explaining, nodes
 from bilevel.vector import Vector
 
 
-def connections(problem: BilevelProblem, omega: Vector, alpha: Vector) -> list[Finding]:
-    """What is not connected as it should be. Two gradient evaluations of each loss.
+def connections(
+    problem: BilevelProblem, omega: Vector, alpha: Vector, **given: Vector
+) -> tuple[list[Finding], Rows]:
+    """What is not connected as it should be, and the rows of padding, which are not by design.
+
+    Two gradient evaluations of each loss.
 
     A trainable tensor that is neither in ω nor in α is found in the losses' graphs: a parameter
     that a module keeps in a plain list, or α taken from the closure in place of the argument.
+
+    Args:
+        omega, alpha: where to look; copies of what was passed.
+        given: by symbol, what was passed.
     """
-    inner_omega, inner_alpha, first = _used(problem.inner_value, omega, alpha)
-    outer_omega, outer_alpha, second = _used(problem.outer_value, omega, alpha)
+    inner_omega, inner_alpha, first, still = _used(problem.inner_value, omega, alpha)
+    outer_omega, outer_alpha, second, too = _used(problem.outer_value, omega, alpha)
     # a tensor that a loss makes for itself, to take a gradient in, is another one each time
-    _, _, again = _used(problem.inner_value, omega, alpha)
-    _, _, still = _used(problem.outer_value, omega, alpha)
-    lasting = {id(one) for one in (*again, *still)}
+    *_, again, _ = _used(problem.inner_value, omega, alpha)
+    *_, more, _ = _used(problem.outer_value, omega, alpha)
+    lasting = {id(one) for one in (*again, *more)}
     strangers = {id(one): one for one in (*first, *second) if id(one) in lasting}
-    findings = [_stranger(one, omega, alpha) for one in strangers.values()]
+    findings = [_stranger(one, given) for one in strangers.values()]
     if not any(inner_omega):
         findings.append(
             Finding(
@@ -72,19 +81,19 @@ def connections(problem: BilevelProblem, omega: Vector, alpha: Vector) -> list[F
                 wrong=False,
             )
         )
-    return findings
+    return findings, tuple(sorted({*still, *too}))
 
 
 @torch.enable_grad()
 def _used(
     loss: Callable[[Vector, Vector], Tensor], omega: Vector, alpha: Vector
-) -> tuple[list[bool], list[bool], list[Tensor]]:
-    """Which leaves of ω and of α a loss depends on, and the strangers in its graph."""
+) -> tuple[list[bool], list[bool], list[Tensor], Rows]:
+    """Which leaves of ω and of α a loss depends on; strangers and padding in its graph."""
     at, hyper = omega.tracked(), alpha.tracked()
     leaves = at.leaves + hyper.leaves
     value = loss(at, hyper)
     if not value.requires_grad:
-        return [False] * len(at.leaves), [False] * len(hyper.leaves), []
+        return [False] * len(at.leaves), [False] * len(hyper.leaves), [], ()
     own = {id(leaf) for leaf in leaves}
     strangers = [
         node.variable
@@ -94,12 +103,13 @@ def _used(
     with Explaining():
         gradients = torch.autograd.grad(value, leaves, allow_unused=True)
     there = [one is not None for one in gradients]
-    return there[: len(at.leaves)], there[len(at.leaves) :], strangers
+    n = len(at.leaves)
+    return there[:n], there[n:], strangers, padding_rows(value, at)
 
 
-def _stranger(stranger: Tensor, omega: Vector, alpha: Vector) -> Finding:
+def _stranger(stranger: Tensor, given: dict[str, Vector]) -> Finding:
     """What to say of a trainable tensor that is no argument of the losses."""
-    for which, point in (("ω", omega), ("α", alpha)):
+    for which, point in given.items():
         for leaf, path in zip(point.leaves, point.names(), strict=True):
             if leaf.numel() and leaf.data_ptr() == stranger.data_ptr():
                 return Finding(

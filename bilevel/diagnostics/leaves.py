@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from bilevel.diagnostics.check_report import Finding
+from bilevel.point import LEAST_PRECISE
 from bilevel.vector import Tree, Vector
 
 
@@ -19,14 +20,17 @@ def unusable_leaves(params: Tree, hyperparams: Tree) -> list[Finding]:
             findings.append(Finding(name, str(error)))
             continue
         points.append(point)
+        imprecise = torch.finfo(point.dtype).eps > LEAST_PRECISE
+        if point.numel == 0:
+            findings.append(Finding(name, "it holds no numbers at all. Pass those that there are."))
         for leaf, path in zip(point.leaves, point.names(), strict=True):
             if leaf.numel() == 0:
                 findings.append(
                     Finding(f"{name}{path}", "it holds no numbers. Leave it out.", wrong=False)
                 )
-            elif not bool(leaf.isfinite().all()):
+            elif not (imprecise or bool(leaf.isfinite().all())):
                 findings.append(Finding(f"{name}{path}", "it holds NaN or infinite numbers."))
-        if point.dtype in (torch.float16, torch.bfloat16):
+        if imprecise:
             findings.append(
                 Finding(
                     name,

@@ -19,7 +19,7 @@ from bilevel.estimators.identity import Identity
 from bilevel.estimators.minres import Minres
 from bilevel.estimators.neumann import Neumann
 from bilevel.point import point_of
-from bilevel.problem import BilevelProblem
+from bilevel.problem import BilevelProblem, squared_curvature
 from bilevel.spectrum import lanczos
 from bilevel.vector import Tree, Vector
 
@@ -149,7 +149,10 @@ def _candidates(
     top = max(abs(spectrum.lowest), abs(spectrum.highest))
     candidates: dict[str, Estimator] = {"first order": FirstOrder()}
     if top > 0:
-        candidates |= {"identity": Identity(1 / top), "amended": Amended(1 / top**2)}
+        candidates |= {
+            "identity": Identity(1 / top),
+            "amended": Amended(1 / squared_curvature(top)),
+        }
     if spectrum.definite:
         candidates |= {
             "neumann": Neumann(max(budget - 1, 0), 1 / top, tolerance=None),

@@ -3,12 +3,14 @@
 from bilevel.estimators.alerts import CheckFailed as CheckFailed
 from bilevel.estimators.alerts import Disconnected as Disconnected
 from bilevel.estimators.alerts import HypergradientWarning as HypergradientWarning
+from bilevel.estimators.alerts import NeglectedDecay as NeglectedDecay
 from bilevel.estimators.alerts import NotCertified as NotCertified
 from bilevel.estimators.alerts import NotConverged as NotConverged
 from bilevel.estimators.alerts import NotPositiveDefinite as NotPositiveDefinite
 from bilevel.estimators.alerts import NotStationary as NotStationary
 from bilevel.estimators.alerts import RandomLoss as RandomLoss
 from bilevel.estimators.alerts import SingularHessian as SingularHessian
+from bilevel.estimators.alerts import Stranger as Stranger
 from bilevel.estimators.amended import Amended as Amended
 from bilevel.estimators.base import Estimator as Estimator
 from bilevel.estimators.base import Hypergradient as Hypergradient

@@ -42,6 +42,14 @@ class Disconnected(HypergradientWarning):
     """The outer loss does not use ω, so that there is nothing to differentiate through."""
 
 
+class Stranger(HypergradientWarning):
+    """A loss uses trainable parameters that are neither in ω nor in α."""
+
+
+class NeglectedDecay(HypergradientWarning):
+    """The inner optimiser decays weights, and L_train does not, so that H lacks the decay."""
+
+
 def levels_to_the_caller() -> int:
     """How far up the stack the code is that called into this package, for `warnings.warn`."""
     frame: FrameType | None = sys._getframe(1)

@@ -12,13 +12,20 @@ from typing import ClassVar
 import torch
 
 from bilevel.derivatives import Autograd, Curvature, Derivatives
-from bilevel.estimators.alerts import Disconnected, RandomLoss, levels_to_the_caller
+from bilevel.estimators.alerts import (
+    Disconnected,
+    NeglectedDecay,
+    RandomLoss,
+    Stranger,
+    levels_to_the_caller,
+)
 from bilevel.estimators.certificate import Certificate
 from bilevel.linear import LinearOperator
 from bilevel.point import point_of
 from bilevel.problem import BilevelProblem, NonFiniteError, finite_curvature
 from bilevel.randomness import REMEDY, Draws
 from bilevel.reading import finite, leaving, read
+from bilevel.scope import passed
 from bilevel.vector import Tree, Vector
 
 
@@ -98,17 +105,30 @@ class Estimator(ABC):
 
         Where the estimate is zero in a leaf of α, one evaluation more finds out whether the
         losses use it at all.
-        Warns `RandomLoss` where a loss draws from PyTorch's global generators.
+        Warns `RandomLoss` where a loss draws from a global generator, and `Stranger` where it uses
+        trainable parameters that are neither in ω nor in α.
 
         Raises:
             TypeError: a leaf is not a floating tensor or in half precision, or a loss does not
                 return a tensor.
-            ValueError: dtypes or devices differ, a loss is not one finite number or its
-                curvature not finite, or no loss uses a leaf of α (`DisconnectedError`).
+            ValueError: dtypes or devices differ; a loss is not one finite number, or its
+                curvature not finite; a loss writes to ω or α; no loss uses a leaf of α, or one
+                takes it, or a leaf of ω, from the enclosing scope (`DisconnectedError`).
         """
-        at, hyper = point_of(omega, alpha)
+        given = Vector.of(omega), Vector.of(alpha)
+        at, hyper = point_of(*(point.tree() for point in given))
         draws = Draws(at.device)
-        result = self.estimate(problem, at, hyper)
+        with passed(ω=given[0], α=given[1]) as scope:
+            result = self.estimate(problem, at, hyper)
+        if scope.strangers:
+            found = list(scope.strangers.values())
+            warnings.warn(
+                f"{type(self).__name__}: trainable parameters take part that are neither in ω nor "
+                f"in α ({len(found)}, such as one {found[0]}). They are constants here. Put them "
+                "into ω if they are to be trained, and say requires_grad_(False) if not.",
+                Stranger,
+                stacklevel=levels_to_the_caller(),
+            )
         if draws.any():
             warnings.warn(
                 f"{type(self).__name__}: a loss draws random numbers, and the terms of this "
@@ -180,6 +200,22 @@ class ImplicitEstimator(Estimator):
 
     derivatives: Derivatives = field(default=Autograd(), kw_only=True)
 
+    def following(
+        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
+    ) -> Estimator:
+        """This estimator, which follows no step. Warns `NeglectedDecay`."""
+        rates = [float(group.get("weight_decay", 0)) for group in optimizer.param_groups]
+        if any(rates):
+            warnings.warn(
+                f"{type(self).__name__}: the inner optimiser's weight decay of "
+                f"{max(rates, key=abs):.3g} is no part of L_train, so that H and the minimum that "
+                "this estimate is about lack it. Set weight_decay=0 there and add ½λ‖ω‖² to "
+                "the inner loss: SGD takes the same steps.",
+                NeglectedDecay,
+                stacklevel=levels_to_the_caller(),
+            )
+        return self
+
     @abstractmethod
     def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
         """Find q, an approximation of H⁻¹ slope."""
@@ -216,6 +252,11 @@ class ImplicitEstimator(Estimator):
 def _explained(solve: Solve, slope: Vector) -> Solve:
     """The solve of an implicit term that is 0, with a note on why."""
     length, found = float(slope.norm()), float(solve.value.norm())
+    if length == 0 and any(bool(leaf.any()) for leaf in slope.leaves):
+        raise NonFiniteError(
+            f"∇_ω L_val has entries that are not 0, and so small that their squares are, in "
+            f"{slope.dtype}: g₂ is lost. Multiply the outer loss by a large number."
+        )
     if length == 0:
         why = "∇_ω L_val is 0 at this point: g₂ is 0"
     elif found == 0:

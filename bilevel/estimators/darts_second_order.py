@@ -26,7 +26,7 @@ class DartsSecondOrder(ImplicitEstimator):
     Without ξ, `alternating_step` and `solve` take for ω′ the very step of their inner optimiser:
     SGD with its parameter groups, momentum buffers, Nesterov's form, dampening, weight decay and
     clipping (hooks aside); with several inner steps the first of them. Other optimisers are
-    refused.
+    refused, and so is another step put in the place of SGD's own.
 
     Cost: with `CentralDifference`, four gradients (1 outer, 3 inner).
     The angle to g₂ is not below 90° in general, see `Identity`.

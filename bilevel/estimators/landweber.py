@@ -9,6 +9,7 @@ from bilevel.estimators.base import Solve
 from bilevel.estimators.fixed_step import FixedStep
 from bilevel.estimators.solving import check_positive
 from bilevel.linear import LinearOperator
+from bilevel.problem import squared_curvature
 from bilevel.spectrum import largest_curvature
 from bilevel.vector import Vector
 
@@ -48,7 +49,7 @@ class Landweber(FixedStep):
         return hessian @ residual, 1
 
     def step_limit(self, steepest: float) -> float:
-        return 2 / steepest**2
+        return 2 / squared_curvature(steepest)
 
     def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
         if self.step is not None:
@@ -56,7 +57,7 @@ class Landweber(FixedStep):
         largest, spent = largest_curvature(hessian, 10, seed=0)
         if largest == 0:
             return self.without_step(slope, spent)
-        step = 1 / largest**2
+        step = 1 / squared_curvature(largest)
         found = self.descend(hessian, slope, step=step, steps=self.terms, spent=spent)
         note = f"step {step:.4g} = 1/L² with L ≤ {largest:.4g}, estimated by {spent} products"
         return replace(found, note=note)

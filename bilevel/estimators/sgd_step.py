@@ -73,13 +73,17 @@ class SgdStep:
         """The step that the optimiser is about to take, in each leaf's own parameter group.
 
         Raises:
-            ValueError: it is not SGD, whose step alone is known here, or does not hold a leaf.
+            ValueError: it is not SGD, whose step alone is known here, has another step put in its
+                place, or does not hold a leaf.
         """
-        plain = inspect.unwrap(type(optimizer).step) is inspect.unwrap(SGD.step)
+        # a schedule wraps the step of the instance, torch that of the class
+        step = inspect.unwrap(optimizer.step)
+        plain = getattr(step, "__func__", step) is inspect.unwrap(SGD.step)
         if not isinstance(optimizer, SGD) or not plain:
             raise ValueError(
                 f"DartsSecondOrder() differentiates the inner optimiser's step, and knows that of "
-                f"torch.optim.SGD; this one is {type(optimizer).__name__}. Use SGD for ω, give xi "
+                f"torch.optim.SGD; this one is {type(optimizer).__name__}, or has a "
+                "step of its own. Use SGD for ω, give xi "
                 "for a plain step of that length, or take an estimator that follows no step, such "
                 "as Identity(eta=...)."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,7 +23,11 @@ from tests.planted_faults import PLANTED, case, determined, penalised
 from tests.sound_problems import SOUND, SUPERNETS, sound_problem
 
 
-def test_there_are_twenty_faults_and_fifty_sound_problems() -> None:
+def test_there_are_as_many_faults_and_sound_problems_as_the_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "CHECK.md").read_text(encoding="utf-8")
+    said = re.search(r"(\d+) planted faults,.*?and to (\d+) sound", page, re.DOTALL)
+    assert said is not None
+    assert (len(PLANTED), len(SOUND)) == tuple(map(int, said.groups()))
     assert len(PLANTED) >= 20
     assert len(SOUND) >= 50
 
@@ -43,6 +48,7 @@ def test_a_sound_problem_raises_no_alarm(name: str) -> None:
     assert report.ok, str(report)
     assert "Nothing wrong was found" in str(report)
     assert 20 < report.cost.in_gradients < 45
+    assert f"about {report.cost.in_gradients:.0f} gradients in all" in str(report)
 
 
 @pytest.mark.slow

@@ -231,8 +231,10 @@ def test_compare_and_recommend_refuse_in_a_sentence(kind: str) -> None:
         lambda problem: recommend(problem, omega, alpha),
         lambda problem: spectrum_ends(problem, omega, alpha),
     ):
-        with pytest.raises((TypeError, ValueError)) as refusal:
-            ask(BilevelProblem(inner, outer))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypergradientWarning)  # the check says it first
+            with pytest.raises((TypeError, ValueError)) as refusal:
+                ask(BilevelProblem(inner, outer))
         sentence(refusal.value)
 
 
@@ -242,3 +244,42 @@ def test_the_spectrum_of_no_curvature_is_zero(n: int) -> None:
     zero = torch.zeros(n, dtype=f64)
     ends = spectrum_ends(problem, torch.ones(n, dtype=f64), zero)
     assert (ends.lowest, ends.highest) == (0, 0)
+
+
+def of_size(size: float) -> BilevelProblem:
+    return BilevelProblem(
+        lambda w, a: size * w.square().sum() + (a * w).sum(), lambda w, a: (w - 1).square().sum()
+    )
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_a_curvature_whose_square_is_no_number_is_told_with_what_to_do(size: float) -> None:
+    for ask in (
+        lambda: Landweber()(of_size(size), 2 * ONES, ONES),
+        lambda: recommend(of_size(size), 2 * ONES, ONES),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypergradientWarning)
+            with pytest.raises(NonFiniteError, match=r"Multiply the inner loss|norm inf"):
+                ask()
+
+
+def test_a_slope_that_underflows_is_no_slope_of_zero() -> None:
+    tiny = BilevelProblem(ridge, lambda w, a: 1e-250 * (w - 1).square().sum())
+    for estimator in (ConjugateGradient(), Certified(), Minres()):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypergradientWarning)
+            with pytest.raises(NonFiniteError, match="Multiply the outer loss"):
+                estimator(tiny, 2 * ONES, ONES)
+
+
+@pytest.mark.parametrize("rows", [3, 70])
+def test_a_mixed_derivative_that_is_nan_is_told_by_the_certificate(rows: int) -> None:
+    """70: beyond the rows for which BBᵀ is formed, where the bound comes from probes."""
+    alpha = torch.zeros(rows, dtype=f64)
+    problem = BilevelProblem(
+        lambda w, a: (X @ w - 1).square().mean() + w.square().sum() + (a.abs().sqrt() * w[0]).sum(),
+        lambda w, a: (w - 1).square().sum(),
+    )
+    with pytest.raises(NonFiniteError, match=r"a product with B has norm (nan|inf)"):
+        Certified(stationary=None)(problem, 2 * ONES, alpha)

@@ -10,7 +10,7 @@ import torch
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
 from bilevel import BilevelProblem, Vector, alternating_step, solve
-from bilevel.estimators import DartsSecondOrder
+from bilevel.estimators import DartsSecondOrder, FirstOrder, Identity, NeglectedDecay
 from bilevel.solver import inner_step, outer_step
 
 f64 = torch.float64
@@ -149,6 +149,32 @@ def test_an_optimiser_whose_step_is_not_known_is_refused_in_one_line(kind: Any) 
     omega, alpha = start()
     with pytest.raises(ValueError, match=rf"torch\.optim\.SGD; this one is {kind.__name__}"):
         estimated(omega, alpha, kind(omega.values(), lr=0.1))
+
+
+def test_a_step_put_in_its_place_is_refused_and_a_schedule_is_followed() -> None:
+    omega, alpha = start()
+    replaced = SGD(omega.values(), lr=0.1)
+    replaced.step = lambda closure=None: None  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="has a step of its own"):
+        estimated(omega, alpha, replaced)
+    scheduled = SGD(omega.values(), lr=0.4)
+    schedule = torch.optim.lr_scheduler.StepLR(scheduled, 1, gamma=0.25)
+    scheduled.step()
+    schedule.step()
+    expected = estimated(omega, alpha, SGD(omega.values(), lr=0.1))
+    assert torch.equal(estimated(omega, alpha, scheduled), expected)
+
+
+def test_a_decay_that_only_the_optimiser_has_is_told_where_h_lacks_it() -> None:
+    def sgd(leaves: list[torch.Tensor]) -> SGD:
+        return SGD(leaves, lr=0.01, weight_decay=0.2)
+
+    omega, alpha = start()
+    common: dict[str, Any] = {"inner": sgd, "outer": lambda ps: SGD(ps, lr=0.1), "steps": 1}
+    with pytest.warns(NeglectedDecay, match=r"weight decay of 0\.2 is no part of L_train"):
+        solve(PROBLEM, Identity(0.1), omega, alpha, **common)
+    solve(PROBLEM, DartsSecondOrder(), omega, alpha, **common)  # warnings are errors in this run
+    solve(PROBLEM, FirstOrder(), omega, alpha, **common)
 
 
 def test_a_step_that_is_given_is_taken_whatever_the_optimiser_does() -> None:

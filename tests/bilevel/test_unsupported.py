@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
@@ -123,6 +124,19 @@ def test_their_sound_relatives_pass_in_forward_mode(function: Function) -> None:
     assert relative_error(found, exact) < 1e-12
 
 
+class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, slope):
+        (x,) = ctx.saved_tensors
+        return slope * x.cos()
+
+
 WRONG_TWICE: dict[str, tuple[Function, str]] = {
     "weight norm": (
         lambda w: DATA @ torch._weight_norm(w, w[:, :1].exp(), 0).T,
@@ -132,6 +146,7 @@ WRONG_TWICE: dict[str, tuple[Function, str]] = {
         gradient_penalty(lambda y: F.layer_norm(y, (4,))),
         r"layer_norm inside a gradient.*means and squares",
     ),
+    "marked once_differentiable": (lambda w: Once.apply(DATA @ w), "Once is marked"),
 }
 
 
@@ -152,6 +167,102 @@ def test_each_refusal_of_double_backward_has_a_reason(
     function, _ = WRONG_TWICE[name]
     found, differences = product(Autograd(), function), product(CentralDifference(), function)
     assert relative_error(found, differences) > 1e-4
+
+
+def pooled(stride: int) -> Function:
+    """Pooling and its reverse; windows that overlap can have one maximum."""
+
+    def there_and_back(w: Tensor) -> Tensor:
+        found, places = F.max_pool2d((DATA @ w)[None], 2, stride=stride, return_indices=True)
+        return F.max_unpool2d(found, places, 2, stride=stride)
+
+    return there_and_back
+
+
+WRONG_ONCE: dict[str, tuple[Function, str]] = {
+    "an index twice": (pooled(1), "max_unpool2d with an index twice"),
+    "as_strided_scatter": (
+        lambda w: torch.as_strided_scatter(w.square(), w[:2, :2].exp(), (2, 2), (5, 2)),
+        "as_strided_scatter",
+    ),
+    "scale_grad_by_freq": (
+        lambda w: F.embedding(LABELS, w, scale_grad_by_freq=True),
+        "scale_grad_by_freq=True",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ONCE)
+def test_what_has_a_wrong_gradient_is_refused_in_the_outer_loss_too(name: str) -> None:
+    function, sentence = WRONG_ONCE[name]
+    with pytest.raises(UnsupportedDerivativeError, match=sentence):
+        product(Autograd(), function)
+    wrong = BilevelProblem(
+        lambda w, a: w.square().sum() * a, lambda w, a: function(w).sin().sum() * a
+    )
+    for how in (Autograd(), CentralDifference()):
+        with pytest.raises(UnsupportedDerivativeError, match=sentence):
+            Amended(0.1, derivatives=how)(wrong, WEIGHTS, torch.ones((), dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", WRONG_ONCE)
+def test_each_refusal_of_a_gradient_has_a_reason(name: str) -> None:
+    function, _ = WRONG_ONCE[name]
+    w = WEIGHTS.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(function(w).sin().sum(), w)
+    along, step = WEIGHTS.cos(), 1e-6
+    ahead, behind = (function(WEIGHTS + side * step * along).sin().sum() for side in (1, -1))
+    difference = float(ahead - behind) / (2 * step)
+    assert abs(float((slope * along).sum()) - difference) > 1e-3
+
+
+def test_unpooling_without_an_index_twice_is_right() -> None:
+    exact, differences = (product(how, pooled(2)) for how in (Autograd(), CentralDifference()))
+    assert relative_error(exact, differences) < 1e-6
+
+
+def test_rows_of_padding_are_constants_and_forward_mode_is_refused_there() -> None:
+    """H is symmetric on what moves: the row of padding and its column are 0."""
+
+    def padded(w: Tensor) -> Tensor:
+        return F.embedding(LABELS, w, padding_idx=1) @ WEIGHTS @ w.detach()
+
+    with pytest.raises(UnsupportedDerivativeError, match=r"padding_idx.*Autograd\(\)"):
+        product(ReverseOverForward(), padded)
+    omega, alpha = Vector.of(WEIGHTS), Vector.of(torch.tensor(0.7, dtype=torch.float64))
+    loss = BilevelProblem(lambda w, a: a * padded(w).sin().sum().square(), lambda w, a: w.sum())
+    dense = Autograd()(loss, omega, alpha).hessian.dense()
+    assert torch.allclose(dense, dense.T, rtol=0, atol=1e-12)
+    assert dense[4:8].abs().max() == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
+def test_scripted_functions_are_right_by_autograd_and_refused_in_forward_mode() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Tanh(), nn.Softplus()))
+    exact, expected = (
+        product(Autograd(), lambda w, f=f: f(DATA @ w))
+        for f in (scripted, lambda x: F.softplus(x.tanh()))
+    )
+    assert relative_error(exact, expected) < 1e-12
+    with pytest.raises(UnsupportedDerivativeError, match=r"torch\.jit\.script"):
+        product(ReverseOverForward(), lambda w: scripted(DATA @ w))
+
+
+def test_class_weights_as_hyperparameters_are_sent_to_the_single_losses() -> None:
+    weighed = BilevelProblem(
+        lambda w, a: F.cross_entropy(DATA @ w, LABELS, weight=a.exp()), lambda w, a: w.sum()
+    )
+    mended = BilevelProblem(
+        lambda w, a: (
+            (F.cross_entropy(DATA @ w, LABELS, reduction="none") * a.exp()[LABELS]).sum()
+            / a.exp()[LABELS].sum()
+        ),
+        weighed.outer,
+    )
+    alpha = torch.zeros(4, dtype=torch.float64)
+    with pytest.raises(UnsupportedDerivativeError, match=r"argument weight.*reduction='none'"):
+        Amended(0.1)(weighed, WEIGHTS, alpha)
+    assert Amended(0.1)(mended, WEIGHTS, alpha).implicit[:3].all()
 
 
 def test_a_gradient_penalty_through_a_norm_spelled_out_is_right() -> None:
@@ -210,6 +321,16 @@ MISSING: dict[str, tuple[Derivatives, Function, str]] = {
         ReverseOverForward(),
         lambda w: torch.cdist(w, DATA),
         r"_cdist_forward has no forward mode. Take Autograd\(\)",
+    ),
+    "a derivative by forward mode inside": (
+        ReverseOverForward(),
+        lambda w: torch.func.jvp(lambda x: torch.tanh(x @ w), (DATA,), (DATA,))[1],
+        r"cannot nest. Take Autograd\(\)",
+    ),
+    "a tensor written to after it was used": (
+        Autograd(),
+        lambda w: (lambda y: [y.square(), y.add_(1)][0])(DATA @ w),
+        "writes in place to a tensor that its derivative needs",
     ),
     "glu": (ReverseOverForward(), lambda w: F.glu(DATA @ w), r"forward mode of glu.*Autograd\(\)"),
     "checkpoint": (

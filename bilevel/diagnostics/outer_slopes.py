@@ -1,0 +1,82 @@
+"""Whether ∇_ω L_val and ∇_α L_val are the slopes of the values of L_val."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from bilevel.diagnostics.agreement import Direction, gaussian, slope_agreement
+from bilevel.diagnostics.check_report import Finding
+from bilevel.problem import BilevelProblem
+from bilevel.vector import Vector
+
+
+@dataclass(frozen=True)
+class OuterSlopes:
+    """What was found, and how many values of L_val it took."""
+
+    findings: list[Finding]
+    values: int
+
+
+def outer_slopes(
+    problem: BilevelProblem,
+    omega: Vector,
+    alpha: Vector,
+    direction: Direction,
+    generator: torch.Generator,
+) -> OuterSlopes:
+    """Compare both gradients of L_val with its values: one gradient, and four values for each.
+
+    A slope in α that is not right is a note: g₁ is often 0 by design, H and B are not.
+    """
+    findings: list[Finding] = []
+    _, slope, direct = problem.outer_gradients_as_they_are(omega, alpha)
+    along_alpha = gaussian(alpha, generator, direction.sizes_alpha)
+    double = omega.dtype == torch.float64
+    eps = torch.finfo(omega.dtype).eps
+    still, flat = alpha.zeros_like(), omega.zeros_like()
+    values = 0
+    for name, v, y, own, sizes in (
+        ("ω", direction.v, still, slope, direction.sizes),
+        ("α", flat, along_alpha, direct, direction.sizes_alpha),
+    ):
+        scale = math.hypot(
+            *(
+                size * float(torch.linalg.vector_norm(leaf))
+                for size, leaf in zip(sizes, own.leaves, strict=True)
+            )
+        )
+        if not math.isfinite(scale):
+            findings.append(Finding("L_val", f"∇_{name} L_val is NaN or infinite at this point."))
+            continue
+        if scale == 0:  # no dependence, which `connections` has told, or a stationary point
+            continue
+        along = float(own.dot(v if name == "ω" else y))
+
+        def off(step: float, v: Vector = v, y: Vector = y) -> list[float]:
+            return [
+                problem.outer_value(omega + side * v, alpha + side * y).item()
+                for side in (step, -step, step / 2, -step / 2)
+            ]
+
+        found = slope_agreement(off(1e-4), along, scale, 1e-4, eps)
+        values += 4
+        if found.wrong:
+            found = slope_agreement(off(1e-6), along, scale, 1e-6, eps)  # with fewer kinks
+            values += 4
+        if found.wrong and double:
+            findings.append(
+                Finding(
+                    "L_val",
+                    f"∇_{name} L_val is not the derivative of its values: they differ by "
+                    f"{found.relative:.2g} of its norm along a random direction. Look for "
+                    "detach(), no_grad(), .data or .item() on the way, for a straight-through "
+                    "estimator, a derivative by forward mode inside the loss and a custom "
+                    "backward.",
+                    wrong=name == "ω",
+                )
+            )
+    return OuterSlopes(findings, values)

@@ -1,0 +1,36 @@
+"""One evaluation of a loss: what it needs of its arguments, and what it must not do to them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+
+from bilevel.losses import Loss
+from bilevel.scope import refuse_written, versions
+from bilevel.unsupported import Explaining
+from bilevel.vector import Vector
+
+
+def evaluated(loss: Loss, omega: Vector, alpha: Vector) -> Any:
+    """The loss; with ω and α tracked where it takes derivatives in them itself and cannot else."""
+    before = versions((omega, alpha))
+    try:
+        with Explaining(loss=True):
+            value = loss(omega.tree(), alpha.tree())
+    except RuntimeError as error:
+        known = all(leaf.requires_grad for leaf in (*omega.leaves, *alpha.leaves))
+        if known or re.search(r"requires?[_ ]grad", str(error)) is None:
+            raise
+        with torch.enable_grad():
+            value = loss(*(_tracked_too(point).tree() for point in (omega, alpha)))
+    refuse_written(before, ω=omega, α=alpha)
+    return value
+
+
+def _tracked_too(point: Vector) -> Vector:
+    leaves = (  # views, which keep the tangents of forward mode
+        leaf if leaf.requires_grad else leaf.view_as(leaf).requires_grad_() for leaf in point.leaves
+    )
+    return Vector(tuple(leaves), point.treespec)
