@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.certified import draw, planted, table, trials
-from bilevel import CentralDifference, LinearOperator, Vector, angle, check, relative_error
+from bilevel import (
+    BilevelProblem,
+    CentralDifference,
+    LinearOperator,
+    Vector,
+    angle,
+    check,
+    relative_error,
+)
 from bilevel.diagnostics import certificate, spectrum_ends, stationarity
 from bilevel.estimators import (
     Amended,
@@ -336,3 +344,19 @@ def test_the_drawn_problems_are_hard() -> None:
         indefinite += flag
     assert wrong > 20
     assert indefinite > 20
+
+
+@pytest.mark.parametrize(("dtype", "assumed"), [(torch.float64, False), (torch.float32, True)])
+def test_rounding_of_a_norm_that_was_not_met_is_allowed_for_or_assumed(dtype, assumed) -> None:
+    """The slope lies in the part of H with |λ| ≤ 2, and ‖H‖ is 200 times that."""
+    scale = torch.tensor([1.0, 2.0, 400.0], dtype=dtype)
+    target = torch.tensor([1.0, 1.0, 0.0], dtype=dtype)
+    problem = BilevelProblem(
+        lambda w, a: (scale * w * w).sum() / 2 - (a * w[:2].sum()).sum(),
+        lambda w, a: ((w - target) ** 2).sum() / 2,
+    )
+    estimator = Certified(mu=1.0, relative_error=1e-4)
+    point = torch.zeros(3, dtype=dtype)
+    found = estimator(problem, point, torch.zeros(2, dtype=dtype)).certificate
+    assert found.holds
+    assert any("the largest |λ| met" in text for text in found.assumes) == assumed
