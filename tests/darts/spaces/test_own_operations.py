@@ -1,12 +1,14 @@
 """An operation of one's own with an output of another size is refused before a run begins."""
 
+from unittest.mock import patch
+
 import pytest
 import torch
 from torch import nn
 
 from darts import cli
 from darts.networks import DerivedNetwork
-from darts.spaces import Genotype, Space, register_operation, register_space
+from darts.spaces import Genotype, Space, operations, register_operation, register_space, registry
 from darts.spaces.operations import Operation
 
 EDGES = tuple((source, target) for target in (2, 3) for source in range(target))
@@ -56,9 +58,21 @@ MADE = {
     "test_broken": lambda channels, stride, recipe: Broken(),
     "test_sound": lambda channels, stride, recipe: Sound(channels, stride),
 }
-for name, make in MADE.items():
-    register_operation(name, make)
-    register_space(Space(name, ("none", "skip_connect", name), 2, EDGES, keep_edges=2))
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    """For one test only: other tests go through all operations and spaces that there are."""
+    with (
+        patch.dict(operations._TABLE),
+        patch.dict(registry._SPACES),
+        patch.object(operations, "_REGISTERED", set()),
+        patch.object(operations, "_TRIED", set()),
+    ):
+        for name, make in MADE.items():
+            register_operation(name, make)
+            register_space(Space(name, ("none", "skip_connect", name), 2, EDGES, keep_edges=2))
+        yield
 
 
 @pytest.mark.parametrize(
