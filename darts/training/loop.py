@@ -128,9 +128,15 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
 
 @contextmanager
 def _interrupts(held: bool) -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C; the next one has its usual effect."""
+    """A list that is empty until Ctrl-C; the next one has its usual effect.
+
+    Where a process ignores Ctrl-C, as those in the background of a shell do, or has a handler of
+    its own, it stays so.
+    """
     asked: list[int] = []
-    if not held or threading.current_thread() is not threading.main_thread():
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    main = threading.current_thread() is threading.main_thread()
+    if not (held and usual and main):
         yield asked
         return
 

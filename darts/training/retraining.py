@@ -47,7 +47,13 @@ def require_network(config: RetrainConfig, genotype: Genotype, data: RetrainData
     blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
     with torch.device("meta"):
         network = blueprint.build(auxiliary=config.auxiliary_weight > 0).train()
-        network(torch.zeros(2, *data.train.shape))
+        try:
+            network(torch.zeros(2, *data.train.shape))
+        except RuntimeError as error:  # of PyTorch, about shapes
+            shape = "×".join(map(str, data.train.shape))
+            raise ValueError(
+                f"The network to be retrained cannot take images of {shape}: {error}"
+            ) from error
 
 
 @dataclass

@@ -5,6 +5,7 @@ import json
 import random
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from darts.config.full import FullConfig, full_config
 from darts.config.presets import PRESETS
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
-from darts.data import Digits
+from darts.data import Digits, LabelledImages
 from darts.names import TYPES
 from darts.networks import DerivedNetwork
 from darts.networks.counting import count_multiply_adds
@@ -122,7 +123,14 @@ GENOTYPES.append({"cell": {"inputs": 1, "nodes": [[["skip_connect", 0]]], "conca
 
 @pytest.fixture(scope="module")
 def digits():
-    return Digits(train_size=200).load()
+    """Digits of 32 × 32, on which auxiliary heads fit as they do on the presets' own images."""
+    small = Digits(train_size=200).load()
+
+    def large(part):
+        pixels = part.images.repeat_interleave(4, 2).repeat_interleave(4, 3)
+        return LabelledImages(pixels, part.labels, part.classes)
+
+    return replace(small, train=large(small.train), test=large(small.test))
 
 
 INTERNALS = ("object at 0x", "Traceback", "NoneType", "list index", "has no attribute", "<class '")
@@ -156,7 +164,7 @@ def test_a_thousand_damaged_configs_are_refused_or_valid(tmp_path, digits):
             assert_one_clear_line(error, content)
         slowest = max(slowest, time.process_time() - start)
     assert 20 < valid < 500  # the changes are neither all fatal nor all harmless
-    assert slowest < 2
+    assert slowest < 10  # the network of a valid one is built, without memory for its weights
     assert time.process_time() - began < 60
 
 

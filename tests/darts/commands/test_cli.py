@@ -393,12 +393,14 @@ def test_ctrl_c_prints_the_command_that_goes_on(tmp_path, capsys, monkeypatch):
                 os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(jobs, "LiveProgress", Pressing)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     path = tmp_path / "a run"
     assert cli.main(["search", *TINY, "--run-dir", str(path)]) == 130
     said = capsys.readouterr().err
     assert "all steps are saved" in said
     line = said.splitlines()[-1].strip()
     assert line == f"darts search --resume '{path}'"
+    signal.signal(signal.SIGINT, before)
     monkeypatch.undo()
     assert cli.main(shlex.split(line)[1:]) == 0
     assert len(RunFolder.open(path).records("search/steps")) > 2

@@ -35,6 +35,14 @@ class Pressing(Follower):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.fixture(autouse=True)
+def usual_handler():
+    """Python's own, however the tests were started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("pressed", "position"),
     [((0, 0), (0, 2)), ((1, 0), (1, 2)), ((0, 1), (0, 3)), ((0, 2), (1, 0))],
@@ -64,6 +72,15 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
         search(config, halves(config), run)
     assert not isinstance(interrupt.value, Interrupted)
     assert len(run.records("search/steps")) == 1
+
+
+def test_a_process_that_ignores_ctrl_c_goes_on(tmp_path):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what runs behind it
+    config = search_config(epochs=1)
+    run = new_run(tmp_path / "run", Pressing((0, 0)))
+    search(config, halves(config), run)
+    assert saved(run, config).position == (1, 0)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_a_retraining_goes_on_after_ctrl_c(tmp_path):
