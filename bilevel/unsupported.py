@@ -209,7 +209,7 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
     Args:
         how: the way of differentiating, for the message.
         values: a loss, and what was computed with it.
-        wrong: `WRONG_TWICE` or `WRONG_OVER_FORWARD`.
+        wrong: `WRONG_ONCE`, `WRONG_TWICE` or `WRONG_OVER_FORWARD`.
 
     Raises:
         UnsupportedDerivativeError: there is one.

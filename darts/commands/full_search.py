@@ -11,8 +11,8 @@ from darts.config.search import SearchConfig
 
 
 @dataclass(frozen=True)
-class FullSearch(SearchOptions, Command):
-    """Search an architecture, retrain it from scratch, and write a report.
+class BothStages(SearchOptions, Command):
+    """What a command takes that searches and retrains.
 
     Args:
         search: settings of the search.
@@ -26,6 +26,11 @@ class FullSearch(SearchOptions, Command):
     def usual(cls, given: Invocation) -> Self:
         search, retrain = stages_of(given)
         return cls(search=search, retrain=retrain)
+
+
+@dataclass(frozen=True)
+class FullSearch(BothStages):
+    """Search an architecture, retrain it from scratch, and write a report."""
 
     def run(self, given: Invocation) -> int:
         return do_runs(self, given)

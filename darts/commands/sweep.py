@@ -3,23 +3,20 @@
 import contextlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import torch
 
-from darts.commands.command import Command, Invocation, stages_of
+from darts.commands.command import Invocation
 from darts.commands.dry_run import limits_of
 from darts.commands.errors import UsageError, refusing
+from darts.commands.full_search import BothStages
 from darts.commands.jobs import Job, report_on, run_jobs
 from darts.commands.named import logger_named
-from darts.commands.options import SearchOptions
 from darts.commands.processes import require_one_process
 from darts.commands.requests import config_of
-from darts.config.retrain import RetrainConfig
-from darts.config.search import SearchConfig
 from darts.names import ESTIMATORS
 from darts.parallel.cluster import Cluster, run_tasks
 from darts.parallel.launch import Placement, launched
@@ -109,7 +106,7 @@ def run_trial(job: Job, execution: Execution) -> str:
 
 
 @dataclass(frozen=True)
-class Sweep(SearchOptions, Command):
+class Sweep(BothStages):
     """Many full searches on one machine or a Ray cluster, each an ordinary run folder.
 
     A setting is an η, or the estimator if one is named; every setting is run with every seed. The
@@ -121,8 +118,6 @@ class Sweep(SearchOptions, Command):
         cpus: that a Ray started here may use; by default all.
         cpus_per_trial: that a trial holds.
         gpus_per_trial: the same of GPUs; half a GPU lets two trials share one.
-        search: settings of the search.
-        retrain: settings of the retraining.
     """
 
     no_dry_run = (
@@ -135,13 +130,6 @@ class Sweep(SearchOptions, Command):
     cpus: int | None = None
     cpus_per_trial: float = 1
     gpus_per_trial: float = 0
-    search: SearchConfig = field(default_factory=SearchConfig)
-    retrain: RetrainConfig = field(default_factory=RetrainConfig)
-
-    @classmethod
-    def usual(cls, given: Invocation) -> Self:
-        search, retrain = stages_of(given)
-        return cls(search=search, retrain=retrain)
 
     def run(self, given: Invocation) -> int:
         with refusing():

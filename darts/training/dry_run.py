@@ -14,7 +14,7 @@ from darts.parallel.launch import CPU, Devices
 from darts.spaces import Genotype
 from darts.training.evaluation import ran_out_of_memory
 from darts.training.measuring import Cost, cost_of, memory_of
-from darts.training.phases import Stage, Work, stages_of
+from darts.training.phases import Phase, Work, phases_of
 
 SMALLEST = 2
 """Images of the first batch, which batch norm needs where a feature map has one pixel."""
@@ -81,7 +81,7 @@ class DryRun:
         preset: it began with.
         runs: how many there are of it, one after another.
         estimates: its kinds of work in order.
-        networks: sizes by stage, as `Stage` has them.
+        networks: sizes by phase, as `Phase` has them.
         held_bytes: memory of the process before the first: libraries and images.
         checkpoint_share: of the time, at most, that writing checkpoints adds.
     """
@@ -140,8 +140,8 @@ def dry_run(
             fit the memory.
     """
     meter = Meter(devices.device, limits or Limits())
-    stages = stages_of(config, images, genotype, devices)
-    while meter.measured_next(stages):
+    phases = phases_of(config, images, genotype, devices)
+    while meter.measured_next(phases):
         pass
     parts = [part for part in (config.search, config.retrain) if part is not None]
     share = max(part.checkpoint_share for part in parts)
@@ -149,7 +149,7 @@ def dry_run(
 
 
 class Meter:
-    """Measures stages one after another, all beyond the memory held when it was made."""
+    """Measures phases one after another, all beyond the memory held when it was made."""
 
     def __init__(self, device: str, limits: Limits) -> None:
         self.device, self.limits = device, limits
@@ -160,21 +160,21 @@ class Meter:
         self.estimates: list[Estimate] = []
         self.networks: dict[str, dict[str, int]] = {}
 
-    def measured_next(self, stages: Iterator[Stage]) -> bool:
-        """Build and measure the next stage; False if there is none."""
+    def measured_next(self, phases: Iterator[Phase]) -> bool:
+        """Build and measure the next phase; False if there is none."""
         began = time.perf_counter(), time.process_time()
         with failing_as_phase("building the networks"):
-            stage = next(stages, None)
-        if stage is None:
+            phase = next(phases, None)
+        if phase is None:
             return False
         wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
-        costs = [self._costs(stage.name, work) for work in stage.works]
-        self.networks[stage.name] = stage.sizes()
+        costs = [self._costs(phase.name, work) for work in phase.works]
+        self.networks[phase.name] = phase.sizes()
         extra = sum(max(c.warm_up_seconds for c in measured.values()) for measured in costs)
         built = Cost(wall + extra, cpu + extra, 0)
-        self.estimates.append(Estimate(stage.name, BUILDING, 1, 0, 0, {0: built}, built))
-        for work, found in zip(stage.works, costs, strict=True):
-            said = stage.name, work.name, work.times, work.images, self._count(stage.name, work)
+        self.estimates.append(Estimate(phase.name, BUILDING, 1, 0, 0, {0: built}, built))
+        for work, found in zip(phase.works, costs, strict=True):
+            said = phase.name, work.name, work.times, work.images, self._count(phase.name, work)
             known = work.images in found or len(found) > 1
             once = extrapolated(found, work.images) if known else None
             self.estimates.append(Estimate(*said, found, once))

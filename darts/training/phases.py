@@ -36,11 +36,11 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A part of a run that has a network of its own.
+class Phase:
+    """A part of a run that has a network of its own: a stage of the search, or the retraining.
 
     Attributes:
-        name: of the stage, e.g. "search, stage 2 of 3".
+        name: e.g. "search, stage 2 of 3".
         works: what is done on its network.
         sizes: "parameters" (no auxiliary head's), "multiply_adds" of one image evaluated, and
             "checkpoint_bytes" of one checkpoint, as they are when asked for.
@@ -51,10 +51,10 @@ class Stage:
     sizes: Callable[[], dict[str, int]]
 
 
-def stages_of(
+def phases_of(
     config: FullConfig, images: ImageSet, genotype: Genotype | None, devices: Devices
-) -> Iterator[Stage]:
-    """The stages of a run, each built as it is reached; a later one is of what α stands for."""
+) -> Iterator[Phase]:
+    """The phases of a run, each built as it is reached; a later one is of what α stands for."""
     if config.search is not None:
         halves = SearchData.of(images, config.search.train_share, config.search.seed)
         searching = Searching(config.search, halves.to(devices.device), devices)
@@ -69,7 +69,7 @@ def stages_of(
         yield _of_retraining(Training(config.retrain, genotype, data, devices))
 
 
-def _of_search(searching: Searching) -> Stage:
+def _of_search(searching: Searching) -> Phase:
     """Steps of α are those of the stage's last epoch, of most drop-path and perturbation."""
     config, data, numbers = searching.config, searching.data, count()
     first = searching.stage * searching.stage_epochs
@@ -106,14 +106,14 @@ def _of_search(searching: Searching) -> Stage:
         name = "eigenvalue of ∇²_αα L_val"
         works.append(Work(name, len(epochs), batch, lambda n: [sized(n).alpha_eigenvalue(last)]))
     several = f", stage {searching.stage + 1} of {searching.stages}"
-    return Stage(
+    return Phase(
         "search" + (several if searching.stages > 1 else ""),
         [work for work in works if work.times],
         lambda: _sizes(searching, searching.supernet, multiply_adds_of(lambda: evaluation(1))),
     )
 
 
-def _of_retraining(training: Training) -> Stage:
+def _of_retraining(training: Training) -> Phase:
     """Steps are those of the last epoch, of most drop-path."""
     config, data, numbers = training.config, training.data, count()
     batch, tested = config.batch_size, len(data.test)
@@ -132,7 +132,7 @@ def _of_retraining(training: Training) -> Stage:
         Work("evaluation", looks * ceil(tested / batch), min(batch, tested), evaluation),
     ]
     each = round(1e6 * training.multiply_adds_millions)
-    return Stage("retraining", works, lambda: _sizes(training, training.network, each))
+    return Phase("retraining", works, lambda: _sizes(training, training.network, each))
 
 
 def _sizes(owner: Searching | Training, network: nn.Module, each: int) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -229,14 +228,6 @@ def test_a_parameter_dict_is_a_tree_and_not_a_network() -> None:
     decays = nn.ParameterDict({"a": nn.Parameter(torch.zeros(2))})
     _, _, alpha = of(nn.Linear(3, 1), decays)
     assert alpha is decays
-
-
-@pytest.fixture
-def one_process(tmp_path: Path) -> Iterator[None]:
-    store = dist.FileStore(str(tmp_path / "store"), 1)
-    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
 
 
 @pytest.mark.usefixtures("one_process")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,14 +183,6 @@ def test_what_is_in_a_plain_list_and_does_no_harm_is_not_refused(hide: Any) -> N
         Hidden(hide), lambda n, a: a, lambda n, a: a, hyperparams=torch.ones(1)
     )
     assert "shown.weight" in params
-
-
-@pytest.fixture
-def one_process(tmp_path: Path) -> Iterator[None]:
-    store = dist.FileStore(str(tmp_path / "store"), 1)
-    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
 
 
 @pytest.mark.usefixtures("one_process")
