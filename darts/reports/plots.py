@@ -12,6 +12,7 @@ from matplotlib.path import Path as Curve
 from matplotlib.ticker import MaxNLocator
 
 from darts.records.run_folder import Record
+from darts.reports.drawing import operation_label
 from darts.reports.shares import NONE, SKIP
 from darts.spaces import CellGenotype
 
@@ -60,12 +61,6 @@ def svg(figure: Figure, salt: str) -> str:
     text = buffer.getvalue()
     # measured with the font that matplotlib brings, set in the page's, which is narrower
     return text[text.index("<svg") :].replace("'DejaVu Sans'", PAGE_FONT)
-
-
-def operation_label(name: str) -> str:
-    """sep_conv_3x3 → sep conv 3×3."""
-    words = name.replace("_connect", "").split("_")
-    return " ".join(word.replace("x", "×") if word[0].isdigit() else word for word in words)
 
 
 def operation_colour(name: str) -> str:

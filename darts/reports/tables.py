@@ -11,7 +11,7 @@ from darts.config.as_json import LOCATIONS, differences, to_json
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
 from darts.records.run_folder import Record
-from darts.reports.plots import operation_label
+from darts.reports.drawing import operation_label
 from darts.spaces import CellGenotype, named_by_edges
 
 

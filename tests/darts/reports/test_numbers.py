@@ -8,8 +8,8 @@ from bilevel.estimators import Amended
 from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.as_json import to_json
 from darts.config.search import SearchConfig
+from darts.reports.drawing import operation_label
 from darts.reports.page import bars
-from darts.reports.plots import operation_label
 from darts.reports.shares import share
 from darts.reports.tables import (
     mean_and_deviation,
