@@ -59,6 +59,13 @@ def proofs(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of docs/ into build/site; a warning is an error."""
+    python = environment(session)
+    session.run(python, "-m", "mkdocs", "build", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Estimators beside public libraries, then supernets: an hour of one core, 8 GiB.
 

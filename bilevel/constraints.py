@@ -15,7 +15,8 @@ class Box:
     """lower ≤ α ≤ upper in every coordinate; the nearest point is a clamp.
 
     Args:
-        lower, upper: the bounds; infinite ones do not bind.
+        lower: the least value of a coordinate; −∞ does not bind.
+        upper: the greatest one; ∞ does not bind.
 
     Raises:
         ValueError: there is nothing between them.

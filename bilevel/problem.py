@@ -76,8 +76,9 @@ class BilevelProblem:
         """The problem on two batches: L_train gets the first, L_val the second.
 
         Args:
-            train_batch, val_batch: anything that the losses read, such as a pair of tensors. They
-                are neither copied nor moved, and must stay as they are while they are used.
+            train_batch: anything that L_train reads, such as a pair of tensors. It is neither
+                copied nor moved, and must stay as it is while it is used.
+            val_batch: the same for L_val.
 
         Raises:
             TypeError: a loss takes no batch, or has one already.

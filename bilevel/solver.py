@@ -91,7 +91,8 @@ def solve(
         clip: as in `alternating_step`.
         warm_start: begin each search for q at the last one's. With one product a step this is a
             single loop, as in SOBA (Dagréou et al. 2022): `Neumann(terms=0, step=...)`.
-        inner_schedule, outer_schedule: build a learning-rate schedule, stepped once a step.
+        inner_schedule: builds ω's learning-rate schedule, which is stepped once a step.
+        outer_schedule: the same for α.
         stop: ends the solve when true of a step's record.
         callbacks: called after each step. They see copies; one that writes to them is refused, for
             that moves nothing.

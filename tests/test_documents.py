@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 import bilevel
-from bilevel import checkpoints, constraints, estimators, problems
+from bilevel import checkpoints, constraints, diagnostics, estimators, problems
 from bilevel.derivatives import Derivatives
+from darts.spaces import notation
 from tests import documents
 from tests.documents import PAGES
 
@@ -140,6 +141,25 @@ def test_estimators_derivatives_and_warnings_are_where_the_list_says(
     )
     assert listed
     assert set(re.findall(r"`(\w+)`", listed[0])) - {home.__name__} == names
+
+
+@pytest.mark.parametrize(
+    "home", [bilevel, estimators, problems, constraints, diagnostics, checkpoints, notation]
+)
+def test_every_public_name_is_in_the_reference(home: Any) -> None:
+    """By the place of its definition, in docs/api; a package's public names are its imports."""
+    listed = {
+        name
+        for page in PAGES
+        if page.startswith("docs/api/")
+        for name in re.findall(r"(?m)^::: (\S+)$", documents.text_of(page))
+    }
+    for name, thing in vars(home).items():
+        if name.startswith("_") or (not inspect.isfunction(thing) and not inspect.isclass(thing)):
+            continue
+        place = f"{thing.__module__}.{thing.__qualname__}"
+        if home.__file__.endswith("__init__.py") or thing.__module__ == home.__name__:
+            assert {place, thing.__module__} & listed, place
 
 
 @pytest.mark.parametrize("page", PAGES)
