@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,30 @@ def blocks(page: str) -> list[tuple[str, str | None]]:
         r"^```python\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", text_of(page), re.DOTALL | re.MULTILINE
     )
     return [(code, output or None) for code, output in found]
+
+
+def commands(page: str) -> list[list[str]]:
+    """The words of every command line of a page, in blocks and in code spans.
+
+    Left out are `$ ` and variables before a command and the comment behind it. A line that ends in
+    a backslash goes on. A bare name (`darts count`) and a form with an ellipsis are not
+    commands.
+    """
+    fenced = re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```", text_of(page))
+    shell = [block for language, block in fenced if language in ("", "bash", "sh", "console")]
+    lines = [line for block in shell for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose(page))
+    found = []
+    for line in lines:
+        command = re.match(rf"\s*(?:\$ )?(?:\w+=\S+ )*({'|'.join(PROGRAMS)}) (.*)", line)
+        if command and not re.search(r"\.\.\.|…", line):
+            words = shlex.split(f"{command[1]} {command[2]}", comments=True)
+            if len(words) > (2 if words[0] == "darts" else 1) or words[-1].startswith("-"):
+                found.append(words)
+    return found
+
+
+PROGRAMS = ("darts", "nox", "python -m", "pytest")
 
 
 def prose(page: str) -> str:

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import re
-import shlex
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,13 +16,14 @@ from darts.commands.count import Count
 from darts.config.as_json import to_json
 from darts.config.presets import PRESETS
 from proofs_checks.catalogue import all_claims
+from tests import documents
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "EXPERIMENTS.md").read_text()
-COMMANDS = [line for line in re.findall(r"`(darts [^`]+)`", TEXT) if "…" not in line]
+COMMANDS = [words for words in documents.commands("docs/EXPERIMENTS.md") if words[0] == "darts"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_is_taken_with_its_preset(command, monkeypatch, tmp_path, capsys):
     seen = []
 
@@ -37,12 +37,12 @@ def test_a_command_is_taken_with_its_preset(command, monkeypatch, tmp_path, caps
     monkeypatch.setattr(sweep, "run_sweep", lambda plan, *rest: seen.append(plan) or True)
     monkeypatch.setattr(random_search, "run_random_search", lambda run, *rest: seen.append(run))
     monkeypatch.setattr(Count, "line", lambda options: seen.append(options) or "counted")
-    words = shlex.split(command.replace("RUN", "DARTS_V2"))[1:]
+    words = ["DARTS_V2" if word == "RUN" else word for word in command[1:]]
     assert cli.main(words) == 0, capsys.readouterr().err
     assert seen
-    named = re.search(r"--preset (\S+)", command)
-    if named and words[0] in ("search", "full-search", "retrain"):
-        assert {job.config.preset for job in seen} == {named[1]}
+    if "--preset" in words and words[0] in ("search", "full-search", "retrain"):
+        named = words[words.index("--preset") + 1]
+        assert {job.config.preset for job in seen} == {named}
 
 
 ITEMS = """
