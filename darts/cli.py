@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("Report", "write report.html again from the records of run folders"),
     "evaluate": ("Evaluate", "evaluate a saved network on test images"),
     "count": ("Count", "parameters and multiply-adds of a genotype's network"),
+    "convert": ("Convert", "a genotype in another notation: DARTS's, NAS-Bench-201's, JSON"),
     "export": ("Export", "write a network for use elsewhere: safetensors, .pt2, ONNX"),
 }
 """By name: its class, in `darts/commands/` under the same name, and what it does."""

@@ -17,7 +17,8 @@ class Count(Sizes, Command):
     """Print the parameters and multiply-adds of a genotype's network for RGB images.
 
     Args:
-        genotype: a file (JSON or DARTS's notation), a run folder, or the name of a published one.
+        genotype: a published name, Genotype(...) or another notation as text, a file of it, a run
+            folder, RUN@25 for its 25th epoch, or an exported folder.
     """
 
     genotype: str

@@ -1,36 +1,104 @@
 """What a name on the command line stands for: a genotype, a logger."""
 
+import difflib
 import importlib
 from pathlib import Path
 from typing import cast
 
 from darts.commands.errors import UsageError
 from darts.extras import require_extra
+from darts.networks.stored import DESCRIPTION
+from darts.records.run_folder import RunFolder
 from darts.records.untrusted import read_text
 from darts.reports.loggers import LoggerMaker, csv_logger
 from darts.spaces import Genotype
-from darts.spaces.notation import genotype_from_text
+from darts.spaces.notation import LAST, genotype_from_text
 from darts.spaces.published import PUBLISHED
+from darts.training.search import STAGE as SEARCH
 
 
 def genotype_named(name: str | None) -> Genotype:
-    """The genotype of a file, a run folder, a publication, or NAS-Bench-201's own notation."""
+    """The genotype that a word on the command line stands for.
+
+    A published name; a text in any notation that `genotype_from_text` reads; a file that holds
+    one; a run folder, an exported folder, or RUN@25 for what the search in RUN had found after
+    its 25th epoch. Of a file with several genotypes FILE@3, FILE@NAME or FILE@last is one.
+
+    Raises:
+        UsageError: there is nothing of this name.
+        ValueError: what there is holds no genotype, or several.
+    """
     if name is None:
         raise UsageError(
-            "retrain needs --genotype: a genotype's JSON file, a run folder, or one of "
-            f"{', '.join(PUBLISHED)}."
+            "retrain needs --genotype: Genotype(...) or another notation as text, a file of it, a "
+            f"run folder, or one of {', '.join(PUBLISHED)}."
         )
     if name in PUBLISHED:
         return PUBLISHED[name].genotype
-    if name.startswith("|"):
+    if _exists(name):
+        return _of_path(Path(name), "")
+    place, at, which = name.rpartition("@")
+    if at and _exists(place):
+        return _of_path(Path(place), which)
+    if _is_text(name):
         return genotype_from_text(name)
-    path = Path(name) / "genotype.json" if Path(name).is_dir() else Path(name)
-    if not path.is_file():
+    close = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.7)
+    close = close or [known for known in PUBLISHED if known.lower() == name.lower()]
+    raise UsageError(
+        f"No genotype {name[:200]!r}: it is no file, no folder and no text of a genotype, and none "
+        f"of the published ones, {', '.join(PUBLISHED)}."
+        + (f" Did you mean {close[0]}?" if close else "")
+    )
+
+
+def _is_text(name: str) -> bool:
+    """Whether it is more than a name: it has brackets, bars or lines."""
+    return any(mark in name for mark in "([{|\n")
+
+
+def _exists(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).exists()
+    except (OSError, ValueError):  # longer than a name can be, or with a zero byte
+        return False
+
+
+def _of_path(path: Path, which: str) -> Genotype:
+    """The genotype of a file or folder; `which` is what stands after the @."""
+    if path.is_dir():
+        return _of_folder(path, which)
+    try:
+        return genotype_from_text(read_text(path), which)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _of_folder(path: Path, which: str) -> Genotype:
+    epochs = RunFolder(path).records(f"{SEARCH}/epochs")
+    if which:
+        number = len(epochs) if which == LAST else int(which) if which.isdecimal() else 0
+        if not 1 <= number <= len(epochs):
+            raise UsageError(
+                f"{path}@{which}: the search in {path} has records of {len(epochs)} epochs. "
+                + (
+                    f"Give a number from 1 to {len(epochs)}, or {LAST}."
+                    if epochs
+                    else "Name a folder that darts search or full-search wrote."
+                )
+            )
+        return Genotype.from_dict(epochs[number - 1]["genotype"])
+    for name in ("genotype.json", DESCRIPTION, "genotype.txt"):
+        if (path / name).is_file():
+            return _of_path(path / name, "")
+    if epochs:
         raise UsageError(
-            f"No genotype {name!r}: there is no file {path}, and it is none of the published "
-            f"ones, {', '.join(PUBLISHED)}."
+            f"{path} has no genotype.json: its search is not finished. Go on with --resume {path}, "
+            f"or take what it had after an epoch: {path}@{len(epochs)}."
         )
-    return genotype_from_text(read_text(path))
+    raise UsageError(
+        f"{path} has neither genotype.json, {DESCRIPTION} nor genotype.txt. Name a folder that a "
+        "run or darts export wrote, or a file."
+    )
 
 
 def logger_named(text: str) -> LoggerMaker:

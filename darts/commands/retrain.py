@@ -16,7 +16,8 @@ class Retrain(Options, Command):
     """Train a genotype's network from scratch.
 
     Args:
-        genotype: a file (JSON or DARTS's notation), a run folder, or the name of a published one.
+        genotype: a published name, Genotype(...) or another notation as text, a file of it, a run
+            folder, RUN@25 for its 25th epoch, or an exported folder.
         retrain: settings of the retraining.
     """
 
