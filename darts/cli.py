@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("Report", "write report.html again from the records of run folders"),
     "evaluate": ("Evaluate", "evaluate a saved network on test images"),
     "count": ("Count", "parameters and multiply-adds of a genotype's network"),
+    "draw": ("Draw", "the cells of a genotype as a picture, SVG or PNG"),
     "convert": ("Convert", "a genotype in another notation: DARTS's, NAS-Bench-201's, JSON"),
     "export": ("Export", "write a network for use elsewhere: safetensors, .pt2, ONNX"),
 }

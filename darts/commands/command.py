@@ -4,7 +4,8 @@ import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from types import MappingProxyType
+from typing import ClassVar, Self
 
 from darts.commands.errors import UsageError
 from darts.config.full import FullConfig
@@ -56,7 +57,13 @@ class Invocation:
 
 
 class Command(ABC):
-    """A command of `darts`; subclasses are dataclasses, whose fields are its options."""
+    """A command of `darts`; subclasses are dataclasses, whose fields are its options.
+
+    Attributes:
+        short: options of one letter, and what each stands for.
+    """
+
+    short: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @classmethod
     def usual(cls, given: Invocation) -> Self | None:

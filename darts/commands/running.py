@@ -61,7 +61,7 @@ def _read(kind: type[Command], given: Invocation) -> Command:
         command = tyro.cli(
             kind,
             prog=f"darts {given.command}",
-            args=given.arguments,
+            args=[kind.short.get(word, word) for word in given.arguments],
             default=kind.usual(given),
             config=(tyro.conf.PositionalRequiredArgs,),
             registry=_registry(),

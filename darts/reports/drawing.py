@@ -35,7 +35,7 @@ _RULES = (
     ".cell .input{color:var(--op-input-text);font-weight:400}"
     + "".join(f".cell .{name}:not(.unkept){{color:var(--op-{name})}}" for name in COLOURS)
 )
-_GREYS = {
+GREYS = {
     "other": ("#23272f", "#e6e8ec"),
     "unkept": ("#d3d8df", "#3b424d"),
     "node": ("#23272f", "#e6e8ec"),
@@ -46,7 +46,7 @@ _GREYS = {
 
 
 def _variables(dark: int) -> str:
-    table = {**COLOURS, **_GREYS}
+    table = {**COLOURS, **GREYS}
     return "".join(f"--op-{name}:{pair[dark]};" for name, pair in table.items())
 
 
@@ -185,7 +185,8 @@ def sides(edges: Sequence[tuple[int, int]]) -> list[int]:
         return sum(chosen[i] == chosen[j] for i, j in pairs), sum(map(abs, at.values()))
 
     if count <= MOST_TRIED:
-        return list(min(product((0, 1), repeat=count), key=cost))
+        best: tuple[int, ...] = min(product((0, 1), repeat=count), key=cost)
+        return list(best)
     side = [number % 2 for number in range(count)]
     improved = True
     while improved:
