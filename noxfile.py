@@ -1,6 +1,7 @@
 """The project's commands. Every session sets up what it needs: `nox -s tests`."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,26 @@ def docs(session: nox.Session) -> None:
     """Build the site of docs/ into build/site; a warning is an error."""
     python = environment(session)
     session.run(python, "-m", "mkdocs", "build", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, and use it outside of the clone: pages, claims from records, a search."""
+    python = environment(session)
+    folder = Path(session.create_tmp()).resolve()
+    site = folder / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    pip = (python, "-m", "pip", "-q", "install", "--no-deps", "--target", str(site))
+    session.run(*pip, str(ROOT))
+    alone = {"PYTHONPATH": str(site)}
+    pages = ("README.md", "docs/FIRST_HYPERGRADIENT.md", "docs/WHICH_ESTIMATOR.md")
+    session.chdir(folder)
+    session.run(python, "-P", str(ROOT / "tests/documents.py"), str(site), *pages, env=alone)
+    claims = (word for claim in ("R1", "T9", "§3.2c") for word in ("--claim", claim))
+    session.run(python, "-m", "proofs_checks", *claims, env=alone)
+    shutil.rmtree("run", ignore_errors=True)
+    search = ("full-search", "--preset", "digits-check", "--run-dir", "run")
+    session.run(python, "-m", "darts.cli", *search, env=alone)
 
 
 @nox.session

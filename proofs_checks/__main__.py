@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from proofs_checks.catalogue import all_claims
-from proofs_checks.documents import DOCS, verdict_text
+from proofs_checks.documents import verdict_text
 from proofs_checks.figures import recorded_figures, write_figures
 from proofs_checks.ledger import Claim, Verified, find
 from proofs_checks.mutants import hunt_all, mutant_table, verify_and_trace
 from proofs_checks.page import write_page
+from proofs_checks.places import DOCS, FIGURES
 from proofs_checks.running import verify_all
 from proofs_checks.table import explanation, print_failures, summary_tables
 
@@ -59,7 +60,7 @@ def main(
     else:
         console.print(summary_tables(results))
     if options.html:
-        write_page(options.html, results, recorded_figures(DOCS / "figures"))
+        write_page(options.html, results, recorded_figures(FIGURES))
         console.print(f"wrote {options.html}")
     return _close(results, console)
 
@@ -68,10 +69,12 @@ def _close(results: Sequence[Verified], console: Console) -> int:
     print_failures(results, console)
     tested = [result for result in results if result.claim.evidence]
     standing = sum(result.stands for result in tested)
+    lacking = sum(result.lacks for result in tested)
     untested = len(results) - len(tested)
     rest = f"; {untested} not tested" if untested else ""
+    rest += f"; {lacking} not looked at for want of what is said above" if lacking else ""
     console.print(f"{standing} of {len(tested)} claims verified{rest}")
-    return 0 if standing == len(tested) else 1
+    return 0 if standing + lacking == len(tested) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from proofs_checks.evidence import Evidence, Outcome
 from proofs_checks.five_that_matter import five
 from proofs_checks.ledger import Claim, Verdict, Verified
 from proofs_checks.paper import of_the_paper, stated
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 HEADER = """# Verdict
 
 What is true of "Stabilizing DARTS with Amended Gradient Estimation on Architectural Parameters"

@@ -62,6 +62,12 @@ class Verified:
         return all(outcome.passed for outcome in self.outcomes)
 
     @property
+    def lacks(self) -> bool:
+        """Something was not looked at for want of what an installed package lacks; no more."""
+        left = [outcome for outcome in self.outcomes if not outcome.passed]
+        return bool(left) and all(outcome.lacks for outcome in left)
+
+    @property
     def seconds(self) -> float:
         return sum(outcome.seconds for outcome in self.outcomes)
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from proofs_checks.documents import DOCS
 from proofs_checks.evidence import Evidence
 from proofs_checks.outcome import Numbers, Outcome, show
+from proofs_checks.places import RECORDS as RECORDS
 
-RECORDS = DOCS / "records"
 Row = Mapping[str, Any]
 
 

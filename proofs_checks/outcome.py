@@ -29,6 +29,7 @@ class Outcome:
     measured: Numbers = field(default_factory=dict)
     seconds: float = 0.0
     undecided: bool = False  # neither shown nor refuted: a solver gave up. Counts as not passed
+    lacks: bool = False  # an installed package has not all that it needs; `reason` says what
 
 
 def show(value: Any) -> str:

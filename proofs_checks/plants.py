@@ -26,7 +26,7 @@ from pathlib import Path
 
 import torch
 
-from proofs_checks.documents import DOCS
+from proofs_checks.places import DOCS
 
 FILE = Path(__file__).with_name("plants.toml")
 ROOT = DOCS.parent

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from proofs_checks.documents import DOCS
 from proofs_checks.measurement import load
+from proofs_checks.places import DOCS
 
 SHOWN = (
     ("relu", "max", 0, "ReLU, max pool, start", "C3", "-"),

@@ -1,4 +1,7 @@
-"""What a page says, run: its Python blocks in order, beside the output that it shows."""
+"""What a page says, run: its Python blocks in order, beside the output that it shows.
+
+`python -P tests/documents.py SITE PAGE...` runs pages on the packages that are installed in SITE.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import io
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +106,17 @@ def run(page: str, *, first: int | None = None) -> dict[str, Any]:
                     f"{page}, block {number}: {printed.getvalue()!r}"
                 )
     return namespace
+
+
+def main(site: str, *pages: str) -> None:
+    """Run the pages, if the packages are those of `site`."""
+    import bilevel
+
+    assert Path(site).resolve() in Path(bilevel.__file__).parents, bilevel.__file__
+    for page in pages:
+        run(page)
+        print(f"{page}: {len(blocks(page))} blocks")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

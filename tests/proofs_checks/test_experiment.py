@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from proofs_checks import measurement
+from proofs_checks.__main__ import main
 from proofs_checks.catalogue import all_claims
 from proofs_checks.definitions import FORMULAS
 from proofs_checks.experiment import (
@@ -19,7 +20,7 @@ from proofs_checks.experiment import (
     together,
 )
 from proofs_checks.judged_by_pages import ROWS, WORDS, JudgedByPage, by_the_page, row
-from proofs_checks.ledger import Claim, Verdict
+from proofs_checks.ledger import Claim, Verdict, verify
 from proofs_checks.the_total_direction import claims
 
 SUPPORTED, REFUTED, OPEN = Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.UNDECIDED
@@ -232,3 +233,21 @@ def test_a_row_with_a_verdict_names_its_page():
     claim = row("A4d", SUPPORTED, "collapse", ("Search with the amended term",))
     assert claim.evidence[0].decides is SUPPORTED
     assert "docs/experiments/collapse.md" in claim.because
+
+
+@pytest.mark.parametrize(("absent", "lacks"), [("benchmarks.experiments", True), ("scipy", False)])
+def test_what_an_installed_package_lacks_is_told_and_only_that(absent, lacks, capsys):
+    def without(experiment, beginning):
+        raise ModuleNotFoundError(f"No module named {absent!r}", name=absent)
+
+    evidence = JudgedByPage("planted", "collapse", ("x",), SUPPORTED, without)
+    claim = dataclasses.replace(
+        row("A4d", SUPPORTED, "collapse", ("Search with",)), evidence=(evidence,)
+    )
+    result = verify(claim)
+    assert not result.stands
+    assert result.lacks is lacks
+    assert main([], ledger=lambda: (claim,)) == (0 if lacks else 1)
+    printed = capsys.readouterr().out
+    assert ("clone of" in printed) is lacks
+    assert "0 of 1 claims verified" in printed

@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 
 from proofs_checks.catalogue import all_claims
-from proofs_checks.documents import DOCS, in_a_sentence, tally
+from proofs_checks.documents import in_a_sentence, tally
 from proofs_checks.five_that_matter import FIVE, five
 from proofs_checks.ledger import Verdict
 from proofs_checks.paper import of_the_paper
+from proofs_checks.places import DOCS
 
 
 def test_each_of_the_five_is_a_claim_of_the_paper_in_two_sentences():

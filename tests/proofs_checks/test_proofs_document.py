@@ -5,7 +5,7 @@ import re
 import pytest
 
 from proofs_checks.catalogue import all_claims
-from proofs_checks.documents import DOCS
+from proofs_checks.places import DOCS
 
 PARTS = ("PROOFS.md", "PROOFS_FURTHER.md")
 CITED = re.compile(r"\*\*([A-Z]+\d+[a-z]?)[ .(*]")

@@ -5,9 +5,10 @@ import re
 import pytest
 
 from proofs_checks.catalogue import all_claims
-from proofs_checks.documents import DOCS, said_of, verdict_text
+from proofs_checks.documents import said_of, verdict_text
 from proofs_checks.ledger import verify
 from proofs_checks.mutants import hunt_all, mutant_table
+from proofs_checks.places import DOCS
 
 
 def parts() -> tuple[str, str]:
