@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "count": ("Count", "parameters and multiply-adds of a genotype's network"),
     "draw": ("Draw", "the cells of a genotype as a picture, SVG or PNG"),
     "convert": ("Convert", "a genotype in another notation: DARTS's, NAS-Bench-201's, JSON"),
+    "import-original": ("ImportOriginal", "weights that DARTS's own code saved, as a network here"),
     "export": ("Export", "write a network for use elsewhere: safetensors, .pt2, ONNX"),
 }
 """By name: its class, in `darts/commands/` under the same name, and what it does."""

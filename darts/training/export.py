@@ -32,13 +32,18 @@ def export(item: SavedNetwork, folder: Path, formats: Sequence[str] = FORMATS) -
     """
     if "onnx" in formats:
         require_extra("export", "Export to ONNX", "onnx", "onnxscript")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists and is not empty. Give --to a new name.")
+    require_new(folder)
     text = genotype_to_text(item.blueprint.genotype) + "\n"
     files = {"genotype.txt": text.encode()}
     if formats:
         files |= _programs(item.network(), (item.blueprint.in_channels, *item.image), formats)
     return item.write(folder, files)
+
+
+def require_new(folder: Path) -> None:
+    """Raise FileExistsError if the folder has something in it."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists and is not empty. Give --to a new name.")
 
 
 def _programs(
