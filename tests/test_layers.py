@@ -21,6 +21,7 @@ ALLOWED = {
     "bilevel.connection": ("bilevel.unsupported", "bilevel.vector"),
     "bilevel.point": ("bilevel.vector",),
     "bilevel.reading": (),
+    "bilevel.shown": ("bilevel.vector",),
     "bilevel.randomness": ("bilevel.reading",),
     "bilevel.unsupported": (),
     "bilevel.scope": ("bilevel.connection", "bilevel.unsupported", "bilevel.vector"),
@@ -68,6 +69,7 @@ ALLOWED = {
         "bilevel.randomness",
         "bilevel.reading",
         "bilevel.scope",
+        "bilevel.shown",
         "bilevel.spectrum",
         "bilevel.derivatives",
         "bilevel.point",
@@ -76,6 +78,7 @@ ALLOWED = {
         "bilevel.vector",
     ),
     "bilevel.diagnostics": (
+        "bilevel.shown",
         "bilevel.diagnostics",
         "bilevel.estimators",
         "bilevel.randomness",

@@ -25,7 +25,28 @@ from bilevel.estimators.base import Estimator, Hypergradient
 from bilevel.estimators.certificate import Certificate
 from bilevel.point import point_of
 from bilevel.problem import BilevelProblem
+from bilevel.shown import degrees, html_table, short
 from bilevel.vector import Tree, Vector
+
+COLUMNS = (
+    "estimator",
+    "angle to g₂",
+    "error of g₂",
+    "angle to g",
+    "error of g",
+    "sign",
+    "H products",
+    "B products",
+    "evaluations",
+    "time",
+    "MiB",
+    "solve",
+)
+LEGEND = (
+    "g₂: the implicit term; g: the whole hypergradient; errors are relative. H, B: the Hessian "
+    "and the mixed derivatives of L_train. evaluations: of L_train + L_val. time: in gradients of "
+    "L_train, median (middle half). MiB: most memory at once"
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +99,7 @@ class Row:
         return flat | {"warnings": list(self.warnings)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """A table of estimators; `print(comparison)`, or look at `rows`.
 
@@ -106,35 +127,38 @@ class Comparison:
         raise KeyError(f"no row {estimator!r}; there are {known}.")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table = Table(
-            title=f"n = {self.inner_parameters}, m = {self.outer_parameters}; "
-            f"truth: {self.reference.description}",
-            caption="H, B: products; evals: of L_train + L_val; time: in gradients of L_train, "
-            "median (middle half)",
-        )
-        table.add_column("estimator", no_wrap=True)
-        for name in (
-            "∠ g₂",
-            "error g₂",
-            "∠ g",
-            "error g",
-            "sign",
-            "H",
-            "B",
-            "evals",
-            "time",
-            "MiB",
-        ):
+        table = Table(title=self._heading, caption=LEGEND)
+        first, *others, last = COLUMNS
+        table.add_column(first, no_wrap=True)
+        for name in others:
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("solve", no_wrap=True)
+        table.add_column(last, no_wrap=True)
         for row in self.rows:
-            table.add_row(row.estimator, *_cells(row))
+            table.add_row(row.estimator, *_cells(row, self.reference))
         yield table
-        if self.check is not None:
-            yield Text(f"check: {self.check}")
+        for text in self._notes():
+            yield Text(text)
+
+    def __repr__(self) -> str:
+        return f"Comparison({len(self.rows)} estimators, {self._heading}; print it for the table)"
+
+    def _repr_html_(self) -> str:
+        rows = [[row.estimator, *_cells(row, self.reference)] for row in self.rows]
+        return html_table(self._heading, COLUMNS, rows, [LEGEND, *self._notes()])
+
+    @property
+    def _heading(self) -> str:
+        return (
+            f"n = {self.inner_parameters}, m = {self.outer_parameters}; "
+            f"truth: {self.reference.description}"
+        )
+
+    def _notes(self) -> list[str]:
+        notes = [] if self.check is None else [f"check: {self.check}"]
         for row in self.rows:
-            for text in (*row.warnings, *([row.failure] if row.failure is not None else [])):
-                yield Text(f"{row.estimator}: {text}")
+            failure = [] if row.failure is None else [row.failure]
+            notes += [f"{row.estimator}: {text}" for text in (*row.warnings, *failure)]
+        return notes
 
     def __str__(self) -> str:
         text = io.StringIO()
@@ -325,15 +349,15 @@ def _with_costs(
     ]
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, reference: Reference) -> list[str]:
     if row.failure is not None:
         return [""] * 10 + ["raised"]
     assert row.count is not None
     return [
-        _number(row.angle_implicit_degrees, "{:.3g}°"),
-        _number(row.error_implicit, "{:.2g}"),
-        _number(row.angle_total_degrees, "{:.3g}°"),
-        _number(row.error_total, "{:.2g}"),
+        degrees(row.angle_implicit_degrees, reference.implicit),
+        short(row.error_implicit, 2),
+        degrees(row.angle_total_degrees, reference.implicit),
+        short(row.error_total, 2),
         {1: "right", 0: "none", -1: "WRONG", None: ""}[row.sign],
         str(row.count.hessian_products),
         str(row.count.mixed_products),
@@ -344,7 +368,3 @@ def _cells(row: Row) -> list[str]:
         "" if row.peak_bytes is None else f"{row.peak_bytes / 2**20:.2f}",
         row.status or "",
     ]
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import torch
 
@@ -48,7 +49,7 @@ class Spectrum:
         return top / self.smallest_magnitude if self.smallest_magnitude > 0 else float("inf")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recommendation:
     """An estimator and the reasons for it; `print(recommendation)`.
 
@@ -72,6 +73,16 @@ class Recommendation:
     def __str__(self) -> str:
         return "\n".join(
             [f"Use {name_of(self.estimator)}.", *(f"- {text}" for text in self.reasons)]
+        )
+
+    def __repr__(self) -> str:
+        return f"Recommendation(use {name_of(self.estimator)}; print it for the reasons)"
+
+    def _repr_html_(self) -> str:
+        reasons = "".join(f"<li>{escape(text)}</li>" for text in self.reasons)
+        return (
+            f"<p>Use <code>{escape(name_of(self.estimator))}</code>.</p><ul>{reasons}</ul>"
+            f"{self.comparison._repr_html_()}"
         )
 
 

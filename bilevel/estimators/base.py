@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from bilevel.problem import BilevelProblem, NonFiniteError, finite_curvature
 from bilevel.randomness import REMEDY, Draws
 from bilevel.reading import finite, leaving, read
 from bilevel.scope import passed
+from bilevel.shown import html_table, short
 from bilevel.vector import Tree, Vector
 
 
@@ -39,7 +41,7 @@ class Status(Enum):
     UNCERTIFIED = "the products allowed were spent before the angle could be guaranteed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solve:
     """What stands in for q* = H⁻¹ ∇_ω L_val.
 
@@ -62,8 +64,25 @@ class Solve:
     note: str = ""
     certificate: Certificate | None = None
 
+    def __repr__(self) -> str:
+        return f"Solve({', '.join(f'{name} {text}' for name, text in self._shown())})"
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        return html_table("q in place of H⁻¹ ∇_ω L_val", ("", ""), self._shown())
+
+    def _shown(self) -> list[tuple[str, str]]:
+        rows = [
+            ("status", self.status.name),
+            ("products", f"{self.products}"),
+            ("relative residual", short(self.residual)),
+            ("smallest curvature met", short(self.curvature)),
+            ("note", self.note),
+            ("angle certified", "" if self.certificate is None else self.certificate.in_short),
+        ]
+        return [row for row in rows if row[1]]
+
+
+@dataclass(frozen=True, repr=False)
 class Hypergradient:
     """An estimate of dΦ/dα, its two terms apart. All three trees have the structure of α.
 
@@ -88,6 +107,29 @@ class Hypergradient:
     def certificate(self) -> Certificate | None:
         """What is guaranteed about `implicit`; None where nothing is."""
         return None if self.solve is None else self.solve.certificate
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {text}" for name, text in self._shown())
+        return f"Hypergradient({shown}{'' if self.solve is None else f', {self.solve!r}'})"
+
+    def _repr_html_(self) -> str:
+        rows = self._shown() + ([] if self.solve is None else self.solve._shown())
+        return html_table("Hypergradient of L_val in α", ("", ""), rows)
+
+    def _shown(self) -> list[tuple[str, str]]:
+        direct, implicit = Vector.of(self.direct), Vector.of(self.implicit)
+        lengths = [float(term.norm()) for term in (direct, implicit)]
+        rows = [
+            ("numbers", f"{direct.numel}"),
+            ("‖g₁‖", short(lengths[0])),
+            ("‖g₂ estimated‖", short(lengths[1])),
+            ("‖sum‖", short(float((direct + implicit).norm()))),
+        ]
+        if all(0 < length < float("inf") for length in lengths):
+            cosine = float(direct.dot(implicit)) / lengths[0] / lengths[1]
+            between = math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
+            rows.append(("angle between them", f"{between:.3g}°"))
+        return [*rows, ("L_val", short(self.outer_loss))]
 
 
 class Estimator(ABC):

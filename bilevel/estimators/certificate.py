@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from bilevel.shown import html_table, short
 from bilevel.spectrum import NormBound
 from bilevel.vector import Vector
 
@@ -14,7 +15,7 @@ NOT_CHECKED = "second derivatives are right, which bilevel.check has not looked 
 """What a certificate assumes of derivatives that are not `report.derivatives` of a check."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Certificate:
     """What is guaranteed about the implicit term, and on which assumptions.
 
@@ -53,6 +54,30 @@ class Certificate:
     def conditional(self) -> bool:
         """Something in `assumes` was estimated and not proved."""
         return bool(self.assumes)
+
+    @property
+    def in_short(self) -> str:
+        """What it says of the angle, in a few words."""
+        if self.zero:
+            return "g₂ is 0, exactly"
+        if self.angle_degrees >= 180:
+            return "nothing is known"
+        return f"at most {self.angle_degrees:.3g}°"
+
+    def __repr__(self) -> str:
+        return f"Certificate({'; '.join(f'{name}: {text}' for name, text in self._shown())})"
+
+    def _repr_html_(self) -> str:
+        return html_table("Certificate of the implicit term", ("", ""), self._shown())
+
+    def _shown(self) -> list[tuple[str, str]]:
+        return [
+            ("angle to g₂", self.in_short),
+            ("asked", f"{self.asked_degrees:.3g}°, {'met' if self.holds else 'NOT met'}"),
+            ("relative error", f"at most {self.relative_error:.2g}"),
+            ("curvature is at least", short(self.mu)),
+            ("assumes", "; ".join(self.assumes) or "nothing"),
+        ]
 
 
 def certify(

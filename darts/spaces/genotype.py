@@ -1,7 +1,9 @@
 """What a search finds: for every node its inputs, and the operation on each."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import accumulate
 from typing import Any
 
@@ -94,7 +96,7 @@ class CellGenotype:
         return self.first + next(node for node, end in enumerate(ends) if position < end)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Genotype:
     """The chosen edges of every kind of cell.
 
@@ -110,6 +112,18 @@ class Genotype:
         kinds = [cell.kind for cell in self.cells]
         if not kinds or len(set(kinds)) != len(kinds):
             raise ValueError(f"genotype with cells {kinds}: give each kind once, at least one.")
+
+    def __repr__(self) -> str:
+        cells = []
+        for cell in self.cells:
+            tally = Counter(operation for operation, _ in cell.edges).most_common()
+            cells.append(f"{cell.kind}: " + ", ".join(f"{n} {name}" for name, n in tally))
+        return f"Genotype({'; '.join(cells)})"
+
+    def _repr_html_(self) -> str:
+        # by name: drawings are made where reports are, which know genotypes and not the reverse
+        drawn: str = import_module("darts.reports.picture").genotype_svg(self)
+        return drawn
 
     def __getitem__(self, kind: str) -> CellGenotype:
         for cell in self.cells:

@@ -51,3 +51,8 @@ def test_draw_writes_the_file_asked_for_and_no_other_kind(tmp_path, capsys):
     assert cli.main(["draw", "DARTS_V2", "-o", str(tmp_path / "a.pdf")]) == 2
     assert "is written as .svg or .png" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.PNG", "a.svg"]
+
+
+def test_a_genotype_shows_itself_short_and_in_a_notebook_drawn():
+    assert repr(BENCH) == "Genotype(cell: 3 none, 1 nor_conv_3x3, 1 skip_connect, 1 avg_pool_3x3)"
+    assert DARTS_V2._repr_html_() == genotype_svg(DARTS_V2)
