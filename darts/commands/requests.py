@@ -115,12 +115,19 @@ def config_of(options: Options, preset: FullConfig) -> FullConfig:
         retrain,
         _accuracy_table(options, search),
         computing_of(options),
+        _baselines(options, preset),
     )
     return config if options.seed is None else config.with_seed(options.seed)
 
 
 def usual_path(name: str, seed: int) -> Path:
     return Path("runs") / f"{name}-{seed}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+
+
+def _baselines(options: Options, preset: FullConfig) -> int:
+    """Cells to compare with: of a command that both searches and retrains."""
+    asked = getattr(options, "baselines", 0)
+    return preset.baselines if asked is None else asked
 
 
 def _accuracy_table(options: Options, search: SearchConfig | None) -> str | None:

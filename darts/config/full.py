@@ -24,6 +24,8 @@ class FullConfig:
         retrain: settings of the retraining.
         accuracy_table: file of true accuracies that a search in NAS-Bench-201 is scored by.
         computing: what of where it runs its bits depend on.
+        baselines: random cells retrained beside the one found, and with them a published cell;
+            0 is none of either.
     """
 
     preset: str
@@ -32,6 +34,7 @@ class FullConfig:
     retrain: RetrainConfig | None
     accuracy_table: str | None = None
     computing: Computing = PLAIN
+    baselines: int = 0
 
     def __post_init__(self) -> None:
         if self.search is None and self.retrain is None:
@@ -44,6 +47,11 @@ class FullConfig:
                 "this run has none. Leave it out, or search in the space nasbench201."
             )
         search, retrain = self.search, self.retrain
+        if self.baselines < 0 or (self.baselines and (search is None or retrain is None)):
+            raise ValueError(
+                f"baselines={self.baselines}: give the number of random cells to retrain beside "
+                "the one found, 0 or more; 0 where nothing is searched or nothing retrained."
+            )
         self.computing.require_stages(search=search is not None, retrain=retrain is not None)
         if search is not None:
             self.computing.require_search(search.batch_size, search.estimator, search.perturbation)

@@ -36,6 +36,7 @@ _DIGITS = FullConfig(
         drop_path=0.0,
         auxiliary_weight=0.0,
     ),
+    baselines=1,
 )
 
 _TINY = FullConfig(

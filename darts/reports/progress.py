@@ -79,7 +79,7 @@ class LiveProgress:
             self._losses = f"train {record['train_loss']:.3f}  val {record['val_loss']:.3f}"
         elif stream == "search/epochs":
             self._say(record, _search_line(record))
-        elif stream == "retrain/epochs":
+        elif stream.endswith("/epochs") and "train_accuracy_percent" in record:
             self._losses = f"train {record['train_loss']:.3f}"
             self._say(record, _retrain_line(record))
 

@@ -9,7 +9,7 @@ def epoch_scalars(stream: str, record: Record) -> dict[str, float]:
 
     Names begin with the stage: "search/val_loss", "retrain/test_accuracy_percent".
     """
-    stage, _, kind = stream.partition("/")
+    stage, _, kind = stream.rpartition("/")
     if kind != "epochs":
         return {}
     numbers = {

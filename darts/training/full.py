@@ -10,10 +10,13 @@ from darts.methods.random_search import lightest_genotype
 from darts.networks.width import multiply_adds
 from darts.parallel.launch import CPU, Devices
 from darts.records.data_record import record_images
-from darts.records.run_folder import RunFolder
+from darts.records.run_folder import Record, RunFolder
 from darts.spaces import Genotype, Space
 from darts.training.accuracy_table import AccuracyTable
+from darts.training.answers import FILE as ANSWERS
+from darts.training.answers import record_answers
 from darts.training.baselines import Baselines, measure_baselines
+from darts.training.comparison_cells import train_comparison_cells
 from darts.training.retrain import RetrainResult, retrain
 from darts.training.retraining import require_network, training_batches
 from darts.training.search import SearchResult, search
@@ -22,11 +25,18 @@ from darts.training.searching import paired_batches
 
 @dataclass(frozen=True)
 class FullResult:
-    """What the stages of a run gave; None for one left out."""
+    """What the stages of a run gave; None for one left out.
+
+    Attributes:
+        search, retrain: of the cell that was found, or given.
+        baselines: simple models.
+        cells: records of other cells trained at the same budget, see `train_comparison_cells`.
+    """
 
     search: SearchResult | None
     retrain: RetrainResult | None
     baselines: Baselines | None
+    cells: tuple[Record, ...] = ()
 
 
 def full_run(
@@ -38,7 +48,7 @@ def full_run(
     that `genotype.json` in the folder holds. Of several processes the first one alone judges the
     baselines.
     """
-    found, trained, baselines = None, None, None
+    found, trained, baselines, cells = None, None, None, ()
     halves = _halves(config, images)
     record_images(run, images, halves)
     if config.search is not None and halves is not None:
@@ -47,12 +57,15 @@ def full_run(
     if config.retrain is not None:
         genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
         trained = retrain(config.retrain, genotype, RetrainData.of(images), run, devices=devices)
+        if devices.ranks.first and not run.has(ANSWERS):
+            record_answers(run, images, config.retrain.batch_size, devices.device)
+        cells = tuple(train_comparison_cells(config, images, run, devices))
     if config.retrain is not None and devices.ranks.first:
         run.note("Judging simple models on the same images, to compare with.")
         baselines = measure_baselines(
             images.train, images.test, images.normalisation, config.retrain.seed
         )
-    result = FullResult(found, trained, baselines)
+    result = FullResult(found, trained, baselines, cells)
     run.write("result.json", _summary(result))
     return result
 
@@ -107,4 +120,6 @@ def _summary(result: FullResult) -> dict[str, Any]:
         summary["retrain"] = asdict(result.retrain)
     if result.baselines is not None:
         summary["baselines"] = asdict(result.baselines)
+    if result.cells:
+        summary["cells"] = list(result.cells)
     return summary

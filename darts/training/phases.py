@@ -13,6 +13,7 @@ from darts.data.batches import in_order
 from darts.networks.counting import count_parameters, multiply_adds_of
 from darts.parallel.launch import Devices
 from darts.spaces import Genotype
+from darts.training.comparison_cells import comparison_cells
 from darts.training.retraining import Training, training_batches
 from darts.training.searching import Searching, paired_batches
 from darts.training.state import pack
@@ -67,6 +68,9 @@ def phases_of(
         assert genotype is not None
         data = RetrainData.of(images).to(devices.device)
         yield _of_retraining(Training(config.retrain, genotype, data, devices))
+        for name, other in comparison_cells(config).items():
+            again = _of_retraining(Training(config.retrain, other, data, devices))
+            yield replace(again, name=f"retraining {name}")
 
 
 def _of_search(searching: Searching) -> Phase:

@@ -1,13 +1,18 @@
 """The main job goes through files: each stage once, the test images last."""
 
+import base64
+from dataclasses import asdict
+
 import pytest
 import torch
 
-from darts.data import Digits, LabelledImages, Normalisation
+from darts.data import Digits, LabelledImages, Normalisation, RetrainData
 from darts.kernels import kernels
 from darts.records.run_folder import RunFolder
+from darts.spaces import Genotype
 from darts.training.baselines import measure_baselines
 from darts.training.full import full_run
+from darts.training.retrain import retrain
 from tests.darts.training.tiny import (
     Follower,
     KilledError,
@@ -46,6 +51,42 @@ def test_a_run_that_died_in_the_second_stage_does_not_search_again(tmp_path):
     full_run(SHORT, images(), RunFolder.open(killed.path, (follower,)))
     assert follower.begun == [("search", (1, 0)), ("retrain", (0, 2))]
     assert {stream for stream, _ in follower.streams} == {"retrain/epochs"}
+
+
+def test_cells_to_compare_with_are_trained_as_the_found_one_is_and_gone_on_with(tmp_path):
+    """A random cell and DARTS_V2, each in a folder; killed in the first, the same bits follow."""
+    config = full_config(
+        search=search_config(epochs=1), retrain=retrain_config(epochs=1), baselines=1
+    )
+    died = ("baselines/random-1", 0, 1)
+    killed = new_run(tmp_path / "killed", Follower(die_at=died), config=config)
+    with pytest.raises(KilledError):
+        full_run(config, images(), killed)
+    follower = Follower()
+    cells = full_run(config, images(), RunFolder.open(killed.path, (follower,))).cells
+    assert ("baselines/random-1", (0, 2)) in follower.begun
+    assert {stream for stream, _ in follower.streams} == {
+        "baselines/random-1/epochs",
+        "baselines/DARTS_V2/epochs",
+    }
+    assert [cell["name"] for cell in cells] == ["random-1", "DARTS_V2"]
+    random = Genotype.from_dict(cells[0]["genotype"])
+    random.require(config.search.space)
+    alone = new_run(tmp_path / "alone", config=config)
+    trained = retrain(config.retrain, random, RetrainData.of(images()), alone)
+    assert asdict(trained.test) == cells[0]["test"]
+
+
+def test_answers_are_those_that_the_accuracy_counts(finished):
+    run, result = finished
+    answers = run.read("retrain/answers.json")
+    right = sum(map(int.__eq__, answers["labels"], answers["answers"]))
+    share = 100 * right / len(answers["labels"])
+    assert share == pytest.approx(result.retrain.test.accuracy_percent)
+    assert len(answers["mistakes"]) == min(12, len(answers["labels"]) - right)
+    first = answers["mistakes"][0]
+    assert base64.b64decode(first["png"]).startswith(b"\x89PNG")
+    assert answers["labels"][first["image"]] != answers["answers"][first["image"]]
 
 
 def test_search_and_training_never_see_a_test_image(tmp_path):

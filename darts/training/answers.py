@@ -1,0 +1,54 @@
+"""What a trained network answers on every test image, and the first that it gets wrong."""
+
+import base64
+import io
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from darts.data import Images, ImageSet
+from darts.data.batches import in_order
+from darts.networks.stored import load_network
+from darts.records.run_folder import RunFolder
+
+FILE = "retrain/answers.json"
+SHOWN, SIDE = 12, 96
+"""Wrong images that are kept as pictures, and their side in pixels at most."""
+
+
+@torch.no_grad()
+def record_answers(run: RunFolder, images: ImageSet, batch_size: int, device: str = "cpu") -> None:
+    """Write the class of every test image beside the one that the network in `retrain/` names.
+
+    Answers of several networks on the same images make differences that can be paired. One
+    evaluation more of the test images; nothing of the network is changed by it.
+    """
+    network = load_network(run.path / "retrain").to(device)
+    answers: list[int] = []
+    for batch, _ in in_order(images.test.to(device), images.normalisation, batch_size):
+        answers += network(batch).argmax(dim=1).tolist()
+    labels = images.test.labels.tolist()
+    wrong = [k for k, (said, true) in enumerate(zip(answers, labels, strict=True)) if said != true]
+    pictures = [
+        {"image": k, "png": picture} for k in wrong[:SHOWN] if (picture := _png(images.test, k))
+    ]
+    content: dict[str, Any] = {"labels": labels, "answers": answers, "mistakes": pictures}
+    run.write(FILE, content)
+
+
+def _png(images: Images, index: int) -> str | None:
+    """One image as PNG in base64; None if it is neither grey nor RGB."""
+    from PIL import Image
+
+    pixels = images.pixels(torch.tensor([index]), None).cpu()
+    if pixels.shape[1] not in (1, 3) or pixels.dtype != torch.uint8:
+        return None
+    if max(pixels.shape[2:]) > SIDE:
+        scale = SIDE / max(pixels.shape[2:])
+        size = [max(1, round(side * scale)) for side in pixels.shape[2:]]
+        pixels = F.interpolate(pixels.float(), size, mode="area").round().byte()
+    rows = pixels[0].permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(rows[:, :, 0] if rows.shape[2] == 1 else rows).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
