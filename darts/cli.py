@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "sweep": ("Sweep", "many full searches on one machine or a Ray cluster"),
     "random-search": ("RandomSearch", "draw genotypes, train each shortly, keep the best"),
     "report": ("Report", "write report.html again from the records of run folders"),
+    "compare": ("Compare", "set any runs beside one another on one page"),
     "evaluate": ("Evaluate", "evaluate a saved network on test images"),
     "count": ("Count", "parameters and multiply-adds of a genotype's network"),
     "draw": ("Draw", "the cells of a genotype as a picture, SVG or PNG"),

@@ -176,6 +176,7 @@ ALLOWED = {
     ),
     "darts.reports": (
         "darts.reports",
+        "darts.names",  # settings are shown as the command line spells them
         "darts.training",
         "darts.records",
         "darts.config",

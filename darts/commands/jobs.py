@@ -17,10 +17,11 @@ from darts.reports.events import TensorBoardEvents
 from darts.reports.html import write_report
 from darts.reports.loggers import FabricLogger, LoggerMaker
 from darts.reports.progress import LiveProgress
-from darts.reports.summary import write_summary
+from darts.reports.summary import write_samples, write_summary
 from darts.reports.sweep import write_sweep
 from darts.spaces import Genotype, spaces_in_words
 from darts.training.full import full_run, require_feasible
+from darts.training.random_search import STREAM
 
 
 @dataclass(frozen=True)
@@ -126,4 +127,6 @@ def report_on(path: Path) -> str:
         return write_sweep(path)
     if any(path.glob("seed-*")):
         return write_summary(path)
+    if (path / STREAM).with_suffix(".jsonl").is_file():
+        return write_samples(path)
     return write_report(RunFolder.open(path))

@@ -19,6 +19,7 @@ from darts.records.environment import describe_environment
 from darts.records.lock import held, own_folder
 from darts.records.run_folder import RunFolder
 from darts.reports.progress import LiveProgress
+from darts.reports.summary import write_samples
 from darts.spaces import space_named
 from darts.training.loop import Interrupted
 from darts.training.random_search import RandomSearchConfig, random_search, require_feasible
@@ -52,10 +53,11 @@ def run_random_search(config: RandomRun, path: Path, command: str, device: str) 
     else:
         run = RunFolder.create(path, content, describe_environment(device, command), listeners)
     best = random_search(config.random_search, images, run, devices=Devices(device))
+    page = write_samples(path)
     kept = ", ".join(f"sample {s.number} with {s.val_accuracy_percent:.2f} %" for s in best)
     return (
         f"kept {kept} (on images that they were not trained on) → {path}/genotype-1.json, ...; "
-        f"retrain each: darts retrain --genotype {path}/genotype-1.json"
+        f"retrain each: darts retrain --genotype {path}/genotype-1.json; {page}"
     )
 
 

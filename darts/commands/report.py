@@ -6,6 +6,10 @@ from pathlib import Path
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError
 from darts.commands.jobs import report_on
+from darts.records.plan import FILE
+
+RUNS = Path("runs")
+"""Where runs go that nobody named a folder for."""
 
 
 @dataclass(frozen=True)
@@ -13,14 +17,24 @@ class Report(Command):
     """Write report.html again from the records of run folders.
 
     Args:
-        folders: run folders.
+        folders: run folders; by default the newest in runs/.
     """
 
     folders: tuple[Path, ...]
 
     def run(self, given: Invocation) -> int:
-        if not self.folders:
-            raise UsageError("report needs a run folder: darts report runs/NAME.")
-        for path in self.folders:
+        for path in self.folders or (_newest(),):
             print(report_on(path))
         return 0
+
+
+def _newest() -> Path:
+    """The folder in runs/ whose settings were written last, a sweep's or of several seeds too."""
+    marks = [path for name in ("config.json", FILE) for path in RUNS.glob(f"*/**/{name}")]
+    tops = {mark: RUNS / mark.relative_to(RUNS).parts[0] for mark in marks}
+    if not tops:
+        raise UsageError(
+            f"No run folder is named, and there is none in {RUNS}/. Give one: darts report "
+            "runs/NAME."
+        )
+    return tops[max(tops, key=lambda mark: mark.stat().st_mtime)]

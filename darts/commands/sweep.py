@@ -102,7 +102,7 @@ def run_trial(job: Job, execution: Execution) -> str:
         launched(Placement(execution.device), job.config.computing) as devices,
     ):
         run_jobs([replace(job, wait_seconds=SECONDS_TO_WAIT)], devices)
-    return report_on(job.path)
+    return report_on(job.path).splitlines()[-1]
 
 
 @dataclass(frozen=True)

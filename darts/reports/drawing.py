@@ -1,6 +1,6 @@
 """A cell as an SVG: its states from top to bottom, its operations in lanes beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import combinations, product
@@ -178,7 +178,8 @@ def sides(edges: Sequence[tuple[int, int]]) -> list[int]:
     count = len(edges)
     pairs = [(i, j) for i, j in combinations(range(count), 2) if _cross(edges[i], edges[j])]
 
-    def cost(chosen: Sequence[int]) -> tuple[int, int]:
+    def cost(chosen: Iterable[int]) -> tuple[int, int]:
+        chosen = tuple(chosen)
         at: dict[int, int] = {}
         for (_, target), side in zip(edges, chosen, strict=True):
             at[target] = at.get(target, 0) + 2 * side - 1

@@ -1,38 +1,39 @@
-"""Figures of a run, drawn from its records."""
+"""Charts of runs, drawn from their records; one panel each, which a page sets side by side."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import nan
 from typing import Any
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path as Curve
 from matplotlib.ticker import MaxNLocator
 
 from darts.records.run_folder import Record
-from darts.reports.drawing import operation_label
 from darts.reports.shares import NONE, SKIP
-from darts.spaces import CellGenotype
 
 INK, PALE, RULE = "#23272f", "#8a919e", "#e3e6ea"
 BLUE, RED, GREEN, AMBER = "#2563a8", "#c8443a", "#2f855a", "#b7791f"
-FAMILIES = {"skip": RED, "none": PALE, "max": AMBER, "avg": AMBER, "sep": BLUE, "dil": GREEN}
-"""Colour of an operation by the first word of its name."""
+SERIES = (BLUE, RED, GREEN, AMBER, "#7c4fb0", "#0e7f86")
+"""Colours of runs over one another, in order; more than six begin again."""
 
+_ON_PAGE = {INK: "--ink", PALE: "--line", RULE: "--rule", BLUE: "--accent", RED: "--red"}
+_ON_PAGE |= {GREEN: "--green", AMBER: "--amber"}
 PAGE_FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 9.5,
+    "font.size": 10,
     "svg.fonttype": "none",
+    "text.color": INK,
     "axes.edgecolor": PALE,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlecolor": INK,
@@ -45,13 +46,20 @@ STYLE: dict[Any, Any] = {
     "grid.color": RULE,
     "lines.linewidth": 1.7,
     "legend.frameon": False,
+    "legend.fontsize": 9.5,
 }
 
+Draw = Callable[[Axes], None]
 
-def svg(figure: Figure, salt: str) -> str:
-    """The figure as an SVG element; `salt` keeps the ids of figures on one page apart."""
-    buffer = io.StringIO()
+
+def panel(title: str, draw: Draw, salt: str, height: float = 2.7) -> Markup:
+    """One chart as an SVG element in the page's colours; `salt` keeps ids on one page apart."""
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt}):
+        figure = Figure(figsize=(4.4, height), layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        axes.set_title(title)
+        buffer = io.StringIO()
         figure.savefig(
             buffer,
             format="svg",
@@ -59,120 +67,31 @@ def svg(figure: Figure, salt: str) -> str:
             metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
         )
     text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace("<svg", '<svg role="img"', 1)
+    for colour, variable in _ON_PAGE.items():  # so that a page in the dark has its own
+        text = text.replace(colour, f"var({variable})")
     # measured with the font that matplotlib brings, set in the page's, which is narrower
-    return text[text.index("<svg") :].replace("'DejaVu Sans'", PAGE_FONT)
+    return Markup(text.replace("'DejaVu Sans'", PAGE_FONT))
 
 
-def operation_colour(name: str) -> str:
-    return FAMILIES.get(name.split("_")[0], INK)
-
-
-def cell_figure(cell: CellGenotype) -> Figure:
-    """A cell as an arc diagram: states from left to right, operations on the arcs.
-
-    A node's inputs, the longest first, arrive from above and below in turn; nodes that make up
-    the cell's output drop to the line at the bottom.
-    """
-    states = cell.nodes + cell.first
-    spans: tuple[list[int], list[int]] = ([], [])
-    arcs = []
-    for node in range(cell.nodes):
-        target = node + cell.first
-        for side, (operation, source) in enumerate(sorted(cell.inputs(node), key=lambda e: e[1])):
-            spans[side % 2].append(target - source)
-            arcs.append((source, target, side % 2 == 0, operation))
-    top, floor = _RISE * max(spans[0]) + 0.15, -_RISE * max(spans[1], default=0) - 0.25
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 1.55 * (top - floor + 0.15)))
-        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        axes.axis("off")
-        for state in cell.concat:
-            axes.plot([state, state], [0, floor], color=RULE, lw=1.4, zorder=0)
-        end = states - 0.2
-        axes.plot([min(cell.concat), end], [floor, floor], color=RULE, lw=1.4, zorder=0)
-        axes.text(end + 0.06, floor, "output", va="center", ha="left", color=INK)
-        for source, target, up, operation in arcs:
-            _arc(axes, source, target, up, operation)
-        for state in range(states):
-            is_input = state < cell.first
-            name = f"cell k−{cell.first - state}" if is_input else str(state - cell.first + 1)
-            _state(axes, state, name, is_input)
-        axes.set_xlim(-0.45, states + 0.35)
-        axes.set_ylim(floor - 0.15, top)
-    return figure
-
-
-_RISE = 0.34
-"""Height of an arc over the centre line for each state that it spans."""
-
-
-def _state(axes: Axes, x: int, label: str, is_input: bool) -> None:
-    axes.text(
-        x,
-        0,
-        label,
-        ha="center",
-        va="center",
-        fontsize=9 if is_input else 10,
-        color=INK if is_input else "white",
-        fontweight="normal" if is_input else "bold",
-        bbox={
-            "boxstyle": "round,pad=0.45" if is_input else "circle,pad=0.35",
-            "facecolor": RULE if is_input else INK,
-            "edgecolor": "none",
-        },
-        zorder=4,
-    )
-
-
-def _arc(axes: Axes, source: int, target: int, up: bool, operation: str) -> None:
-    """From source to target, rising in proportion to the distance, with an arrow head."""
-    sign = 1 if up else -1
-    peak = sign * _RISE * (target - source)
-    start, stop, lift = source + 0.07, target - 0.07, sign * 0.15
-    control = (4 * peak - lift) / 3  # a cubic reaches 3/4 of its control height from the ends
-    colour = operation_colour(operation)
-    path = Curve(
-        [(start, 0), (start + 0.1, control), (stop - 0.05, control), (stop, lift)],
-        [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4],
-    )
-    axes.add_patch(PathPatch(path, fill=False, edgecolor=colour, lw=1.6, zorder=1))
-    axes.plot([stop], [lift], marker="v" if up else "^", ms=6, mec="none", color=colour, zorder=3)
-    axes.text(
-        (start + stop) / 2 + 0.02,
-        peak - lift / 8,  # where the cubic is half-way
-        operation_label(operation),
-        ha="center",
-        va="center",
-        fontsize=9,
-        color=colour,
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
-        zorder=2,
-    )
-
-
-def weights_figure(epochs: Sequence[Record]) -> Figure:
+def weight_panels(epochs: Sequence[Record]) -> list[Markup]:
     """Mean mixing weight over the edges of skip-connect, none and the rest, by epoch."""
     kinds = list(epochs[0]["mixing"])
-    panels_of = [[kind] for kind in kinds] if len(kinds) <= 2 else [kinds]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 2.9), layout="constrained")
-        panels = figure.subplots(1, len(panels_of), sharey=True, squeeze=False)[0]
-        for axes, shown in zip(panels, panels_of, strict=True):
-            _weights(axes, epochs, shown)
-            axes.set_title(_cells_title(shown))
-        bottom, top = panels[0].get_ylim()
-        panels[0].set_ylim(bottom, top + 0.2 * (top - bottom))  # room for the legends
-        figure.supylabel("mean mixing weight", fontsize=9.5)
-    return figure
+    shown = [[kind] for kind in kinds] if len(kinds) <= 2 else [kinds]
+    return [
+        panel(
+            f"Mean mixing weight, {cells_title(some)}",
+            lambda axes, some=some: _weights(axes, epochs, some),  # type: ignore[misc]
+            f"weights-{some[0]}",
+        )
+        for some in shown
+    ]
 
 
-def _cells_title(kinds: Sequence[str]) -> str:
+def cells_title(kinds: Sequence[str]) -> str:
     if len(kinds) > 1:
-        return f"All {len(kinds)} cells"
-    return {"reduce": "Reduction cells", "cell": "Cells"}.get(
-        kinds[0], f"{kinds[0].capitalize()} cells"
-    )
+        return f"all {len(kinds)} cells"
+    return {"reduce": "reduction cells", "cell": "cells"}.get(kinds[0], f"{kinds[0]} cells")
 
 
 def _weights(axes: Axes, epochs: Sequence[Record], kinds: Sequence[str]) -> None:
@@ -192,120 +111,67 @@ def _weights(axes: Axes, epochs: Sequence[Record], kinds: Sequence[str]) -> None
         high = [max(means[name][at] for name in rest) for at in range(len(epochs))]
         middle = [sum(means[name][at] for name in rest) / len(rest) for at in range(len(epochs))]
         axes.fill_between(passes, low, high, color=BLUE, alpha=0.13, lw=0)
-        axes.plot(passes, middle, color=BLUE, marker=_marker(passes), ms=3, label="the rest, mean")
+        line(axes, passes, middle, BLUE, "the rest, mean")
     for name, colour, label in ((SKIP, RED, "skip"), (NONE, INK, "none")):
         if name in means:
-            axes.plot(passes, means[name], color=colour, marker=_marker(passes), ms=3, label=label)
+            line(axes, passes, means[name], colour, label)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top + 0.22 * (top - bottom))  # room for the legend
     axes.legend(loc="upper left", ncols=3, handlelength=1.4, borderaxespad=0.2)
-    _whole_epochs(axes, passes)
+    whole_epochs(axes, passes)
 
 
-def search_figure(epochs: Sequence[Record]) -> Figure:
-    """Losses of the supernet, and its accuracy on the half that α saw."""
-    passes = [record["epoch"] + 1 for record in epochs]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 2.7), layout="constrained")
-        losses, accuracy = figure.subplots(1, 2)
-        for name, colour, label in (
-            ("train_loss", BLUE, "ω’s half, with weight decay"),
-            ("val_loss", RED, "α’s half"),
-        ):
-            _line(losses, passes, [record[name] for record in epochs], colour, label)
-        losses.set_title("Loss of the supernet")
-        losses.legend()
-        _line(accuracy, passes, [r["val_accuracy_percent"] for r in epochs], RED, "")
-        accuracy.set_title("Accuracy of the supernet on α’s half, %")
-        for axes in (losses, accuracy):
-            _whole_epochs(axes, passes)
-    return figure
+def curve_panel(
+    title: str, epochs: Sequence[Record], names: Mapping[str, tuple[str, str]], salt: str
+) -> Markup:
+    """Some numbers of epochs' records: by name a colour and a label, which may be empty.
 
+    An epoch that lacks a number, or has None for it, has no point.
+    """
 
-def table_figure(epochs: Sequence[Record], names: Mapping[str, str]) -> Figure:
-    """True accuracies of the current cell by epoch; `names` says which, and their titles."""
-    passes = [record["epoch"] + 1 for record in epochs]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 2.4), layout="constrained")
-        for axes, (name, title) in zip(figure.subplots(1, len(names)), names.items(), strict=True):
-            _line(axes, passes, [record[name] for record in epochs], RED, "")
-            axes.set_title(title)
-            _whole_epochs(axes, passes)
-    return figure
-
-
-def retrain_figure(epochs: Sequence[Record]) -> Figure:
-    """Loss and accuracy of the derived network while it is trained, and where it was tested."""
-    passes = [record["epoch"] + 1 for record in epochs]
-    tested = [record for record in epochs if "test_loss" in record]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 2.7), layout="constrained")
-        for axes, name, title in zip(
-            figure.subplots(1, 2),
-            ("loss", "accuracy_percent"),
-            ("Loss", "Accuracy, %"),
-            strict=True,
-        ):
-            _line(axes, passes, [r[f"train_{name}"] for r in epochs], BLUE, "training images")
-            axes.plot(
-                [record["epoch"] + 1 for record in tested],
-                [record[f"test_{name}"] for record in tested],
-                color=RED,
-                marker="o",
-                ms=5,
-                label="test images",
-            )
-            axes.set_title(title)
+    def draw(axes: Axes) -> None:
+        for name, (colour, label) in names.items():
+            known = [(r["epoch"] + 1, r[name]) for r in epochs if r.get(name) is not None]
+            line(axes, [x for x, _ in known], [y for _, y in known], colour, label)
+        if any(label for _, label in names.values()):
             axes.legend()
-            _whole_epochs(axes, passes)
-    return figure
+        whole_epochs(axes, [record["epoch"] + 1 for record in epochs])
+
+    return panel(title, draw, salt)
 
 
-def norms_figure(steps: Sequence[Record]) -> Figure:
-    """Sizes of the hypergradient's two terms, and the angle between them, at every step."""
-    counts = range(1, len(steps) + 1)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 2.9), layout="constrained")
-        sizes, angles = figure.subplots(1, 2)
-        sizes.plot(
-            counts, [_positive(r["direct_norm"]) for r in steps], color=BLUE, lw=1.2, label="‖g₁‖"
-        )
-        implicit = [_positive(record["implicit_norm"]) for record in steps]
-        if any(value is not None for value in implicit):
-            sizes.plot(counts, implicit, color=RED, lw=1.2, label="‖g₂′‖")
-        sizes.set_yscale("log")
-        sizes.set_title("Norm of the direct and the implicit term")
-        sizes.legend()
-        angles.axhline(90, color=PALE, lw=0.9, ls=(0, (2, 3)))
-        angles.plot(
-            counts,
-            [record["angle_degrees"] for record in steps],
-            color=INK,
-            lw=1.2,
-        )
-        angles.set_ylim(0, 180)
-        angles.set_yticks([0, 45, 90, 135, 180])
-        angles.set_title("Angle between the two, degrees")
-        for axes in (sizes, angles):
-            axes.set_xlabel("step")
-    return figure
+def step_panel(
+    title: str, steps: Sequence[Record], names: Mapping[str, tuple[str, str]], salt: str
+) -> Markup:
+    """Numbers of every step; sizes on a logarithmic scale, an angle from 0 to 180°."""
+
+    def draw(axes: Axes) -> None:
+        counts = range(1, len(steps) + 1)
+        for name, (colour, label) in names.items():
+            values = [record[name] or nan for record in steps]
+            axes.plot(counts, values, color=colour, lw=1.2, label=label)
+        axes.set_xlabel("step")
+        if "angle_degrees" in names:
+            axes.axhline(90, color=PALE, lw=0.9, ls=(0, (2, 3)))
+            axes.set_ylim(0, 180)
+            axes.set_yticks([0, 45, 90, 135, 180])
+        else:
+            axes.set_yscale("log")
+            axes.legend()
+
+    return panel(title, draw, salt)
 
 
-def _line(axes: Axes, x: Sequence[int], y: Sequence[float], colour: str, label: str) -> None:
-    axes.plot(x, y, color=colour, marker=_marker(x), ms=3, label=label)
-
-
-def _marker(points: Sequence[Any]) -> str:
-    return "o" if len(points) <= 30 else ""
-
-
-def _positive(value: float) -> float | None:
-    return value if value > 0 else None
+def line(axes: Axes, x: Sequence[int], y: Sequence[float], colour: str, label: str) -> None:
+    """With a mark at each point where there are few."""
+    axes.plot(x, y, color=colour, marker="o" if len(x) <= 30 else "", ms=3, label=label or None)
 
 
 def _column_mean(rows: list[list[float]], column: int) -> float:
     return sum(row[column] for row in rows) / len(rows)
 
 
-def _whole_epochs(axes: Axes, passes: Sequence[int]) -> None:
+def whole_epochs(axes: Axes, passes: Sequence[int]) -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(passes) == 1:

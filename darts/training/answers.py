@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from darts.data import Images, ImageSet
+from darts.data import ImageSet
 from darts.data.batches import in_order
 from darts.networks.stored import load_network
 from darts.records.run_folder import RunFolder
@@ -30,20 +30,20 @@ def record_answers(run: RunFolder, images: ImageSet, batch_size: int, device: st
         answers += network(batch).argmax(dim=1).tolist()
     labels = images.test.labels.tolist()
     wrong = [k for k, (said, true) in enumerate(zip(answers, labels, strict=True)) if said != true]
-    pictures = [
-        {"image": k, "png": picture} for k in wrong[:SHOWN] if (picture := _png(images.test, k))
-    ]
+    pictures = [{"image": k, "png": picture} for k in wrong[:SHOWN] if (picture := _png(images, k))]
     content: dict[str, Any] = {"labels": labels, "answers": answers, "mistakes": pictures}
     run.write(FILE, content)
 
 
-def _png(images: Images, index: int) -> str | None:
-    """One image as PNG in base64; None if it is neither grey nor RGB."""
+def _png(images: ImageSet, index: int) -> str | None:
+    """One test image as PNG in base64; None if it is neither grey nor RGB."""
     from PIL import Image
 
-    pixels = images.pixels(torch.tensor([index]), None).cpu()
+    pixels = images.test.pixels(torch.tensor([index]), None).cpu()
     if pixels.shape[1] not in (1, 3) or pixels.dtype != torch.uint8:
         return None
+    brightest = images.normalisation.full_scale
+    pixels = (pixels.float() * (255 / brightest)).clamp(0, 255).round().byte()
     if max(pixels.shape[2:]) > SIDE:
         scale = SIDE / max(pixels.shape[2:])
         size = [max(1, round(side * scale)) for side in pixels.shape[2:]]

@@ -48,7 +48,8 @@ def full_run(
     that `genotype.json` in the folder holds. Of several processes the first one alone judges the
     baselines.
     """
-    found, trained, baselines, cells = None, None, None, ()
+    found, trained, baselines = None, None, None
+    cells: tuple[Record, ...] = ()
     halves = _halves(config, images)
     record_images(run, images, halves)
     if config.search is not None and halves is not None:

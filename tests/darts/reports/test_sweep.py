@@ -82,9 +82,9 @@ def test_the_page_names_what_is_missing_and_has_a_picture(folder):
     line = report_on(folder)
     assert str(folder / "report.html") in line
     text = (folder / "report.html").read_text()
-    assert "5 trials of 2 settings. Not finished: eta-0.1/seed-1." in text
+    assert "5 runs of 2 settings. Not finished: eta-0.1/seed-1." in text
     assert "<svg" in text
-    assert 'href="eta-0.1/report.html"' in text
+    assert 'href="eta-0.1/seed-0/report.html"' in text
     assert (folder / "eta-0.1" / "report.html").is_file()
     assert json.loads((folder / "summary.json").read_text()) == summarise_sweep(folder)
 

@@ -54,7 +54,9 @@ def test_a_run_that_died_in_the_second_stage_does_not_search_again(tmp_path):
     assert {stream for stream, _ in follower.streams} == {"retrain/epochs"}
 
 
-def test_cells_to_compare_with_are_trained_as_the_found_one_is_and_gone_on_with(tmp_path, monkeypatch):
+def test_cells_to_compare_with_are_trained_as_the_found_one_is_and_gone_on_with(
+    tmp_path, monkeypatch
+):
     """A random cell and DARTS_V2, each in a folder; killed in the first, the same bits follow."""
     config = full_config(
         search=search_config(epochs=1), retrain=retrain_config(epochs=1), baselines=1

@@ -1,0 +1,33 @@
+"""`darts compare`: any runs beside one another on one page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from darts.commands.command import Command, Invocation
+from darts.commands.errors import UsageError
+from darts.reports.comparison import sentences, write_comparison
+from darts.reports.entries import gathered
+
+
+@dataclass(frozen=True)
+class Compare(Command):
+    """Set any runs beside one another: curves, differences with intervals, settings that differ.
+
+    Args:
+        folders: run folders, folders of several seeds, sweeps or random searches. Runs whose
+            settings differ in their seeds alone are one setting, with a band.
+        output: the page to write.
+    """
+
+    folders: tuple[Path, ...]
+    output: Path = Path("comparison.html")
+
+    def run(self, given: Invocation) -> int:
+        if not self.folders:
+            raise UsageError("compare needs run folders: darts compare runs/ONE runs/OTHER.")
+        groups = gathered(self.folders)
+        page = write_comparison(self.output, "Runs compared", groups)
+        for sentence in sentences([group for group in groups if group.entries]):
+            print(sentence)
+        print(f"comparison: {page}")
+        return 0

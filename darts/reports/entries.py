@@ -1,0 +1,229 @@
+"""Runs as they are compared: their numbers, their curves, and which of them belong together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from darts.config.as_json import differences
+from darts.records.plan import FILE as SWEEP
+from darts.records.run_folder import Record, RunFolder
+from darts.reports.answer import only_checks
+from darts.reports.settings import option, spelled
+from darts.reports.shares import SKIP
+from darts.reports.top5 import top5_percent
+from darts.spaces import Genotype
+from darts.training.answers import FILE as ANSWERS
+from darts.training.random_search import SAMPLES, STREAM
+
+QUANTITIES = (
+    ("test_accuracy_percent", "test %"),
+    ("test_top5_percent", "test top-5 %"),
+    ("val_accuracy_percent", "supernet, val %"),
+    ("sample_accuracy_percent", "held-out training images, %"),
+    ("params_millions", "parameters, M"),
+    ("skips_kept", "skips kept"),
+)
+"""Name in records of a comparison, head of the column."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run.
+
+    Attributes:
+        name: as tables call it.
+        folder: of its report; None if it has none of its own.
+        numbers: of `QUANTITIES`, as far as the run has them.
+        search, training: records of its epochs.
+        right: which test images its network got right; None if that was not recorded.
+        images: test images.
+    """
+
+    name: str
+    folder: Path | None
+    numbers: dict[str, float]
+    search: Sequence[Record] = ()
+    training: Sequence[Record] = ()
+    right: tuple[bool, ...] | None = None
+    images: int = 0
+
+    @staticmethod
+    def of(run: RunFolder, name: str) -> "Entry":
+        answers = run.read(ANSWERS) if run.has(ANSWERS) else {"labels": [], "answers": []}
+        right = tuple(map(int.__eq__, answers["labels"], answers["answers"]))
+        return Entry(
+            name,
+            run.path,
+            numbers_of(run),
+            run.records("search/epochs"),
+            run.records("retrain/epochs"),
+            right or None,
+            run.read("result.json").get("retrain", {}).get("test", {}).get("images", 0),
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs with the same settings, seeds apart.
+
+    Attributes:
+        name: of the settings.
+        entries: the runs that are finished.
+        missing: names of those that are not.
+        config: of one of them, as JSON; None if that says nothing.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    missing: tuple[str, ...] = ()
+    config: Record | None = None
+
+    def values(self, quantity: str) -> list[float]:
+        return [e.numbers[quantity] for e in self.entries if quantity in e.numbers]
+
+    def statistics(self) -> Record:
+        """By quantity n, mean, deviation of a sample (n − 1) and every value."""
+        found = {}
+        for quantity, _ in QUANTITIES:
+            values = self.values(quantity)
+            if values:
+                found[quantity] = {
+                    "n": len(values),
+                    "mean": mean(values),
+                    "sd": stdev(values) if len(values) > 1 else None,
+                    "values": values,
+                }
+        return found
+
+    @property
+    def checks(self) -> bool:
+        """Whether its preset only checks that everything runs."""
+        return self.config is not None and "preset" in self.config and only_checks(self.config)
+
+
+def numbers_of(run: RunFolder) -> dict[str, float]:
+    """What a finished run gave, by the names of `QUANTITIES`."""
+    result = run.read("result.json")
+    numbers: dict[str, float] = {}
+    if "retrain" in result:
+        numbers["test_accuracy_percent"] = result["retrain"]["test"]["accuracy_percent"]
+        top5 = top5_percent(run, result["retrain"]["test"])
+        if top5 is not None:
+            numbers["test_top5_percent"] = top5
+        numbers["params_millions"] = result["retrain"]["params_millions"]
+    if "search" in result:
+        numbers["val_accuracy_percent"] = result["search"]["val"]["accuracy_percent"]
+        numbers["skips_kept"] = _skips(result["search"]["genotype"])
+    return numbers
+
+
+def _skips(content: Any) -> int:
+    cells = Genotype.from_dict(content).cells
+    return sum(name == SKIP for cell in cells for name, _ in cell.edges)
+
+
+def groups_in(folder: Path) -> list[Group]:
+    """The runs of a sweep, of seeds, of a random search, or the one run in a folder."""
+    here = RunFolder(folder)
+    if here.has(SWEEP):
+        plan = here.read(SWEEP)
+        paths = {
+            name: [folder / name / f"seed-{seed}" for seed in plan["seeds"]]
+            for name in plan["settings"]
+        }
+        return [_group(name, paths[name], config) for name, config in plan["settings"].items()]
+    if (folder / STREAM).with_suffix(".jsonl").is_file():
+        return [_samples(here)]
+    seeds = sorted(folder.glob("seed-*"), key=seed_of)
+    runs = seeds or [RunFolder.open(folder).path]
+    return [_group(folder.name, runs, RunFolder.open(runs[0]).read("config.json"))]
+
+
+def _group(name: str, paths: Sequence[Path], config: Record) -> Group:
+    runs = [RunFolder(path) for path in paths]
+    done = [run for run in runs if run.has("result.json")]
+    missing = tuple(run.path.name for run in runs if run not in done)
+    return Group(name, tuple(Entry.of(run, run.path.name) for run in done), missing, config)
+
+
+def _samples(search: RunFolder) -> Group:
+    """The samples of a random search, best first."""
+    entries = []
+    for record in search.records(STREAM):
+        sample = RunFolder(search.path / SAMPLES / str(record["epoch"]))
+        numbers = {
+            "sample_accuracy_percent": record["val_accuracy_percent"],
+            "params_millions": record["params_millions"],
+            "skips_kept": _skips(record["genotype"]),
+        }
+        training = sample.records("retrain/epochs")
+        entries.append(Entry(f"sample {record['epoch']}", None, numbers, (), training))
+    entries.sort(key=lambda entry: -entry.numbers["sample_accuracy_percent"])
+    return Group("samples", tuple(entries))
+
+
+def gathered(folders: Sequence[Path]) -> list[Group]:
+    """The groups in all folders; runs whose settings differ in their seeds alone are one group.
+
+    A group that was put together is called by the settings in which it differs from the others.
+    """
+    found = [group for folder in folders for group in groups_in(folder)]
+    merged: list[Group] = []
+    for group in found:
+        for place, other in enumerate(merged):
+            if _same(group.config, other.config):
+                merged[place] = Group(
+                    other.name,
+                    (*other.entries, *group.entries),
+                    (*other.missing, *group.missing),
+                    other.config,
+                )
+                break
+        else:
+            merged.append(group)
+    rows = differing(merged)
+    if len(merged) == 1 or not 1 <= len(rows) <= 2:
+        return merged
+    return [
+        Group(", ".join(row[place + 1] for row in rows), g.entries, g.missing, g.config)
+        for place, g in enumerate(merged)
+    ]
+
+
+def _same(first: Record | None, second: Record | None) -> bool:
+    if first is None or second is None:
+        return False
+    return not [line for line in differences(first, second) if not _own(line.partition(":")[0])]
+
+
+def _own(name: str) -> bool:
+    """Whether a setting is a run's own and no part of what is compared."""
+    return name == "preset" or name.rpartition(".")[2] in ("seed", "checkpoint_share")
+
+
+def differing(groups: Sequence[Group]) -> list[list[str]]:
+    """Option, then its value in each group, of the settings that are not the same in all."""
+    configs = [group.config for group in groups if group.config is not None]
+    if len(configs) != len(groups) or len(groups) < 2:
+        return []
+    rows = []
+    for stage in ("search", "retrain", "data"):
+        parts = [config.get(stage) or {} for config in configs]
+        names = list(dict.fromkeys(name for part in parts for name in part))
+        for name in names:
+            values = [spelled(part[name]) if name in part else "–" for part in parts]
+            if len(set(values)) > 1 and name not in ("seed", "checkpoint_share", "root"):
+                rows.append([_option(stage, name), *values])
+    return rows
+
+
+def _option(stage: str, name: str) -> str:
+    if stage != "data":
+        return option(stage, name)
+    return "--dataset" if name == "type" else f"--{name.replace('_', '-')}"
+
+
+def seed_of(path: Path) -> int:
+    return int(path.name.removeprefix("seed-"))

@@ -1,0 +1,153 @@
+"""How a search went, on its page: charts of what was measured, and its mixing weights."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from darts.records.run_folder import Record, RunFolder
+from darts.reports import plots
+from darts.reports.drawing import operation_label, state_label
+from darts.reports.shares import NONE, SKIP, share
+from darts.spaces import Genotype
+
+
+def search_part(config: Record, run: RunFolder) -> Record:
+    epochs, steps = run.records("search/epochs"), run.records("search/steps")
+    if not epochs:
+        return {"search_charts": [], "shares": [], "mixing": []}
+    last = epochs[-1]
+    none = "" if NONE in last["operations"] else " This space has no “none” operation."
+    charts = [
+        {
+            "pictures": plots.weight_panels(epochs),
+            "caption": "Mean over all edges of each kind of cell. Band: lowest to highest of the "
+            f"other operations. Dotted: all equal.{none}",
+        },
+        {
+            "pictures": [
+                plots.curve_panel("Loss of the supernet", epochs, _LOSSES, "search-loss"),
+                plots.curve_panel(
+                    "Accuracy of the supernet on α’s half, %",
+                    epochs,
+                    {"val_accuracy_percent": (plots.RED, "")},
+                    "search-accuracy",
+                ),
+            ],
+            "caption": "After each epoch, on images not augmented, with batch-norm averages taken "
+            "anew; the loss on ω’s half is the mean over the epoch’s steps.",
+        },
+        *_terms(steps),
+        *_scores(epochs, run),
+        *_curvature(epochs),
+    ]
+    genotype = Genotype.from_dict(last["genotype"])
+    edges = [tuple(edge) for edge in config["search"]["space"]["edges"]]
+    return {
+        "search_charts": charts,
+        "shares": _shares(last),
+        "mixing": [_mixing(last, edges, cell) for cell in genotype.cells],
+    }
+
+
+_LOSSES = {
+    "train_loss": (plots.BLUE, "ω’s half, with weight decay"),
+    "val_loss": (plots.RED, "α’s half"),
+}
+_TABLE = {
+    "table_cifar10_percent": "True accuracy, CIFAR-10, %",
+    "table_cifar100_percent": "True accuracy, CIFAR-100, %",
+    "table_imagenet16_percent": "True accuracy, ImageNet16-120, %",
+}
+"""Scores of a search in NAS-Bench-201, by their names in records."""
+
+
+def _terms(steps: Sequence[Record]) -> list[Record]:
+    """Sizes of the hypergradient's terms; with their angle where the search had two."""
+    if not any(record["direct_norm"] for record in steps):
+        return []
+    second = any(record["implicit_norm"] for record in steps)
+    names = {"direct_norm": (plots.BLUE, "‖g₁‖")}
+    if not second:
+        return [
+            {
+                "pictures": [plots.step_panel("Norm of the direct term", steps, names, "norms")],
+                "caption": "g₁ differentiates the validation loss at fixed weights. This estimator "
+                "has no other term.",
+            }
+        ]
+    names["implicit_norm"] = (plots.RED, "‖g₂′‖")
+    angle = {"angle_degrees": (plots.INK, "")}
+    return [
+        {
+            "pictures": [
+                plots.step_panel("Norm of the direct and the implicit term", steps, names, "norms"),
+                plots.step_panel("Angle between the two, degrees", steps, angle, "angle"),
+            ],
+            "caption": "The hypergradient is g₁ + g₂: g₁ differentiates the validation loss at "
+            "fixed weights, g₂ follows the weights. g₂′ is the estimate of g₂ that the search "
+            "used. The angle says whether the two pull α together (below 90°) or apart.",
+        }
+    ]
+
+
+def _scores(epochs: Sequence[Record], run: RunFolder) -> list[Record]:
+    if not all(name in epochs[-1] for name in _TABLE):
+        return []
+    caption = (
+        "The accuracy of the cell that α stands for after each epoch, trained for 200 epochs: "
+        "looked up in the table of NAS-Bench-201, not trained here."
+    )
+    if run.has("result.json"):
+        epoch = run.read("result.json")["search"]["epoch"] + 1
+        caption += f" Reported is the cell of epoch {epoch}."
+    pictures = [
+        plots.curve_panel(title, epochs, {name: (plots.RED, "")}, name)
+        for name, title in _TABLE.items()
+    ]
+    return [{"pictures": pictures, "caption": caption}]
+
+
+def _curvature(epochs: Sequence[Record]) -> list[Record]:
+    if not any("alpha_eigenvalue" in record for record in epochs):
+        return []
+    names = {"alpha_eigenvalue": (plots.AMBER, "")}
+    title = "Largest eigenvalue of ∇²_αα L_val"
+    return [
+        {
+            "pictures": [plots.curve_panel(title, epochs, names, "curvature")],
+            "caption": "How sharp the validation loss is in α, on one batch after each epoch.",
+        }
+    ]
+
+
+def _shares(last: Record) -> list[list[str]]:
+    found = [
+        (label, kind, share(last, operation, kind))
+        for label, operation in (("skip-connect", SKIP), ("none", NONE))
+        for kind in last["mixing"]
+    ]
+    return [
+        [label, kind, f"{part.weight_percent:.1f} %", f"{part.strongest} of {part.edges}"]
+        for label, kind, part in found
+        if part is not None
+    ]
+
+
+def _mixing(
+    epoch: Record, edges: Sequence[tuple[int, ...]], cell: Any
+) -> tuple[str, list[str], list[Any]]:
+    """Mixing weights of every edge; the operation that was kept is marked."""
+    operations = epoch["operations"]
+    kept = {
+        (source, node + cell.first): operation
+        for node in range(cell.nodes)
+        for operation, source in cell.inputs(node)
+    }
+    rows = []
+    for edge, weights in zip(edges, epoch["mixing"][cell.kind], strict=True):
+        source, target = (state_label(state, cell.first) for state in edge)
+        marked = [
+            (weight, kept.get((edge[0], edge[1])) == name)
+            for name, weight in zip(operations, weights, strict=True)
+        ]
+        rows.append((f"{source} → {target}", marked))
+    return cell.kind, ["edge", *map(operation_label, operations)], rows
