@@ -61,8 +61,9 @@ def proofs(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site of docs/ into build/site; a warning is an error."""
+    """Run the notebooks, and build docs/ into build/site; a warning is an error."""
     python = environment(session)
+    session.run(python, "-m", "docs.notebooks", "--check")
     session.run(python, "-m", "mkdocs", "build", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
