@@ -91,13 +91,20 @@ class Cell(nn.Module):
         self.indices = [index for _, index in edges]
         self.concat = list(concat)
 
-    def forward(self, s0: Tensor, s1: Tensor) -> Tensor:
+    def forward(self, s0: Tensor, s1: Tensor, drop_path: float) -> Tensor:
         states = [self.preprocess0(s0), self.preprocess1(s1)]
+
+        def edge(number: int) -> Tensor:
+            output = self._ops[number](states[self.indices[number]])
+            identity = isinstance(self._ops[number], nn.Identity)
+            if not self.training or drop_path == 0 or identity:
+                return output
+            keep = 1 - drop_path
+            mask = torch.full((len(output), 1, 1, 1), keep, device=output.device).bernoulli()
+            return output / keep * mask
+
         for node in range(len(self.indices) // 2):
-            a, b = 2 * node, 2 * node + 1
-            states.append(
-                self._ops[a](states[self.indices[a]]) + self._ops[b](states[self.indices[b]])
-            )
+            states.append(edge(2 * node) + edge(2 * node + 1))
         return torch.cat([states[state] for state in self.concat], dim=1)
 
 
@@ -141,11 +148,11 @@ class Network(nn.Module):
                 self.auxiliary_head = self.make_head(p, classes)
         self.classifier = nn.Linear(p, classes)
 
-    def forward(self, x: Tensor):
+    def forward(self, x: Tensor, drop_path: float = 0.0):
         s0, s1 = self.stems(x)
         auxiliary = None
         for i, cell in enumerate(self.cells):
-            s0, s1 = s1, cell(s0, s1)
+            s0, s1 = s1, cell(s0, s1, drop_path)
             if i == 2 * self.layers // 3 and self.training and hasattr(self, "auxiliary_head"):
                 auxiliary = self.auxiliary_head(s1)
         logits = self.classifier(self.pool(s1).view(x.size(0), -1))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.card.retraining import RETRAINING
 from benchmarks.card.steps import (
     BF16,
     CAPTURED,
@@ -37,9 +38,14 @@ COLUMNS = {
 }
 PARTS = {
     "b64": "S1, batch 64",
+    "b64_cudnn": "S1, batch 64, dilated kernels by cuDNN and norms spelled out",
     "b96": "S1, batch 96",
     "nasbench201": "NAS-Bench-201, 15 cells",
     "s2": "S2, 20 cells, 36 channels",
+}
+RETRAINED = {
+    "cifar": "20 cells of DARTS_V2, C = 36, batch 96, 32×32, auxiliary head, drop-path",
+    "imagenet": "14 cells of DARTS_V2, C = 48, batch 96, 224×224, auxiliary head",
 }
 IMAGES = 25_000
 """CIFAR-10's training half."""
@@ -71,7 +77,8 @@ def page(record: dict[str, Any] | None) -> str:
     for part, title in PARTS.items():
         if record.get(part, {}).get("seconds"):
             parts += [f"## {title}", "\n".join(table(record[part]))]
-            parts += notes(record[part])
+            parts += [*notes(record[part]), *record[part].get("remarks", [])]
+    parts += retrained(record.get("retraining", {}))
     parts += compiled(record.get("compiled", {}))
     parts += products(record.get("products", {}))
     return "\n\n".join(parts) + "\n"
@@ -119,7 +126,13 @@ def bars(record: dict[str, Any]) -> Iterator[str]:
     seconds = record.get("b64", {}).get("seconds", {})
     yield hours("first order, 50 epochs", 1, 50, [seconds.get(first[1])])
     yield hours("amended, 100 epochs", 4, 100, [seconds.get(name) for name in own])
-    yield line("retraining step, 20 cells, C = 36, against the original", "≥ 2×", None, None)
+    ratio = ratio_of(record.get("retraining", {}), "cifar", *RETRAINING)
+    yield line(
+        "retraining step, 20 cells, C = 36, batch 96, captured, against the original",
+        "≥ 2×",
+        spelt(ratio, "×"),
+        ratio and ratio["median"] >= 2,
+    )
 
 
 def hours(what: str, goal: float, epochs: int, steps: list[dict[str, Any] | None]) -> str:
@@ -176,17 +189,25 @@ def notes(part: dict[str, Any]) -> list[str]:
     if peaks:
         shown = "; ".join(f"{name.replace(', float32', '')} {peaks[name]:.0f}" for name in peaks)
         found.append(f"Peak memory beyond what was there before the call, MiB: {shown}.")
-    launches = {name: value for name, value in part.get("launches", {}).items() if value}
-    if launches:
-        shown = "; ".join(
-            f"{name.replace(', float32', '')} {launches[name]:,}" for name in launches
-        )
-        found.append(f"Kernels, copies and fills a call: {shown}.")
+    for name, kinds in part.get("kernels", {}).items():
+        if kinds:
+            found += ["\n".join(profiled(name, *kinds))]
     for name, why in part.get("failed", {}).items():
         found.append(f"Failed: {name}: `{why.strip().splitlines()[-1][:200]}`")
     if part.get("left out for time"):
         found.append(f"Left out for time: {'; '.join(part['left out for time'])}.")
     return found
+
+
+def profiled(name: str, whole: dict[str, Any], *kinds: dict[str, Any]) -> Iterator[str]:
+    """Where the time of a step goes on the GPU."""
+    yield f"Kernels, copies and fills of *{name.replace(', float32', '')}*: {whole['count']:,}."
+    yield ""
+    yield "| kernel | ms | share | calls |"
+    yield "|---|---|---|---|"
+    for kind in kinds[:8]:
+        share = f"{100 * kind['ms'] / whole['ms']:.0f} %"
+        yield f"| `{kind['name'][:70]}` | {kind['ms']:.1f} | {share} | {kind['count']:,} |"
 
 
 def compiled(part: dict[str, Any]) -> list[str]:
@@ -200,6 +221,26 @@ def compiled(part: dict[str, Any]) -> list[str]:
     for name, why in part.get("failed", {}).items():
         found.append(f"Failed: {name}: `{why.strip().splitlines()[-1][:200]}`")
     return found
+
+
+def retrained(part: dict[str, Any]) -> list[str]:
+    """Steps of retraining, with the making of batches, in images a second."""
+    found = []
+    for title, what in RETRAINED.items():
+        seconds = part.get(title, {}).get("seconds")
+        if not seconds:
+            continue
+        lines = ["| | ms | images a second | original / this | peak MiB |", "|---|---|---|---|---|"]
+        batch, theirs = part[title]["batch"], RETRAINING[0]
+        for name, value in seconds.items():
+            ratio = spelt(part[title]["ratios"].get(f"{theirs} / {name}")) or ""
+            peak = part[title].get("peak MiB", {}).get(name)
+            lines.append(
+                f"| {name} | {1e3 * value['median']:.1f} | {batch / value['median']:,.0f} | "
+                f"{ratio} | {'' if peak is None else f'{peak:.0f}'} |"
+            )
+        found += [f"## Retraining, {what}", "\n".join(lines)]
+    return found + (part.get("remarks", []) if found else [])
 
 
 def products(part: dict[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from benchmarks.card.steps import (
     FLOAT32,
     NCHW,
     OURS,
+    PRODUCT,
     READING,
     REFERENCE,
     SEARCH,
@@ -36,11 +37,10 @@ from darts.training.captured import cuda_graph
 EXACT, DIFFERENCES = "amended exact", "amended by differences"
 FIRST, SECOND = "first-order α step", "DARTS second order"
 PROFILED = (
+    named(OURS, CAPTURED, FLOAT32, WEIGHT),
+    named(NCHW, CAPTURED, FLOAT32, WEIGHT),
+    named(PRODUCT, CAPTURED, FLOAT32, EXACT),
     named(REFERENCE, EAGER, FLOAT32, WEIGHT),
-    named(OURS, EAGER, FLOAT32, WEIGHT),
-    named(REFERENCE, EAGER, FLOAT32, SEARCH),
-    named(OURS, EAGER, FLOAT32, SEARCH),
-    named(OURS, EAGER, FLOAT32, EXACT),
 )
 Record = dict[str, Any]
 
@@ -97,27 +97,25 @@ def plan(many: bool) -> list[tuple[str, str, str, tuple[str, ...]]]:
     """(who, form, precision, steps), most important first; `many`: every kind."""
     first = [
         (REFERENCE, EAGER, FLOAT32, (WEIGHT, SEARCH)),
-        (OURS, EAGER, FLOAT32, (WEIGHT, SEARCH, FIRST, EXACT)),
-        (OURS, CAPTURED, FLOAT32, (WEIGHT, SEARCH, FIRST, EXACT)),
-        (NCHW, CAPTURED, FLOAT32, (WEIGHT, SEARCH, EXACT)),
-        (NCHW, EAGER, FLOAT32, (WEIGHT,)),
+        (OURS, CAPTURED, FLOAT32, (WEIGHT, SEARCH, EXACT)),
+        (OURS, EAGER, FLOAT32, (WEIGHT,)),
+        (NCHW, CAPTURED, FLOAT32, (WEIGHT, EXACT)),
+        (OURS, CAPTURED, FLOAT32, (FIRST,)),
     ]
     if not many:
         return first
     return [
         *first,
+        (OURS, CAPTURED, TF32, (WEIGHT, EXACT)),
+        (NCHW, CAPTURED, TF32, (WEIGHT, EXACT)),
+        (OURS, CAPTURED, BF16, (WEIGHT,)),
+        (NCHW, CAPTURED, BF16, (WEIGHT,)),
+        (REFERENCE, CAPTURED, FLOAT32, (WEIGHT,)),
         (REFERENCE, EAGER, FLOAT32, (FIRST, SECOND)),
-        (OURS, EAGER, FLOAT32, (DIFFERENCES, SECOND)),
         (OURS, CAPTURED, FLOAT32, (DIFFERENCES, SECOND)),
+        (OURS, EAGER, FLOAT32, (SEARCH, FIRST, EXACT, DIFFERENCES, SECOND)),
         (REFERENCE, EAGER, TF32, (WEIGHT, SEARCH)),
-        (OURS, EAGER, TF32, (WEIGHT, SEARCH)),
-        (OURS, CAPTURED, TF32, (WEIGHT, SEARCH, EXACT)),
         (REFERENCE, EAGER, BF16, (WEIGHT, SEARCH)),
-        (OURS, EAGER, BF16, (WEIGHT, SEARCH)),
-        (OURS, CAPTURED, BF16, (WEIGHT, SEARCH)),
-        (NCHW, CAPTURED, TF32, (WEIGHT, SEARCH)),
-        (NCHW, CAPTURED, BF16, (WEIGHT, SEARCH)),
-        (REFERENCE, CAPTURED, FLOAT32, (WEIGHT, SEARCH)),
         (OURS, EAGER, FLOAT32, (CG5,)),
     ]
 
@@ -163,10 +161,10 @@ def supernet(
     record |= {"seconds": spreads(seconds), "ratios": ratios(seconds, pairs())}
     keep(record | {"failed": cases.failed, "left out for time": skipped})
     if profiled:
-        record["launches"] = {}
+        record["kernels"] = {}
         for name in PROFILED:
             if clock.left > 5:
-                record["launches"][name] = cases.launches(name)
+                record["kernels"][name] = cases.kernels(name)
                 keep(record | {"failed": cases.failed, "left out for time": skipped})
 
 

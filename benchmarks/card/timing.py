@@ -124,18 +124,36 @@ class Cases:
         found: float | None = self.attempt(name, measure)
         return found
 
-    def launches(self, name: str) -> int | None:
-        """Kernels, copies and fills that a call starts on the GPU; None without one."""
+    def kernels(self, name: str, most: int = 14) -> list[dict[str, Any]] | None:
+        """What a call starts on the GPU, kernels, copies and fills; None without one.
+
+        The first entry is all of it; then come the kinds that take longest, with their
+        milliseconds and counts.
+        """
         if not self.on_gpu or name not in self.calls:
             return None
 
-        def count() -> int:
+        def count() -> list[dict[str, Any]]:
             with profile(activities=[ProfilerActivity.CUDA]) as seen:
                 discard(self.calls[name]())
                 torch.cuda.synchronize()
-            return sum(event.device_type == DeviceType.CUDA for event in seen.events() or ())
+            taken: dict[str, list[float]] = {}
+            for event in seen.events() or ():
+                if event.device_type == DeviceType.CUDA:
+                    taken.setdefault(event.name[:110], []).append(event.device_time / 1000)
+            kinds = [
+                {"name": kind, "ms": round(sum(ms), 3), "count": len(ms)}
+                for kind, ms in taken.items()
+            ]
+            kinds.sort(key=lambda kind: -kind["ms"])
+            whole = {
+                "name": "all",
+                "ms": round(sum(kind["ms"] for kind in kinds), 3),
+                "count": sum(kind["count"] for kind in kinds),
+            }
+            return [whole, *kinds[:most]]
 
-        found: int | None = self.attempt(name, count)
+        found: list[dict[str, Any]] | None = self.attempt(name, count)
         return found
 
 

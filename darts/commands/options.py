@@ -64,7 +64,7 @@ class Options(DataOptions):
         compile: retraining's network by torch.compile.
         checkpoint_activations: compute the supernet's cells again for gradients instead of
             keeping them: less memory, more time.
-        capture: take the search's steps on a GPU as one replayed graph, where that can be done;
+        capture: take steps on a GPU as one replayed graph, where that can be done;
             docs/DEVICES.md says where.
         threads: of PyTorch on the CPU. One by default: small networks gain nothing from more, lose
             much where other work holds a core, and their bits depend on the number. 0 leaves

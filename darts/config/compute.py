@@ -22,7 +22,7 @@ class Computing:
         compiled: retraining's network is compiled by torch.compile.
         checkpoint_activations: the supernet's cells are computed again for gradients instead of
             kept; see `Supernet` on what it saves.
-        capture: a search step on a GPU is captured as a graph and replayed, where it can be; on a
+        capture: a step on a GPU is captured as a graph and replayed, where it can be; on a
             CPU there is nothing to capture.
 
     Raises:
@@ -58,11 +58,6 @@ class Computing:
                 "--checkpoint-activations without a search: only the supernet's cells are computed "
                 "again. A retrained network's running statistics would be updated twice. Leave it "
                 "out, and lower --retrain.batch-size if memory is short."
-            )
-
-        if self.capture and not search:
-            raise ValueError(
-                "--capture without a search: only its steps are captured. Leave it out."
             )
 
     def require_parts(self, stage: str, batch_size: int) -> None:

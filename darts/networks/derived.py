@@ -35,6 +35,9 @@ class DerivedNetwork(nn.Module):
             frame does not fit them, or drop_path is not in [0, 1).
     """
 
+    layout: torch.memory_format = torch.channels_last
+    """How feature maps lie in memory."""
+
     def __init__(
         self,
         genotype: Genotype,
@@ -90,7 +93,7 @@ class DerivedNetwork(nn.Module):
         if not 0 <= drop_path < 1:
             raise ValueError(f"drop_path={drop_path}: it is a probability in [0, 1).")
         recent = [
-            FeatureMap(x.contiguous(memory_format=torch.channels_last), self.recipe.activation)
+            FeatureMap(x.contiguous(memory_format=self.layout), self.recipe.activation)
             for x in self.stem(images)
         ]
         auxiliary: Tensor | None = None

@@ -40,6 +40,23 @@ def quicker(x: Tensor, weight: Tensor, dilation: int) -> bool:
 _MEASURED = {(3, 2), (5, 2)}
 
 
+def by_phases(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    """`depthwise` by dense convolutions of the phases of x, in PyTorch's own operations.
+
+    For dilated kernels on channels-last maps cuDNN takes up to 30 times as long for the weight
+    gradient as for a dense kernel's (docs/CARD.md).
+    """
+    height, width = x.shape[2:]
+    size = weight.shape[-1]
+    parts = F.conv2d(_phases(x, dilation), weight, None, 1, size // 2, 1, x.shape[1])
+    return _joined(parts, len(x), dilation)[:, :, :height, :width]
+
+
+def phases_are_quicker(x: Tensor, dilation: int) -> bool:
+    """Whether `by_phases` is quicker than F.conv2d: on a GPU, of channels-last maps."""
+    return dilation > 1 and x.is_cuda and x.is_contiguous(memory_format=torch.channels_last)
+
+
 class _Convolution(Function):
     generate_vmap_rule = True
 
@@ -127,3 +144,11 @@ def _phases(x: Tensor, step: int) -> Tensor:
     rows, columns = x.shape[1] // step, x.shape[2] // step
     x = x.reshape(n, rows, step, columns, step, c).permute(2, 4, 0, 1, 3, 5)
     return x.reshape(n * step * step, rows, columns, c).permute(0, 3, 1, 2)
+
+
+def _joined(parts: Tensor, n: int, step: int) -> Tensor:
+    """The n images whose phases these are."""
+    _, c, rows, columns = parts.shape
+    x = parts.permute(0, 2, 3, 1).reshape(step, step, n, rows, columns, c)
+    x = x.permute(2, 3, 0, 4, 1, 5).reshape(n, rows * step, columns * step, c)
+    return x.permute(0, 3, 1, 2)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
+from darts.spaces.dual_norm import dual_norm
 from darts.spaces.joint_norm import Gather, joint_norm, scaled
 
 EPS = 1e-5
@@ -56,7 +57,7 @@ class BatchNorm(nn.Module):
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
         if self.momentum is None and forward_ad._current_level >= 0:
-            return self._spelled_out(x)
+            return self._dual(x)
         if self.momentum is None:
             return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
         return F.batch_norm(
@@ -70,15 +71,18 @@ class BatchNorm(nn.Module):
             self.eps,
         )
 
-    def _spelled_out(self, x: Tensor) -> Tensor:
-        """The same by elementary operations.
+    def _dual(self, x: Tensor) -> Tensor:
+        """The same in forward mode.
 
         PyTorch's forward mode of batch norm takes mean and variance for constants when it is
         itself differentiated, so that second derivatives come out wrong, without a word.
         """
-        centred = x - x.mean(dim=(0, 2, 3), keepdim=True)
-        variance = centred.square().mean(dim=(0, 2, 3), keepdim=True)
-        output = centred * (variance + self.eps).rsqrt()
+        if torch._C._functorch.is_functorch_wrapped_tensor(x):  # which takes no `dual_norm`
+            centred = x - x.mean(dim=(0, 2, 3), keepdim=True)
+            variance = centred.square().mean(dim=(0, 2, 3), keepdim=True)
+            output = centred * (variance + self.eps).rsqrt()
+        else:
+            output = dual_norm(x, self.eps)
         if self.weight is None or self.bias is None:
             return output
         return output * self.weight[:, None, None] + self.bias[:, None, None]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from darts.kernels import Unit, pointwise_norm
 from darts.spaces.average_pool import AveragePool
-from darts.spaces.depthwise import depthwise, quicker
+from darts.spaces.depthwise import by_phases, depthwise, phases_are_quicker, quicker
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm, by_batch
@@ -170,6 +170,8 @@ class DepthwiseConvolution(nn.Conv2d):
         if row == column == 0:
             if self.stride == (1, 1) and quicker(x, self.weight, dilation):
                 return depthwise(x, self.weight, dilation)
+            if self.stride == (1, 1) and phases_are_quicker(x, dilation):
+                return by_phases(x, self.weight, dilation)
             return super().forward(x)
         return F.conv2d(
             x,

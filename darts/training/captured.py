@@ -1,4 +1,4 @@
-"""A search step that is captured once, as a graph of the GPU's work, and then replayed.
+"""A step of training that is captured once, as a graph of the GPU's work, and then replayed.
 
 Hundreds of small kernels make a step, and Python takes longer to start them than a GPU to run
 them. A graph starts them all at once.
@@ -15,21 +15,26 @@ from bilevel.reading import left_on_device
 from darts.config.compute import Computing
 from darts.data import Batch
 
-Update = Callable[[Batch, Batch], Tensor]
-"""One step on a training and a validation batch, in place; what was measured, in one tensor."""
+Update = Callable[..., Tensor]
+"""One step on one batch or several, in place; what was measured, in one tensor."""
 Recorder = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
 """From a function without arguments to one that does the same again, in the same memory."""
 NEEDING_NO_NUMBER = (FirstOrder, Identity, Amended, DartsSecondOrder)
 """Estimators that decide nothing by a number they have read; the others search for a q."""
 GPU_LAYOUT = torch.channels_last
-"""How a supernet's feature maps lie in a GPU's memory; docs/CARD.md has both layouts."""
+"""How a network's feature maps lie in a GPU's memory; docs/CARD.md has both layouts."""
 WARM_UP = 3
 """Steps before a capture: libraries choose their kernels, optimisers make their buffers."""
 
 
-def needed_reads(estimator: Estimator, computing: Computing) -> str | None:
-    """Why a step has to read numbers before its end; None if it can leave all on the device."""
-    if type(estimator) not in NEEDING_NO_NUMBER:
+def needed_reads(computing: Computing, estimator: Estimator | None = None) -> str | None:
+    """Why a step has to read numbers before its end; None if it can leave all on the device.
+
+    Args:
+        computing: how it is computed.
+        estimator: of a search step; a step of weights alone has none.
+    """
+    if estimator is not None and type(estimator) not in NEEDING_NO_NUMBER:
         return f"{type(estimator).__name__} decides by numbers that it reads"
     if computing.processes > 1:
         return "several processes share them"
@@ -66,7 +71,8 @@ class CapturedStep:
     """An update that is taken as it is for a few steps, and then captured and replayed.
 
     Everything that the update reads has to stay where it is in memory: ω, α, optimisers' buffers
-    and rates. Batches are copied into buffers of its own.
+    and rates. Batches are copied into buffers of its own. What it draws follows the random state
+    at each replay, as it would have without a graph.
 
     Args:
         update: moves ω and α, and reads no number.
@@ -78,10 +84,10 @@ class CapturedStep:
         self._update = update
         self._record = record
         self._left = warm_up
-        self._batches: tuple[Batch, Batch] | None = None
+        self._batches: tuple[Batch, ...] = ()
         self._replay: Callable[[], Tensor] | None = None
 
-    def __call__(self, train: Batch, val: Batch) -> Tensor:
+    def __call__(self, *batches: Batch) -> Tensor:
         """One step; what was measured is overwritten by the next.
 
         Raises:
@@ -90,20 +96,18 @@ class CapturedStep:
         with left_on_device():
             if self._left > 0:
                 self._left -= 1
-                return self._update(train, val)
+                return self._update(*batches)
             if self._replay is None:
-                self._replay = self._captured(train, val)
-            assert self._batches is not None
-            for own, given in zip(self._batches, (train, val), strict=True):
+                self._replay = self._captured(*batches)
+            for own, given in zip(self._batches, batches, strict=True):
                 own.images.copy_(given.images)
                 own.labels.copy_(given.labels)
             return self._replay()
 
-    def _captured(self, train: Batch, val: Batch) -> Callable[[], Tensor]:
-        first, second = (Batch(b.images.clone(), b.labels.clone()) for b in (train, val))
-        self._batches = first, second
+    def _captured(self, *batches: Batch) -> Callable[[], Tensor]:
+        self._batches = own = tuple(Batch(b.images.clone(), b.labels.clone()) for b in batches)
         try:
-            return self._record(lambda: self._update(first, second))
+            return self._record(lambda: self._update(*own))
         except RuntimeError as error:
             first_error: BaseException = error
             while first_error.__context__ is not None:  # the others follow from it
@@ -133,13 +137,13 @@ class Capturing:
         self._same: object = None
 
     def __call__(
-        self, update: Update, train: Batch, val: Batch, *, same: object, reason: str | None
+        self, update: Update, *batches: Batch, same: object, reason: str | None = None
     ) -> Tensor:
         """One step that reads no number.
 
         Args:
             update: the step; it is kept and replayed as long as `same` stays.
-            train, val: its batches.
+            batches: what it is on.
             same: what the step depends on besides tensors that stay where they are.
             reason: why it cannot be captured; None if it can.
         """
@@ -149,11 +153,11 @@ class Capturing:
             if self._step is None or self._same != same:
                 self._step, self._same = CapturedStep(update, self._record), same
             try:
-                return self._step(train, val)
+                return self._step(*batches)
             except NotCapturedError as error:
                 self.stop(str(error))
         with left_on_device():
-            return update(train, val)
+            return update(*batches)
 
     def stop(self, reason: str) -> None:
         """Capture nothing from here on, and say why."""

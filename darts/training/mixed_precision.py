@@ -1,12 +1,14 @@
 """Half precision in the step of weights: autocast, and the scaling of losses that float16 needs."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from bilevel import BilevelProblem, NonFiniteError, Vector
+from bilevel.reading import finite, read
 from bilevel.solver import inner_step
 from bilevel.vector import Tree
 from darts.config.compute import Precision
@@ -61,13 +63,14 @@ class MixedPrecision:
             for leaf, slope in zip(point.leaves, gradient.leaves, strict=True):
                 leaf.grad = slope
             loss /= self.scaler.get_scale()
-            finite, length = self.step(inner, clip)
-            if finite:
+            taken, length = self.step(inner, clip)
+            if taken:
                 return loss, length
 
-    def step(self, optimizer: Optimizer, clip: float) -> tuple[bool, float]:
+    def step(self, optimizer: Optimizer, clip: float) -> tuple[bool, Any]:
         """One step by the gradients of a scaled loss, clipped; whether it was taken, their norm.
 
+        The norm is a number, or a tensor where numbers are left on the device and none is checked.
         It is not taken, and the scale is halved, where fp16 overflowed.
 
         Raises:
@@ -75,14 +78,14 @@ class MixedPrecision:
         """
         weights = [p for group in optimizer.param_groups for p in group["params"]]
         self.scaler.unscale_(optimizer)
-        length = float(torch.nn.utils.clip_grad_norm_(weights, clip))
-        finite = length < float("inf")
-        if not finite and not (self.scaler.is_enabled() and self.scaler.get_scale() > 1):
-            raise NonFiniteError(f"the gradient has norm {length} although the loss is finite.")
+        length = read(torch.nn.utils.clip_grad_norm_(weights, clip))
+        taken = finite(length)
+        if not (self.scaler.is_enabled() and self.scaler.get_scale() > 1):
+            require_finite_norm(length)
         self.scaler.step(optimizer)
         self.scaler.update()
         optimizer.zero_grad(set_to_none=True)
-        return finite, length
+        return taken, length
 
     def state(self) -> State:
         return dict(self.scaler.state_dict())
@@ -91,3 +94,9 @@ class MixedPrecision:
         """Put a state in place."""
         if state:
             self.scaler.load_state_dict(state)
+
+
+def require_finite_norm(length: Any) -> None:
+    """Raise NonFiniteError unless a gradient's norm is finite; one left on the device passes."""
+    if not finite(length):
+        raise NonFiniteError(f"the gradient has norm {length} although the loss is finite.")

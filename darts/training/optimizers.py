@@ -11,22 +11,30 @@ from darts.training.state import State
 
 
 def weights_optimizer(
-    weights: Iterable[Tensor], rate: float, momentum: float, *, on_device: str | None
+    weights: Iterable[Tensor],
+    rate: float,
+    momentum: float,
+    weight_decay: float = 0.0,
+    *,
+    on_device: str | None,
 ) -> SGD:
-    """SGD of ω; without weight decay, which is in the inner loss, where the Hessian sees it.
+    """SGD of weights. A search's ω has its decay in the inner loss, where the Hessian sees it.
 
     Args:
-        weights: ω.
+        weights: what it moves.
         rate: the learning rate at first; `set_rate` changes it.
         momentum: of SGD.
+        weight_decay: of SGD, added to the gradient.
         on_device: where the learning rate is to lie, so that a captured step reads it there;
             None: it is a number.
     """
     if on_device is None:
-        return SGD(weights, lr=rate, momentum=momentum)
+        return SGD(weights, lr=rate, momentum=momentum, weight_decay=weight_decay)
     lr = torch.tensor(rate, device=on_device)
     fused = numbers_in_memory(on_device)  # the only form of SGD that reads its rate there
-    optimizer = SGD(weights, lr=lr, momentum=momentum, fused=fused or None)
+    optimizer = SGD(
+        weights, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=fused or None
+    )
     if fused:
         optimizer.register_step_pre_hook(_lay_out)
     return optimizer

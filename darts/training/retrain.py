@@ -53,7 +53,7 @@ def retrain(
         NonFiniteLossError: a loss is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config or genotype.
     """
-    training = Training(config, genotype, data.to(devices.device), devices)
+    training = Training(config, genotype, data.to(devices.device), devices, run.note)
     origin = {
         **to_json(config),
         "genotype": genotype.to_json(),

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bilevel import NonFiniteError
+from bilevel.reading import leaving, read
 from darts.config.as_json import to_json
 from darts.config.retrain import RetrainConfig
 from darts.config.schedule import warm_up
@@ -20,8 +21,10 @@ from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.parallel.launch import CPU, Devices
 from darts.spaces import Genotype
 from darts.spaces.joint_draws import WHOLE, Part
+from darts.training.captured import GPU_LAYOUT, Capturing, Recorder, cuda_graph, needed_reads
 from darts.training.evaluation import Evaluation, evaluate
-from darts.training.mixed_precision import MixedPrecision
+from darts.training.mixed_precision import MixedPrecision, require_finite_norm
+from darts.training.optimizers import restore, set_rate, weights_optimizer
 from darts.training.saved import SavedNetwork
 from darts.training.state import State
 
@@ -79,29 +82,44 @@ class Training:
         genotype: Genotype,
         data: RetrainData,
         devices: Devices = CPU,
+        note: Callable[[str], None] = lambda text: None,
+        record: Recorder | None = None,
     ) -> None:
         self.config = config
         self.data = data
+        computing = devices.computing
         self.device = device = devices.device
         self.ranks = devices.ranks
-        self.precision = MixedPrecision(devices.computing.precision, device)
+        self.precision = MixedPrecision(computing.precision, device)
+        on_gpu = torch.device(device).type == "cuda"
+        if record is None and computing.capture and on_gpu:
+            record = cuda_graph
+        needed = needed_reads(computing)
+        self.reads_nothing = needed is None and (on_gpu or record is not None)
+        self.capturing = Capturing(record, note)
+        if computing.capture and not self.reads_nothing:
+            self.capturing.stop(needed or "there is no GPU")
         self.wall_seconds = 0.0
         self.totals = Totals()
         self.batches = training_batches(config, data, self.ranks.part)
         self.blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
         with seeded(derive_seed(config.seed, "derived network"), device):
             self.network = self.blueprint.build(auxiliary=config.auxiliary_weight > 0).to(device)
+        if on_gpu:  # weights as feature maps, so that no convolution turns them around
+            self.network.layout = GPU_LAYOUT
+            self.network = self.network.to(memory_format=GPU_LAYOUT)
         self.ranks.join(self.network)
         self.trained: Callable[..., Any] = (
-            compiled(self.network) if devices.computing.compiled else self.network
+            compiled(self.network) if computing.compiled else self.network
         )
         self.params_millions = count_parameters(self.network) / 1e6
         self.multiply_adds_millions = count_multiply_adds(self.network, data.train.shape) / 1e6
-        self.optimizer = torch.optim.SGD(
+        self.optimizer = weights_optimizer(
             self.network.parameters(),
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
+            config.learning_rate,
+            config.momentum,
+            config.weight_decay,
+            on_device=device if self.reads_nothing else None,
         )
 
     def learning_rate(self, epoch: int, step: int) -> float:
@@ -125,32 +143,47 @@ class Training:
         """One SGD step; the loss without the auxiliary head's, right answers, images.
 
         Raises:
-            NonFiniteError: the loss or its gradient is not finite; the weights are as they were.
+            NonFiniteError: the loss or its gradient is not finite. The weights are as they were,
+                unless numbers are left on the device until a step's end.
         """
-        config = self.config
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(epoch, step)
-        images, labels = self.batches.at(epoch, step)
+        set_rate(self.optimizer, self.learning_rate(epoch, step))
+        batch, drop_path = self.batches.at(epoch, step), self.drop_path(epoch)
         self.network.train()
-        with (
-            seeded(derive_seed(config.seed, "drop-path", epoch, step), self.device),
-            self.precision.autocast(),
-        ):
-            output = self.trained(images, self.drop_path(epoch))
+
+        def update(batch: Batch) -> Tensor:
+            return self._update(batch, drop_path)
+
+        with seeded(derive_seed(self.config.seed, "drop-path", epoch, step), self.device):
+            if self.reads_nothing:
+                packed = self.capturing(update, batch, same=drop_path)
+            else:
+                packed = update(batch)
+        judged, length, loss, right = packed.tolist()
+        if self.reads_nothing:
+            _require_finite(judged)
+            require_finite_norm(length)
+        right, count = self.ranks.sums(right, len(batch.labels))
+        return loss, int(right), int(count)
+
+    def _update(self, batch: Batch, drop_path: float) -> Tensor:
+        """One SGD step: [loss with the auxiliary head's, gradient norm, loss, right answers]."""
+        config, labels = self.config, batch.labels
+        with self.precision.autocast():
+            output = self.trained(batch.images, drop_path)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         loss = self.loss(logits, labels)
         total = loss
         if auxiliary is not None:
             total = loss + config.auxiliary_weight * self.loss(auxiliary, labels)
-        judged = float(self.ranks.mean(total))
-        if not judged < float("inf"):
-            raise NonFiniteError(f"the loss is {judged}.")
+        judged = self.ranks.mean(total)
+        if not leaving():
+            _require_finite(read(judged))
         torch.autograd.backward(self.precision.scaler.scale(total))
         self.ranks.average_gradients(self.network.parameters())
-        self.precision.step(self.optimizer, config.clip)
-        right = float((logits.argmax(dim=1) == labels).sum())
-        right, count = self.ranks.sums(right, len(labels))
-        return float(self.ranks.mean(loss)), int(right), int(count)
+        _, length = self.precision.step(self.optimizer, config.clip)
+        right = (logits.argmax(dim=1) == labels).sum()
+        found = (judged, length, self.ranks.mean(loss), right)
+        return torch.stack([torch.as_tensor(x).to(judged.device, torch.float64) for x in found])
 
     def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
         """The network on images, by its running statistics."""
@@ -185,7 +218,13 @@ class Training:
     def restore(self, state: State) -> None:
         """Put a state in place."""
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        restore(self.optimizer, state["optimizer"])
+        self.capturing.forget()
         self.precision.restore(state["precision"])
         self.totals = Totals(**state["totals"])
         self.wall_seconds = state["wall_seconds"]
+
+
+def _require_finite(loss: float) -> None:
+    if not loss < float("inf"):
+        raise NonFiniteError(f"the loss is {loss}.")

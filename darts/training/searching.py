@@ -71,7 +71,7 @@ class Searching:
         if record is None and devices.computing.capture and self.on_gpu:
             record = cuda_graph
         # a step without reads is worth it on a GPU, and is what can be captured
-        needed = needed_reads(config.estimator, devices.computing)
+        needed = needed_reads(devices.computing, config.estimator)
         self.reads_nothing = needed is None and (self.on_gpu or record is not None)
         self.capturing = Capturing(record, note)
         if devices.computing.capture and not self.reads_nothing:

@@ -14,6 +14,7 @@ from darts.records.run_folder import RunFolder
 from darts.spaces import NASBENCH201, Genotype
 from darts.training.captured import WARM_UP
 from darts.training.retrain import retrain
+from darts.training.retraining import Training
 from darts.training.search import search
 from darts.training.searching import Searching
 from darts.training.state import pack, unpack
@@ -131,7 +132,7 @@ def test_half_precision_in_the_steps_of_weights_stays_near(card, capture):
 @pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
 def test_what_draws_or_reads_runs_eagerly_and_says_so(card):
     for config, words in (
-        (search_config(FirstOrder(), drop_path=0.3, dropout=0.2), "draws anew"),
+        (search_config(FirstOrder(), dropout=0.2), "draws anew"),
         (search_config(ConjugateGradient(2, tolerance=None, damping=1.0)), "reads"),
     ):
         notes: list[str] = []
@@ -139,6 +140,24 @@ def test_what_draws_or_reads_runs_eagerly_and_says_so(card):
         assert len(records) == 5
         assert len(notes) == 1
         assert words in notes[0] or card == "cpu"
+
+
+def test_captured_steps_of_a_retraining_are_the_eager_ones(card):
+    """With drop-path: a graph draws by the seed of the step, as the eager step does."""
+    data = RetrainData.of(images()).to(card)
+    found = []
+    for capture in (False, True):
+        devices = Devices(card, computing=Computing(capture=capture))
+        training = Training(
+            retrain_config(epochs=4, batch_size=6), _genotype(), data, devices, print
+        )
+        per_epoch = training.batches.per_epoch
+        numbers = range(per_epoch, 2 * per_epoch)
+        found.append([training.step(*divmod(number, per_epoch)) for number in numbers])
+    assert training.drop_path(1) > 0
+    for one, other in zip(*found, strict=True):
+        assert one[0] == pytest.approx(other[0], rel=1e-3)
+        assert one[1:] == other[1:]
 
 
 def test_a_genotype_is_retrained_on_the_device(card, tmp_path):

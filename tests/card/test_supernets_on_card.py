@@ -1,5 +1,7 @@
 """Supernets on the device against the plain reference on the CPU, in two dtypes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -14,7 +16,12 @@ from darts.spaces.average_pool import AveragePool
 from tests.darts.training.tiny import TWO_EDGES
 from tests.reference_supernet import BenchSupernet, ReferenceSupernet, copy_weights
 
-SPACES = {"two edges": TWO_EDGES, "nasbench201": NASBENCH201}
+DILATED = replace(
+    TWO_EDGES,
+    name="dilated",
+    operations=("none", "dil_conv_3x3", "dil_conv_5x5", "avg_pool_3x3"),
+)
+SPACES = {"two edges": TWO_EDGES, "nasbench201": NASBENCH201, "dilated": DILATED}
 
 
 def supernet_of(space, dtype, device) -> Supernet:

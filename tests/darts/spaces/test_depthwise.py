@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
-from darts.spaces.depthwise import depthwise
+from darts.spaces.depthwise import by_phases, depthwise
 
 
 def plain(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
@@ -16,7 +16,8 @@ def plain(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 7), (1, 2), (9, 4)])
 @pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (5, 1), (7, 1), (3, 2), (5, 2)])
-def test_depthwise_is_the_convolution_up_to_third_order_and_forwards(kernel, dilation, size):
+@pytest.mark.parametrize("quick", [depthwise, by_phases])
+def test_both_are_the_convolution_up_to_third_order_and_forwards(quick, kernel, dilation, size):
     """Rounding of some hundred terms alone separates them: 1e-12 in float64."""
     torch.manual_seed(0)
     x = torch.randn(3, 4, *size, dtype=torch.float64)
@@ -34,10 +35,10 @@ def test_depthwise_is_the_convolution_up_to_third_order_and_forwards(kernel, dil
         return found
 
     expected = derivatives(plain)
-    for a, b in zip(derivatives(depthwise), expected, strict=True):
+    for a, b in zip(derivatives(quick), expected, strict=True):
         assert (a - b).norm() <= 1e-12 * b.norm()
     with forward_ad.dual_level():
-        dual = depthwise(
+        dual = quick(
             forward_ad.make_dual(x, directions[0]),
             forward_ad.make_dual(weight, directions[1]),
             dilation,

@@ -12,26 +12,29 @@ from torch.optim.optimizer import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bilevel import Autograd, CentralDifference
+from bilevel import Autograd, CentralDifference, NonFiniteError
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder, Identity
 from bilevel.reading import left_on_device
 from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.compute import Computing
-from darts.data import SearchData
+from darts.data import RetrainData, SearchData
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.parallel.launch import Devices
 from darts.spaces import NASBENCH201
 from darts.training import searching as searching_module
 from darts.training.captured import WARM_UP
 from darts.training.evaluation import NonFiniteLossError
+from darts.training.retraining import Training
 from darts.training.search import search
 from darts.training.searching import Searching
+from darts.training.state import pack, unpack
 from tests.darts.training.tiny import (
     Follower,
     KilledError,
     assert_same_bits,
     images,
     new_run,
+    retrain_config,
     search_config,
     timeless,
 )
@@ -250,6 +253,66 @@ def test_a_loss_that_is_not_finite_is_found_after_the_replay(tmp_path, monkeypat
         _captured_run(config, tmp_path / "run", monkeypatch, Replaying())
 
 
+def retraining(record=None, note=None, **changes) -> Training:
+    settings = {"epochs": 4, "batch_size": 6, "drop_path": 0.4, **changes}
+    genotype = Searching(
+        search_config(FirstOrder()), halves(search_config(FirstOrder()))
+    ).genotype()
+    data = RetrainData.of(images())
+    return Training(retrain_config(**settings), genotype, data, note=note or print, record=record)
+
+
+def trained(training: Training, steps: int) -> list[tuple[float, int, int]]:
+    per_epoch = training.batches.per_epoch
+    return [training.step(*divmod(number, per_epoch)) for number in range(steps)]
+
+
+@pytest.mark.parametrize("clip", [5.0, 0.5])
+def test_replayed_steps_of_a_retraining_are_the_eager_ones_bit_for_bit(clip):
+    """With drop-path, whose probability grows by epochs and whose masks are each step's own."""
+    record = Replaying()
+    eager, captured = retraining(clip=clip), retraining(record, clip=clip)
+    steps = 4 * eager.batches.per_epoch
+    assert trained(eager, steps) == trained(captured, steps)
+    first, second = eager.state(), captured.state()
+    for state in (first, second):
+        for group in state["optimizer"]["param_groups"]:
+            group["lr"] = float(torch.as_tensor(group["lr"], dtype=torch.float32))
+    assert_same_bits(first, second)
+    assert record.captures == 4
+    assert record.replays == steps - 4 * WARM_UP > 0
+
+
+def test_a_retraining_goes_on_captured_from_an_eager_state():
+    eager, captured = retraining(), retraining(Replaying())
+    trained(eager, 3)
+    captured.restore(unpack(pack(eager.state())))
+    per_epoch = eager.batches.per_epoch
+    for number in range(3, 3 + 2 * per_epoch):
+        assert eager.step(*divmod(number, per_epoch)) == captured.step(*divmod(number, per_epoch))
+
+
+def test_a_retraining_whose_loss_is_not_finite_says_so_after_the_replay():
+    training = retraining(Replaying(), learning_rate=1e30, clip=1e30, momentum=0.0)
+    with pytest.raises(NonFiniteError, match=r"the (loss is|gradient has norm) (nan|inf)"):
+        trained(training, 4 * training.batches.per_epoch)
+
+
+def test_a_retraining_in_fp16_reads_its_scale_and_says_so():
+    notes: list[str] = []
+    genotype = retraining().blueprint.genotype
+    computing = Computing("fp16", capture=True)
+    Training(
+        retrain_config(),
+        genotype,
+        RetrainData.of(images()),
+        Devices(computing=computing),
+        notes.append,
+        Replaying(),
+    )
+    assert notes == ["Steps are not captured: fp16 scales losses by numbers that it reads."]
+
+
 class NoReads(TorchDispatchMode):
     """Refuses what a graph cannot hold: numbers read, and tensors made of numbers of the host."""
 
@@ -328,3 +391,9 @@ def test_a_read_within_a_captured_step_is_noticed(no_reads):
         FirstOrder()(problem, searching.omega, searching.alpha)
     with no_reads, left_on_device():
         FirstOrder()(problem, searching.omega, searching.alpha)
+
+
+def test_a_captured_step_of_a_retraining_reads_no_number_and_sends_none(no_reads):
+    training = retraining(within(no_reads))
+    trained(training, WARM_UP + 2)
+    assert no_reads.seen > 100
