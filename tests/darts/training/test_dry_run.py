@@ -421,7 +421,9 @@ def test_the_networks_of_every_preset_are_built_at_full_width(name):
     assert training.network.classifier.out_features == data.train.classes
 
 
-@pytest.mark.parametrize("name", marked(lambda name: not name.endswith("-check")))
+@pytest.mark.parametrize(
+    "name", marked(lambda name: name not in ("digits-check", "imagenet-check"))
+)
 def test_every_preset_passes_a_dry_run(name):
     """At full width and depth, in batches of 4 at most."""
     config = PRESETS[name]
