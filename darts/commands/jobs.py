@@ -13,9 +13,8 @@ from darts.records.lock import held, own_folder
 from darts.records.plan import FILE
 from darts.records.run_folder import Listener, RunFolder
 from darts.records.shared_run import SharedRun
-from darts.reports.events import TensorBoardEvents
 from darts.reports.html import write_report
-from darts.reports.loggers import FabricLogger, LoggerMaker
+from darts.reports.loggers import ListenerMaker
 from darts.reports.progress import LiveProgress
 from darts.reports.summary import write_samples, write_summary
 from darts.reports.sweep import write_sweep
@@ -42,7 +41,7 @@ class Job:
     path: Path
     command: str
     genotype: Genotype | None = None
-    loggers: tuple[LoggerMaker, ...] = ()
+    loggers: tuple[ListenerMaker, ...] = ()
     usual: bool = False
     wait_seconds: float = 0
 
@@ -50,10 +49,9 @@ class Job:
         """The run's folder, made with config and environment unless it is there already."""
         if not devices.ranks.first:
             return SharedRun.of(RunFolder(self.path), devices.ranks)
-        trackers = (FabricLogger(make, self.path) for make in self.loggers)
+        trackers = (make(self.path) for make in self.loggers)
         listeners: tuple[Listener, ...] = (
             LiveProgress(),
-            TensorBoardEvents(self.path),
             *trackers,
         )
         if (self.path / "config.json").is_file():

@@ -2,15 +2,16 @@
 
 import difflib
 import importlib
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 from darts.commands.errors import UsageError
 from darts.extras import require_extra
 from darts.networks.stored import DESCRIPTION
 from darts.records.run_folder import RunFolder
 from darts.records.untrusted import read_text
-from darts.reports.loggers import LoggerMaker, csv_logger
+from darts.reports.events import TensorBoardEvents
+from darts.reports.loggers import FabricLogger, ListenerMaker, csv_logger
 from darts.spaces import Genotype
 from darts.spaces.notation import LAST, genotype_from_text
 from darts.spaces.published import PUBLISHED
@@ -101,11 +102,14 @@ def _of_folder(path: Path, which: str) -> Genotype:
     )
 
 
-def logger_named(text: str) -> LoggerMaker:
-    """csv, or "module:function" for a function that makes the logger of a run's folder."""
+def logger_named(text: str) -> ListenerMaker:
+    """tensorboard, csv, or "module:function" for one that makes the logger of a run's folder."""
+    if text == "tensorboard":
+        require_extra("tensorboard", "TensorBoard's event files", "tensorboard")
+        return TensorBoardEvents
     if text == "csv":
         require_extra("fabric", "The CSV logger", "lightning_fabric")
-        return csv_logger
+        return partial(FabricLogger, csv_logger)
     module, _, name = text.partition(":")
     try:
         make = getattr(importlib.import_module(module), name, None) if name else None
@@ -113,7 +117,7 @@ def logger_named(text: str) -> LoggerMaker:
         raise UsageError(f"--loggers {text}: {error}. Is its folder in PYTHONPATH?") from error
     if not callable(make):
         raise UsageError(
-            f"--loggers {text}: give csv, or module:function, a function of the run's folder that "
-            "returns a lightning.fabric.loggers.Logger."
+            f"--loggers {text}: give tensorboard, csv, or module:function, a function of the "
+            "run's folder that returns a lightning.fabric.loggers.Logger."
         )
-    return cast(LoggerMaker, make)
+    return partial(FabricLogger, make)

@@ -1,11 +1,17 @@
 """Options that several commands share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from bilevel.estimators import Estimator
 from darts.config.compute import Precision
+
+
+def _usual_loggers() -> tuple[str, ...]:
+    """TensorBoard's, if it is installed."""
+    return ("tensorboard",) if find_spec("tensorboard") else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +75,9 @@ class Options(DataOptions):
         threads: of PyTorch on the CPU. One by default: small networks gain nothing from more, lose
             much where other work holds a core, and their bits depend on the number. 0 leaves
             PyTorch's own choice.
-        loggers: beside TensorBoard's event files: csv, or module:function for a function that
-            makes a Lightning Fabric logger from the run's folder.
+        loggers: what follows the run beside its records, instead of TensorBoard's event files,
+            which are written where TensorBoard is installed: tensorboard, csv, or module:function
+            for a function that makes a Lightning Fabric logger from the run's folder.
         dry_run: build everything, do each kind of work a few times on batches of the images, print
             what the run would take, and write nothing. See docs/DRY_RUN.md.
         dry_run_memory: GiB that a dry run may take; by default nine tenths of what is free.
@@ -92,7 +99,7 @@ class Options(DataOptions):
     checkpoint_activations: bool = False
     capture: bool = False
     threads: int = 1
-    loggers: tuple[str, ...] = ()
+    loggers: tuple[str, ...] = field(default_factory=_usual_loggers)
     dry_run: bool = False
     dry_run_memory: float | None = None
     dry_run_images: int | None = None

@@ -21,7 +21,7 @@ from darts.names import ESTIMATORS
 from darts.parallel.cluster import Cluster, run_tasks
 from darts.parallel.launch import Placement, launched
 from darts.records.plan import Plan, amending_coefficients
-from darts.reports.loggers import LoggerMaker
+from darts.reports.loggers import ListenerMaker
 from darts.reports.sweep import sweep_table, write_sweep
 from darts.training.full import require_feasible
 
@@ -41,7 +41,7 @@ class Execution:
 
     device: str
     threads: int
-    loggers: tuple[LoggerMaker, ...] = ()
+    loggers: tuple[ListenerMaker, ...] = ()
 
 
 def run_sweep(

@@ -1,7 +1,5 @@
-"""A TensorBoard event file beside the records, written as they come."""
+"""TensorBoard event files beside the records, written as they come by TensorBoard's own writer."""
 
-import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,8 @@ class TensorBoardEvents:
     """A listener: every number of an epoch's record as a scalar, and the shares of skip and none.
 
     `tensorboard --logdir runs` then compares runs. The records remain the source: an event
-    file can be lost without loss. Events are written at once, by no thread of their own, so that a
-    full disk is an error here and not in the background.
+    file can be lost without loss. What a resumed run had written of later epochs is hidden. Each
+    epoch is flushed, so that a full disk is an error here, not only in the writer's thread.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,38 +24,29 @@ class TensorBoardEvents:
     def begin(
         self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
     ) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-        from tensorboard.summary.writer.record_writer import RecordWriter
+        from torch.utils.tensorboard import SummaryWriter
 
         self.close()
-        folder = self._folder / "events" / stage
-        self._path = folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
+        self._path = self._folder / "events" / stage
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._writer = RecordWriter(self._path.open("xb"))
+            self._writer = SummaryWriter(str(self._path), purge_step=position[0] or None)
         except OSError as error:
             raise unwritable(self._path, error) from error
-        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        if position[0]:  # what an interrupted run wrote of later epochs does not count
-            start = SessionLog(status=SessionLog.START)
-            self._write(Event(wall_time=time.time(), step=position[0], session_log=start))
 
     def tick(self, stage: str, epoch: int, step: int) -> None:
         pass
 
     def record(self, stream: str, record: Record) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        if self._writer is None:
+        numbers = epoch_scalars(stream, record)
+        if self._writer is None or not numbers:
             return
-        values = [
-            Summary.Value(tag=name, simple_value=value)
-            for name, value in epoch_scalars(stream, record).items()
-        ]
-        if values:
-            summary = Summary(value=values)
-            self._write(Event(wall_time=time.time(), step=record["epoch"], summary=summary))
+        try:
+            for name, value in numbers.items():
+                self._writer.add_scalar(name, value, record["epoch"])
+            self._writer.flush()
+        except OSError as error:
+            self._writer = None
+            raise unwritable(self._path, error) from error
 
     def note(self, text: str) -> None:
         pass
@@ -66,11 +55,3 @@ class TensorBoardEvents:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-
-    def _write(self, event: Any) -> None:
-        try:
-            self._writer.write(event.SerializeToString())
-            self._writer.flush()
-        except OSError as error:
-            self._writer = None
-            raise unwritable(self._path, error) from error

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from darts.records.run_folder import Record, RunFolder
+from darts.records.run_folder import Listener, Record, RunFolder
 from darts.reports.scalars import epoch_scalars
 
 
@@ -25,6 +25,8 @@ class Logger(Protocol):
 
 LoggerMaker = Callable[[Path], Logger]
 """Makes the logger of a run from the run's folder, as the run begins."""
+ListenerMaker = Callable[[Path], Listener]
+"""Makes what follows a run from the run's folder."""
 
 
 class FabricLogger:

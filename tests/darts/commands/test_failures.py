@@ -183,17 +183,16 @@ def test_a_killed_beginning_leaves_no_folder_that_looks_like_a_run(tmp_path, mon
     assert_one_line(capsys.readouterr().err, "delete the folder and begin again")
 
 
-def test_events_on_a_full_disk_are_an_error_with_the_file_and_not_a_thread_that_dies(tmp_path):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the writer's
+def test_events_on_a_full_disk_are_an_error_with_the_folder_and_not_a_thread_that_dies(tmp_path):
     events = TensorBoardEvents(tmp_path)
     events.begin("search", 1, 1, (0, 0))
 
-    class Full:
-        def write(self, content: bytes) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    events._writer.close()
-    events._writer = Full()
-    with pytest.raises(OSError, match=r"tfevents.* could not be written: No space left"):
+    events._writer.file_writer.event_writer._async_writer._writer.write = full
+    with pytest.raises(OSError, match=r"events/search.* could not be written: No space left"):
         events.record("retrain/epochs", {"epoch": 0, "train_loss": 1.0})
     events.close()
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from darts import cli
+from darts.commands.options import Options
 from darts.reports.loggers import FabricLogger, csv_logger
 from tests.darts.commands.test_cli import TINY_FULL
 from tests.darts.training.tiny import new_run
@@ -114,8 +115,8 @@ def test_loggers_are_named_on_the_command_line(tmp_path, monkeypatch, capsys):
     ("name", "message"),
     [
         ("no_such_module:f", "No module named 'no_such_module'"),
-        ("json:nothing", "give csv, or module:function"),
-        ("wandb", "give csv, or module:function"),
+        ("json:nothing", "give tensorboard, csv, or module:function"),
+        ("wandb", "give tensorboard, csv, or module:function"),
     ],
 )
 def test_a_logger_that_cannot_be_made_is_refused_before_work(name, message, tmp_path, capsys):
@@ -123,3 +124,16 @@ def test_a_logger_that_cannot_be_made_is_refused_before_work(name, message, tmp_
     assert cli.main(["full-search", "--run-dir", str(path), "--loggers", name]) == 2
     assert message in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_tensorboard_that_is_asked_for_and_not_installed_is_named_with_its_extra(
+    tmp_path, monkeypatch, capsys
+):
+    """Not asked for, it is left out."""
+    monkeypatch.setattr("darts.extras.find_spec", lambda name: None)
+    path = tmp_path / "run"
+    assert cli.main(["full-search", "--run-dir", str(path), "--loggers", "tensorboard"]) == 2
+    assert "pip install 'amended-darts[tensorboard]'" in capsys.readouterr().err
+    assert not path.exists()
+    monkeypatch.setattr("darts.commands.options.find_spec", lambda name: None)
+    assert Options().loggers == ()
