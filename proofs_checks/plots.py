@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import matplotlib
@@ -20,7 +21,9 @@ def formula_svg(tex: str, size: float = 13.0) -> str:
         mathtext.math_to_image(
             f"${tex}$", buffer, prop=FontProperties(size=size), format="svg", dpi=72
         )
-    return _element(buffer)
+    # no metadata and no white paper: the page has its own, light or dark
+    text = re.sub(r"<metadata>.*?</metadata>", "", _element(buffer), flags=re.DOTALL)
+    return text.replace("fill: #ffffff", "fill: none").replace("<svg", '<svg role="img"', 1)
 
 
 def figure_svg(figure: Figure) -> str:

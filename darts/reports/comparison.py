@@ -42,7 +42,7 @@ def write_comparison(path: Path, title: str, groups: Sequence[Group]) -> Path:
         raise ValueError(f"Nothing to compare: no run is finished ({missing}).")
     check = any(group.checks for group in shown)
     head, rows = group_table(shown)
-    values = {
+    values: Record = {
         "title": title,
         "lead": _lead(groups),
         "answer": sentences(shown),

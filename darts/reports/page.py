@@ -1,6 +1,5 @@
 """The page that reports are set on: one file, no request to anywhere, light and dark."""
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,17 +9,18 @@ from markupsafe import Markup
 from darts.reports.drawing import STYLE
 
 
-def render(template: str, **values: Any) -> bytes:
-    """A whole HTML document from a template in `darts/reports/templates`.
+def render(template: str, *, package: str = "darts.reports", **values: Any) -> bytes:
+    """A whole HTML document from a template in the folder `templates` of a package.
 
-    Text is escaped; `Markup` is taken as it is.
+    It may build on those of reports. Text is escaped; `Markup` is taken as it is.
     """
-    return _environment().get_template(template).render(**values).encode()
+    return _environment(package).get_template(template).render(**values).encode()
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    loader = jinja2.PackageLoader("darts.reports", "templates")
+def _environment(package: str) -> jinja2.Environment:
+    places = [jinja2.PackageLoader(name) for name in dict.fromkeys((package, "darts.reports"))]
+    loader = jinja2.ChoiceLoader(places)
     environment = jinja2.Environment(
         loader=loader,
         autoescape=True,
@@ -28,12 +28,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    source: Callable[[str], str] = lambda name: loader.get_source(environment, name)[0]  # noqa: E731
-    environment.globals |= {
-        "style": Markup(source("style.css") + STYLE),
-        "script": Markup(source("page.js")),
-    }
-    environment.filters["duration"] = duration
+    style, script = (loader.get_source(environment, f)[0] for f in ("style.css", "page.js"))
+    environment.globals |= {"style": Markup(style + STYLE), "script": Markup(script)}
+    environment.filters["slug"] = lambda words: words.replace(" ", "-")
     return environment
 
 

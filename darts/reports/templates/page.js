@@ -40,7 +40,9 @@ for (const filter of document.querySelectorAll("input[data-filter]")) {
     let shown = 0;
     for (const row of rows) {
       const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
+      const fits = (word) => word.startsWith("verdict:")
+        ? `verdict:${row.dataset.verdict}` === word : text.includes(word);
+      row.hidden = !words.every(fits);
       shown += !row.hidden;
     }
     if (count) count.textContent = `${shown} of ${rows.length}`;

@@ -44,7 +44,7 @@ const look = (frame) => {
     const rows = () => [...page.querySelectorAll(filter.dataset.filter)]
       .filter((row) => row.offsetParent !== null || row.getClientRects().length).length;
     found.rows = [rows()];
-    filter.value = "fails";
+    filter.value = "verdict:fails";
     filter.dispatchEvent(new view.Event("input"));
     found.rows.push(rows());
   }

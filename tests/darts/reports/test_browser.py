@@ -1,6 +1,7 @@
 """Pages as a browser shows them: on a desk, on a phone, in the dark; what their controls do."""
 
 import shutil
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -8,10 +9,13 @@ import pytest
 from darts.records.run_folder import RunFolder
 from darts.reports.comparison import write_comparison
 from darts.reports.entries import gathered
+from proofs_checks.ledger import Verdict, verify
+from proofs_checks.page import write_page
 from tests.darts.reports.browser import needs_browser, opened
+from tests.proofs_checks.test_ledger import claim
 
 pytestmark = needs_browser
-PAGES = ("run", "comparison")
+PAGES = ("run", "comparison", "verdict")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,11 @@ def seen(run, tmp_path_factory):
         "<body style='background:#fff'><div style='width:1500px'>wide</div>"
         "<script>console.error('planted'); undefined.planted;</script>"
     )
-    pages = {"run": run.path / "report.html", "comparison": page, "planted": planted}
+    verdict = folder / "verdict.html"
+    wrong = replace(claim(1, 2, "X2"), verdict=Verdict.FAILS)
+    write_page(verdict, [verify(claim()), verify(wrong), verify(claim(name="X3"))])
+    pages = {"run": run.path / "report.html", "comparison": page, "verdict": verdict}
+    pages |= {"planted": planted}
     return opened(pages, folder)
 
 
@@ -74,6 +82,11 @@ def test_cells_stand_side_by_side_and_on_a_phone_under_each_other(seen):
     wide, phone = (seen[0][f"run-{frame}"]["columns"] for frame in ("wide", "phone"))
     assert len(set(wide)) == 2
     assert len(set(phone)) == 1
+
+
+def test_the_filter_leaves_the_claims_with_the_verdict_asked_for(seen):
+    for frame in ("wide", "phone", "dark"):
+        assert seen[0][f"verdict-{frame}"]["rows"] == [3, 1]
 
 
 def test_labels_are_not_on_top_of_each_other(seen):
