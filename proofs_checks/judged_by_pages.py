@@ -19,10 +19,10 @@ from proofs_checks.outcome import Evidence, Numbers, Outcome
 from proofs_checks.paper import not_tested, stated
 from proofs_checks.places import RECORDS
 
-NT, OPEN = Verdict.NOT_TESTED, Verdict.UNDECIDED
+NT, OPEN, REFUTED = Verdict.NOT_TESTED, Verdict.UNDECIDED, Verdict.NOT_SUPPORTED
 ROWS: tuple[tuple[str, Verdict, str, tuple[str, ...]], ...] = (
-    ("§0e", NT, "collapse", ("The amended search ends in a better cell than first-order DARTS",)),
-    ("§3.2c", OPEN, "collapse", ("In first-order DARTS the weight of none grows",)),
+    ("§0e", OPEN, "collapse", ("The amended search ends in a better cell than first-order DARTS",)),
+    ("§3.2c", REFUTED, "collapse", ("In first-order DARTS the weight of none grows",)),
     ("§3.2d", OPEN, "collapse", ("First-order DARTS, searched to convergence, ends",)),
     (
         "F1c",
@@ -31,12 +31,12 @@ ROWS: tuple[tuple[str, Verdict, str, tuple[str, ...]], ...] = (
         ("First-order DARTS, searched to convergence, ends", "Second-order DARTS does so too"),
     ),
     ("§3.4d", NT, "collapse", ("The second-order supernet's validation accuracy is lower",)),
-    ("§3.4e", NT, "collapse", ("The amended supernet reaches a higher validation accuracy",)),
+    ("§3.4e", OPEN, "collapse", ("The amended supernet reaches a higher validation accuracy",)),
     ("§4.1.1d", NT, "eta", ("With a small η (0.001, 0.01) the search behaves as",)),
     ("§4.1.1e", NT, "eta", ("From η = 0.001 to 0.01 the collapse is significantly postponed",)),
     ("§4.1.1g", NT, "eta", ("With η = 1 average pooling is preferred",)),
-    ("§4.1.3i", NT, "collapse", ("The amended search finds a better cell than chance",)),
-    ("A4d", NT, "collapse", ("Search with the amended term (η = 0.1) does not collapse",)),
+    ("§4.1.3i", OPEN, "collapse", ("The amended search finds a better cell than chance",)),
+    ("A4d", OPEN, "collapse", ("Search with the amended term (η = 0.1) does not collapse",)),
 )
 WORDS = {
     "supported at this scale": Verdict.SUPPORTED,
