@@ -161,6 +161,8 @@ def _better_or_worse(run: RunFolder) -> str:
         f"Its network gets {trained['accuracy_percent']:.2f} % of {trained['images']:,} test "
         "images right"
     )
+    if only_checks(run.read("config.json")):
+        return f"{head}."
     return head + "".join(_differences(trained["accuracy_percent"], beside(run))) + "."
 
 

@@ -91,7 +91,7 @@ def _result(config: Record, run: RunFolder, result: Record) -> Record:
             f"{interval.high:.1f} %. Δ: the same of the network’s accuracy minus the bar’s, "
             "in points; the two are within noise where it holds 0."
         )
-    if any(entry.paired for entry in others):
+    if any(entry.paired for entry in others) and not only_checks(config):
         note.append(
             "Cells were trained as the found one was and are compared image by image. Another seed "
             "of a training, or other random cells, would move the numbers too: no interval here "
