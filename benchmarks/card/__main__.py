@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from benchmarks.card import products, retraining
+from benchmarks.card.pipeline import pipeline
 from benchmarks.card.supernets import compiled, in_a_process, supernet
 from benchmarks.card.timing import Clock
 from benchmarks.records import circumstances
@@ -35,6 +36,7 @@ SECONDS = {
     "b64": 120,
     "b96": 80,
     "retraining": 60,
+    "pipeline": 10,
     "nasbench201": 40,
     "s2": 60,
     "products": 40,
@@ -138,6 +140,10 @@ def run_part(name: str, options: argparse.Namespace, clock: Clock, book: Book) -
             share = clock.part(clock.left / 2 if title == "cifar" else clock.left)
             found = retraining.retraining(size, options.device, share, 2 if options.tiny else 9)
             keep({title: found})
+        return
+    if name == "pipeline":
+        size = (retraining.TINY if options.tiny else retraining.SIZES)["cifar"]
+        keep(pipeline(size, options.device, clock, 2 if options.tiny else 99))
         return
     if name == "products":
         for network, size in (products.TINY if options.tiny else products.SIZES).items():

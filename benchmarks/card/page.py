@@ -79,6 +79,8 @@ def page(record: dict[str, Any] | None) -> str:
             parts += [f"## {title}", "\n".join(table(record[part]))]
             parts += [*notes(record[part]), *record[part].get("remarks", [])]
     parts += retrained(record.get("retraining", {}))
+    parts += piped(record.get("pipeline", {}))
+    parts += presets(record)
     parts += compiled(record.get("compiled", {}))
     parts += products(record.get("products", {}))
     return "\n\n".join(parts) + "\n"
@@ -241,6 +243,53 @@ def retrained(part: dict[str, Any]) -> list[str]:
             )
         found += [f"## Retraining, {what}", "\n".join(lines)]
     return found + (part.get("remarks", []) if found else [])
+
+
+def piped(part: dict[str, Any]) -> list[str]:
+    if not part.get("seconds"):
+        return []
+    taken = part["seconds"]["batch"]["median"]
+    made = f"A batch of {part['batch']} is made on the device in {1e3 * taken:.2f} ms, "
+    return ["## Images", made + f"{part['batch'] / taken:,.0f} images a second."]
+
+
+def presets(record: dict[str, Any]) -> list[str]:
+    """Hours of the paper's trainings by the time that an image takes in the steps above."""
+    lines = [
+        "| training | epochs × images | hours here, by its steps alone | the paper says |",
+        "|---|---|---|---|",
+    ]
+    found = len(lines)
+    for what, epochs, images, batch, names, said in trainings(record):
+        if names is None:
+            continue
+        hours = epochs * images / batch * sum(names) / 3600
+        lines.append(f"| {what} | {epochs} × {images:,} | {hours:.1f} | {said} |")
+    if len(lines) == found:
+        return []
+    said = "Searches are counted at batch 64, retraining at batch 96; evaluation is left out."
+    return ["## Hours of the paper's trainings on this card", said, "\n".join(lines)]
+
+
+def trainings(record: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """(what, epochs, images of an epoch, batch, seconds of each step or None, the paper's cost)."""
+
+    def steps(part: dict[str, Any], *names: str) -> list[float] | None:
+        taken = [part.get("seconds", {}).get(name) for name in names]
+        return [float(t["median"]) for t in taken if t] if all(taken) else None
+
+    own = record.get("b64", {})
+    first, exact, weight = (
+        named(PRODUCT, CAPTURED, FLOAT32, step) for step in (SEARCH, EXACT, WEIGHT)
+    )
+    paper = "0.02 GPU-days an epoch (§3.4)"
+    yield "`cifar10-s1`, amended", 100, IMAGES, 64, steps(own, exact, weight), paper
+    yield "`cifar10-darts-first-order`", 50, IMAGES, 64, steps(own, first), "–"
+    again = record.get("retraining", {})
+    cifar, imagenet = again.get("cifar", {}), again.get("imagenet", {})
+    yield "retraining on CIFAR-10", 600, 50_000, 96, steps(cifar, RETRAINING[1]), "–"
+    days = "24 GPU-days on V100s (§4.2)"
+    yield "retraining on ImageNet", 250, 1_281_167, 96, steps(imagenet, RETRAINING[1]), days
 
 
 def products(part: dict[str, Any]) -> list[str]:

@@ -30,7 +30,14 @@ ROOT = Path(__file__).parents[2]
 def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("card") / "card.json"
     command = [sys.executable, "-m", "benchmarks.card", "--tiny", "--device", "cpu"]
-    command += ["--budget", "600", "--parts", "b64,nasbench201,products", "--out", str(out)]
+    command += [
+        "--budget",
+        "600",
+        "--parts",
+        "b64,nasbench201,products,retraining,pipeline",
+        "--out",
+        str(out),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "first-order search step" in done.stdout
@@ -58,6 +65,9 @@ def test_the_page_of_a_record_holds_its_tables(record: dict[str, Any]) -> None:
     assert "## S1, batch 64" in text
     assert "## NAS-Bench-201, 15 cells" in text
     assert "## Products of large networks" in text
+    assert "## Retraining, 20 cells" in text
+    assert "images a second." in text
+    assert "| `cifar10-s1`, amended | 100 × 25,000 |" in text
     assert "Not run on a GPU" not in text
 
 
