@@ -1,12 +1,17 @@
-"""Costs of the presets as docs/EXPERIMENTS.md has them: `python -m benchmarks.dry_run_table`."""
+"""Costs of the presets as docs/EXPERIMENTS.md has them: `python -m benchmarks.dry_run_table`.
+
+With the word `costs` after it, it writes those that `darts presets` prints.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.dry_runs import RECORD
+from darts.config.costs import FILE
 from darts.training.dry_run import BUILDING
 
 HEADER = """| Preset | Images | Batch | Multiply-adds | CPU-hours here | Memory |
@@ -50,11 +55,29 @@ def _row(
     )
     about = "≈ " if any(str(p["images"]) not in p["measured"] for p in phases) else ""
     multiply_adds = sum(times(phase) * phase["multiply_adds"] for phase in phases)
-    cpu = sum(times(phase) * phase["once"]["cpu_seconds"] for phase in phases) / 3600
+    cpu = _cpu_hours(run, times)
     return (
         f"| {title} | {images['train']:,} + {images['test']:,} | {batches} | {multiply_adds:.1e} "
         f"| {about}{_figures(cpu)} | {about}{run['peak_bytes'] / 2**30:.1f} GiB |"
     )
+
+
+def _cpu_hours(run: dict[str, Any], times: Callable[[Phase], float]) -> float:
+    phases = run["estimates"]
+    return sum(times(phase) * phase["once"]["cpu_seconds"] for phase in phases) / 3600
+
+
+def costs() -> dict[str, dict[str, Any]]:
+    """By preset: CPU-hours and GiB that its dry run estimates, and the processor it was on."""
+    return {
+        name: {
+            "cpu_hours": float(f"{_cpu_hours(run, lambda phase: phase['times']):.2g}"),
+            "memory_gib": float(f"{run['peak_bytes'] / 2**30:.2g}"),
+            "processor": run["environment"]["processor"],
+            "train_images": run["images"]["train"],
+        }
+        for name, run in json.loads(RECORD.read_text()).items()
+    }
 
 
 def _figures(hours: float) -> str:
@@ -66,4 +89,7 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    if sys.argv[1:] == ["costs"]:
+        FILE.write_text(json.dumps(costs(), indent=1) + "\n", encoding="utf-8")
+    else:
+        print(table())

@@ -4,6 +4,9 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import version
+
+from darts.nearest import unknown
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "full-search": ("FullSearch", "search an architecture, retrain it, and write a report"),
@@ -13,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "random-search": ("RandomSearch", "draw genotypes, train each shortly, keep the best"),
     "report": ("Report", "write report.html again from the records of run folders"),
     "compare": ("Compare", "set any runs beside one another on one page"),
+    "presets": ("Presets", "list the presets: what, on which data, how long"),
     "evaluate": ("Evaluate", "evaluate a saved network on test images"),
     "count": ("Count", "parameters and multiply-adds of a genotype's network"),
     "draw": ("Draw", "the cells of a genotype as a picture, SVG or PNG"),
@@ -28,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met."""
     given = list(sys.argv[1:] if argv is None else argv)
     words = [word for word in given if word != DEBUG]
+    known = (*COMMANDS, "--help", "-h", "--version")
+    if words and words[0] not in known:
+        print(f"darts: {unknown('command', words[0], COMMANDS)}", file=sys.stderr)
+        return 2
     options = _parser().parse_args(words[:1] or ["--help"])
     from darts.commands.running import run_command
 
@@ -42,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Search architectures, and know whether the search can be believed.",
         epilog=f"darts COMMAND --help lists a command's options. {DEBUG} shows the traceback of an "
         "error that else is one line.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"amended-darts {version('amended-darts')}"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (_, purpose) in COMMANDS.items():

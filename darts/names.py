@@ -4,46 +4,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from bilevel import Autograd, CentralDifference
-from bilevel.estimators import (
-    Amended,
-    Certified,
-    ConjugateGradient,
-    DartsSecondOrder,
-    Estimator,
-    Exact,
-    FirstOrder,
-    Identity,
-    Landweber,
-    Minres,
-    Neumann,
-    Nystrom,
-    Penalty,
-    Unrolled,
-)
+from bilevel import estimators
+from bilevel.estimators import Estimator
 from bilevel.reverse_over_forward import ReverseOverForward
+from darts import methods
 from darts.config.compute import Computing
 from darts.config.full import FullConfig
 from darts.config.retrain import RetrainConfig
 from darts.config.schedule import HalfCosine, Linear, Schedule
 from darts.config.search import AMENDED, SearchConfig
-from darts.config.value_names import Names
+from darts.config.value_names import DERIVATIVES, Names
 from darts.data import DataSet
 from darts.methods import (
-    AdversarialPerturbation,
     AuxiliarySkip,
-    EigenvalueGrowth,
-    GumbelSoftmax,
     Mixing,
     PartialChannels,
     Perturbation,
     Progressive,
-    RandomPerturbation,
-    SampledPath,
-    SkipLimit,
-    Softmax,
     Stop,
-    TwoPaths,
 )
 from darts.networks.frames import Frame, ImageNetFrame, SmallImageFrame
 from darts.networks.width import MultiplyAddLimit, Width
@@ -55,19 +33,19 @@ _FEW = {"derivatives": ReverseOverForward()}
 ESTIMATORS = Names(
     "estimator",
     {
-        "exact": Exact,
-        "first-order": FirstOrder,
-        "identity": Identity,
-        "darts-second-order": DartsSecondOrder,
-        "amended": Amended,
-        "neumann": Neumann,
-        "landweber": Landweber,
-        "conjugate-gradient": ConjugateGradient,
-        "minres": Minres,
-        "nystrom": Nystrom,
-        "unrolled": Unrolled,
-        "penalty": Penalty,
-        "certified": Certified,
+        "exact": estimators.Exact,
+        "first-order": estimators.FirstOrder,
+        "identity": estimators.Identity,
+        "darts-second-order": estimators.DartsSecondOrder,
+        "amended": estimators.Amended,
+        "neumann": estimators.Neumann,
+        "landweber": estimators.Landweber,
+        "conjugate-gradient": estimators.ConjugateGradient,
+        "minres": estimators.Minres,
+        "nystrom": estimators.Nystrom,
+        "unrolled": estimators.Unrolled,
+        "penalty": estimators.Penalty,
+        "certified": estimators.Certified,
     },
     usual={
         "amended": {"eta": AMENDED.eta, **_FEW},
@@ -79,22 +57,24 @@ ESTIMATORS = Names(
 MIXINGS = Names(
     "mixing",
     {
-        "softmax": Softmax,
-        "gumbel-softmax": GumbelSoftmax,
-        "sampled-path": SampledPath,
-        "two-paths": TwoPaths,
+        "softmax": methods.Softmax,
+        "gumbel-softmax": methods.GumbelSoftmax,
+        "sampled-path": methods.SampledPath,
+        "two-paths": methods.TwoPaths,
     },
 )
 PARTIAL_CHANNELS = Names("partial channels", {"partial": PartialChannels}, optional=True)
 AUXILIARY_SKIPS = Names("auxiliary skip", {"fading": AuxiliarySkip}, optional=True)
 PERTURBATIONS = Names(
     "perturbation",
-    {"random": RandomPerturbation, "adversarial": AdversarialPerturbation},
+    {"random": methods.RandomPerturbation, "adversarial": methods.AdversarialPerturbation},
     optional=True,
 )
 PROGRESSIVE = Names("progressive stages", {"p-darts": Progressive}, optional=True)
 STOPS = Names(
-    "stop", {"skip-limit": SkipLimit, "eigenvalue-growth": EigenvalueGrowth}, optional=True
+    "stop",
+    {"skip-limit": methods.SkipLimit, "eigenvalue-growth": methods.EigenvalueGrowth},
+    optional=True,
 )
 FRAMES = Names("frame", {"small-images": SmallImageFrame, "imagenet": ImageNetFrame})
 WIDTHS = Names("number of channels", {"within": MultiplyAddLimit}, number=True)
@@ -113,15 +93,14 @@ NAMES: Mapping[Any, Names] = {
     Schedule: SCHEDULES,
 }
 """By the type that a setting declares."""
-DATA_SETS: Mapping[str, type[DataSet]] = {kind.name: kind for kind in get_args(DataSet)}
+DATA_SETS: dict[str, type[DataSet]] = {kind.name: kind for kind in get_args(DataSet)}
 """By the name on the command line."""
-TYPES: Mapping[str, type] = {
+TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         *(FullConfig, SearchConfig, RetrainConfig, Computing, Space),
         *DATA_SETS.values(),
-        *(kind for names in NAMES.values() for kind in names.kinds.values()),
-        *(Autograd, ReverseOverForward, CentralDifference),
+        *(kind for names in (*NAMES.values(), DERIVATIVES) for kind in names.kinds.values()),
         *(TwoKinds, OnePerCell, Stages),
     )
 }

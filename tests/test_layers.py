@@ -124,7 +124,8 @@ ALLOWED = {
     "toy.gradient_trap": ("toy", "bilevel", "darts"),
     "toy": ("toy", "bilevel"),
     "darts.kernels": ("darts.kernels",),
-    "darts.spaces": ("darts.spaces", "darts.kernels"),
+    "darts.nearest": (),
+    "darts.spaces": ("darts.spaces", "darts.kernels", "darts.nearest"),
     # methods are values: networks read what to mix by, runs when to stop
     "darts.methods": ("darts.methods", "darts.spaces"),
     "darts.networks": (
@@ -139,6 +140,7 @@ ALLOWED = {
     "darts.extras": (),
     "darts.config": (
         "darts.config",
+        "darts.nearest",
         "darts.data",
         "darts.networks",
         "darts.methods",
@@ -199,7 +201,7 @@ ALLOWED = {
 CONFINED = {
     "torchvision": ("darts/data/", "proofs_checks/tables_1_and_2.py"),
     "matplotlib": ("plots.py", "darts/reports/", "proofs_checks/"),
-    "tyro": ("darts/commands/running.py",),
+    "tyro": ("darts/commands/typed.py", "darts/config/spelling.py"),
     "argparse": ("darts/cli.py", "__main__.py"),
     "ray": ("darts/parallel/cluster.py",),
     "lightning_fabric": ("darts/parallel/launch.py", "darts/reports/loggers.py"),

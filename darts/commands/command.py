@@ -2,7 +2,7 @@
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Self
@@ -12,6 +12,7 @@ from darts.config.full import FullConfig
 from darts.config.presets import PRESETS
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
+from darts.nearest import unknown
 
 PRESET_OF: Mapping[str, str] = {
     "digits": "digits",
@@ -48,12 +49,20 @@ class Invocation:
         Raises:
             UsageError: there is none of that name.
         """
-        dataset = _value_of("dataset", self.arguments)
-        name = _value_of("preset", self.arguments)
-        name = name or PRESET_OF.get(dataset or "digits", "digits")
+        dataset = self.value_of("dataset") or "digits"
+        name = self.value_of("preset") or PRESET_OF.get(dataset, "digits")
         if name not in PRESETS:
-            raise UsageError(f"No preset {name!r}; there are {', '.join(PRESETS)}.")
+            raise UsageError(unknown("preset", name, PRESETS))
         return PRESETS[name]
+
+    def value_of(self, option: str) -> str | None:
+        """What was typed for an option; None if nothing was."""
+        for position, argument in enumerate(self.arguments):
+            if argument == f"--{option}" and position + 1 < len(self.arguments):
+                return self.arguments[position + 1]
+            if argument.startswith(f"--{option}="):
+                return argument.partition("=")[2]
+        return None
 
 
 class Command(ABC):
@@ -61,9 +70,14 @@ class Command(ABC):
 
     Attributes:
         short: options of one letter, and what each stands for.
+        examples: two lines that a user would type.
+        main: the options that most people change, which its short help shows, separated by
+            spaces.
     """
 
     short: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    examples: ClassVar[tuple[str, ...]] = ()
+    main: ClassVar[str] = ""
 
     @classmethod
     def usual(cls, given: Invocation) -> Self | None:
@@ -94,12 +108,3 @@ def stages_of(given: Invocation) -> tuple[SearchConfig, RetrainConfig]:
         )
     assert preset.retrain is not None
     return preset.search, preset.retrain
-
-
-def _value_of(option: str, arguments: Sequence[str]) -> str | None:
-    for position, argument in enumerate(arguments):
-        if argument == f"--{option}" and position + 1 < len(arguments):
-            return arguments[position + 1]
-        if argument.startswith(f"--{option}="):
-            return argument.partition("=")[2]
-    return None

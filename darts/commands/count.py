@@ -21,6 +21,9 @@ class Count(Sizes, Command):
             folder, RUN@25 for its 25th epoch, or an exported folder.
     """
 
+    examples = ("darts count DARTS_V2", "darts count runs/NAME --channels 36 --cells 20")
+    main = "channels cells classes image-size frame"
+
     genotype: str
 
     def run(self, given: Invocation) -> int:

@@ -33,6 +33,12 @@ class Evaluate(DataOptions, Command):
         threads: of PyTorch on the CPU; 0 leaves PyTorch's own choice.
     """
 
+    examples = (
+        "darts evaluate runs/NAME",
+        "darts evaluate exported --dataset cifar10 --data-root DIR",
+    )
+    main = "dataset data-root batch-size device threads"
+
     source: Path
     batch_size: int | None = None
     device: str = "auto"

@@ -25,6 +25,12 @@ class Export(Sizes, Command):
         seed: of the initial weights.
     """
 
+    examples = (
+        "darts export runs/NAME --to exported",
+        "darts export DARTS_V2 --channels 16 --cells 8 --formats pt2",
+    )
+    main = "to formats channels cells classes image-size in-channels"
+
     source: str
     to: Path = Path("exported")
     formats: tuple[Literal["pt2", "onnx"], ...] = ("pt2", "onnx")

@@ -36,5 +36,14 @@ class BothStages(SearchOptions, Command):
 class FullSearch(BothStages):
     """Search an architecture, retrain it from scratch, and write a report."""
 
+    examples = (
+        "darts full-search",
+        "darts full-search --preset cifar10-s1-tiny --data-root DIR --seeds 3",
+    )
+    main = (
+        "preset dataset data-root seeds run-dir resume device space estimator "
+        "search.epochs retrain.epochs dry-run"
+    )
+
     def run(self, given: Invocation) -> int:
         return do_runs(self, given)

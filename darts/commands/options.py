@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from bilevel.estimators import Estimator
 from darts.config.compute import Precision
 
 
@@ -45,15 +44,7 @@ class Options(DataOptions):
     """What every run takes.
 
     Args:
-        preset: named config to begin with: digits; the paper's, cifar10-s1-all-edges (§4.1.1),
-            cifar10-s1-consistent (Table 1, S1), cifar10-s2 (Table 1, S2); cifar10-s1 and
-            cifar100-s1, fixed edges alone; cifar10-s1-tiny (15 minutes on two cores; cifar100-,
-            mnist- and fashion-mnist-s1-tiny likewise); digits-check, cifar10-s1-check (a minute);
-            imagenet-mobile, imagenet-check (a minute), which train a genotype;
-            cifar10-robust-s1 to cifar10-robust-s4;
-            nasbench201, nasbench201-tiny; and cifar10- before darts-first-order,
-            darts-second-order, snas, gdas, proxylessnas, pc-darts, p-darts, darts-plus,
-            robust-darts, sdarts-rs, sdarts-adv, darts-minus.
+        preset: named settings to begin with, by default digits; `darts presets` lists them.
         seed: of the run, 0 in every preset; the training and test images do not depend on it.
         seeds: runs with the seeds seed, seed + 1, ...; a summary then has mean and deviation.
         run_dir: folder to write; by default runs/<preset>-<seed>-<time>.
@@ -113,21 +104,9 @@ class SearchOptions(Options):
     """What a run with a search takes besides.
 
     Args:
-        estimator: of the hypergradient: exact, first-order, identity:eta=0.1,
-            darts-second-order[:xi=0.025], amended[:eta=0.1], neumann, landweber,
-            conjugate-gradient, minres, nystrom:rank=10,damping=0.1, unrolled:steps=2,lr=0.025,
-            penalty:strength=1,steps=2,lr=0.025, certified[:cosine=0.99]. All but the first-order
-            and penalty ones take derivatives=reverse-over-forward, autograd, central-difference, or
-            difference_step=0.01; see docs/METHODS.md.
-        space: s1 (DARTS's 14 edges), s1-fixed (the paper's S1), s2 (s2:cells=N for N cells),
-            robust-s1 to robust-s4, nasbench201, s1-fixed-adjacent or s2-adjacent (docs/METHODS.md),
-            or one that a script has registered. It needs fitting --search.cells: 20 in s2, 15 in
-            nasbench201.
         accuracy_table: file of NAS-Bench-201's true accuracies (CSV, or .csv.gz), by which a search
             in that space is scored after every epoch; by default
             $DARTS_DATA_DIR/nas_tables/nasbench201.csv.gz, if it is there.
     """
 
-    estimator: Estimator | None = None
-    space: str | None = None
     accuracy_table: str | None = None

@@ -74,6 +74,15 @@ class RandomSearch(Options, Command):
         evaluation: the short training of each sample, on half of the training images.
     """
 
+    examples = (
+        "darts random-search --samples 8",
+        "darts random-search --preset cifar10-s1-tiny --data-root DIR --space s1",
+    )
+    main = (
+        "samples keep space preset dataset data-root seed run-dir device "
+        "evaluation.epochs evaluation.channels"
+    )
+
     no_dry_run = (
         "random-search has no --dry-run: give darts retrain --dry-run a genotype and the "
         "settings of the evaluation; --seeds is then the number of samples."

@@ -20,6 +20,9 @@ class Report(Command):
         folders: run folders; by default the newest in runs/.
     """
 
+    examples = ("darts report runs/NAME", "darts report runs/ONE runs/OTHER")
+    main = ""
+
     folders: tuple[Path, ...]
 
     def run(self, given: Invocation) -> int:

@@ -12,7 +12,7 @@ from darts.commands.dry_run import dry_run_jobs, limits_of
 from darts.commands.errors import CutOff, UsageError, refusing
 from darts.commands.jobs import Job, run_jobs
 from darts.commands.named import logger_named
-from darts.commands.options import DataOptions, Options, SearchOptions
+from darts.commands.options import DataOptions, Options
 from darts.commands.processes import computing_device, computing_of, placement_of
 from darts.config.full import FullConfig, full_config
 from darts.config.search import SearchConfig
@@ -21,7 +21,7 @@ from darts.names import DATA_SETS, TYPES
 from darts.parallel.launch import launched
 from darts.records.lock import is_empty
 from darts.records.run_folder import RunFolder
-from darts.spaces import NASBENCH201, Genotype, space_named
+from darts.spaces import NASBENCH201, Genotype
 from darts.training.loop import Interrupted
 
 
@@ -102,12 +102,6 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
 
 def config_of(options: Options, preset: FullConfig) -> FullConfig:
     search, retrain = getattr(options, "search", None), getattr(options, "retrain", None)
-    if isinstance(options, SearchOptions) and search is not None:
-        search = replace(
-            search,
-            estimator=options.estimator or search.estimator,
-            space=space_named(options.space) if options.space else search.space,
-        )
     config = FullConfig(
         preset.preset,
         images_of(options, preset.data),

@@ -21,6 +21,15 @@ class Retrain(Options, Command):
         retrain: settings of the retraining.
     """
 
+    examples = (
+        "darts retrain --genotype runs/NAME",
+        "darts retrain --genotype DARTS_V2 --preset cifar10-s1-tiny --data-root DIR",
+    )
+    main = (
+        "genotype preset dataset data-root seeds run-dir resume device retrain.epochs "
+        "retrain.channels retrain.cells dry-run"
+    )
+
     genotype: str | None = None
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
 

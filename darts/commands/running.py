@@ -2,14 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-import tyro
 
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import CutOff, UsageError, for_the_user, refusing
-from darts.names import NAMES
-from darts.spaces import SPACES, Space, space_named
+from darts.commands.help import screenful
+from darts.commands.typed import read
 from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
 
 INTERRUPTED = 130
@@ -23,7 +20,11 @@ def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, deb
     """
     given = Invocation(name, tuple(arguments))
     try:
-        return _read(kind, given).run(given)
+        if {"-h", "--help"} & set(arguments):
+            with refusing():
+                print(screenful(kind, name, kind.usual(given)))
+            return 0
+        return read(kind, given).run(given)
     except UsageError as error:
         if debug:
             raise
@@ -54,48 +55,6 @@ def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, deb
             "by its own command.",
             INTERRUPTED,
         )
-
-
-def _read(kind: type[Command], given: Invocation) -> Command:
-    with refusing():
-        command = tyro.cli(
-            kind,
-            prog=f"darts {given.command}",
-            args=[kind.short.get(word, word) for word in given.arguments],
-            default=kind.usual(given),
-            config=(tyro.conf.PositionalRequiredArgs,),
-            registry=_registry(),
-        )
-        assert command is not None  # `usual` alone may be None
-        return command
-
-
-def _registry() -> tyro.constructors.ConstructorRegistry:
-    """How named values and spaces are read from the command line and shown in its help."""
-    registry = tyro.constructors.ConstructorRegistry()
-
-    @registry.primitive_rule
-    def named(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
-        if info.type in NAMES:
-            names, declared = NAMES[info.type], info.type
-            return tyro.constructors.PrimitiveConstructorSpec(
-                nargs=1,
-                metavar=names.form,
-                instance_from_str=lambda words: names.read(words[0]),
-                is_instance=lambda value: isinstance(value, declared),
-                str_from_instance=lambda value: [names.write(value)],
-            )
-        if info.type is Space:
-            return tyro.constructors.PrimitiveConstructorSpec(
-                nargs=1,
-                metavar="{" + ",".join(SPACES) + "}",
-                instance_from_str=lambda words: space_named(words[0]),
-                is_instance=lambda value: isinstance(value, Space),
-                str_from_instance=lambda value: [value.name],
-            )
-        return None
-
-    return registry
 
 
 def _complain(message: str, status: int) -> int:

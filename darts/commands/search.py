@@ -17,6 +17,15 @@ class Search(SearchOptions, Command):
         search: settings of the search.
     """
 
+    examples = (
+        "darts search",
+        "darts search --preset cifar10-s1-tiny --data-root DIR --estimator first-order",
+    )
+    main = (
+        "preset dataset data-root seeds run-dir resume device space estimator "
+        "search.epochs search.channels dry-run"
+    )
+
     search: SearchConfig = field(default_factory=SearchConfig)
 
     @classmethod

@@ -120,6 +120,15 @@ class Sweep(BothStages):
         gpus_per_trial: the same of GPUs; half a GPU lets two trials share one.
     """
 
+    examples = (
+        "darts sweep --eta 0,0.1,1 --seeds 3",
+        "darts sweep --preset cifar10-s1-tiny --data-root DIR --eta 0,0.1 --cpus 2",
+    )
+    main = (
+        "eta estimator preset data-root seeds run-dir cpus cpus-per-trial "
+        "gpus-per-trial address search.epochs retrain.epochs"
+    )
+
     no_dry_run = (
         "A sweep has no --dry-run: give darts full-search --dry-run the options of one trial, "
         "and --seeds."
@@ -143,8 +152,8 @@ class Sweep(BothStages):
         require_one_process(self, "A sweep")
         config = config_of(self, given.preset)
         settings = amending_coefficients(config, self.eta) if self.eta else {}
-        if self.estimator is not None or not settings:
-            assert config.search is not None  # a sweep's options have one
+        assert config.search is not None  # a sweep's options have one
+        if given.value_of("estimator") is not None or not settings:
             name = ESTIMATORS.write(config.search.estimator)
             settings[re.sub(r"[^\w.=-]+", "-", name)] = config
         plan = Plan(settings, tuple(range(config.seed, config.seed + self.seeds)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from darts.config.typed import require_types
+from darts.config.declared import require_declared
 from darts.spaces import Space, named_by_edges
 
 LOCATIONS = frozenset({"data.root", "data.download", "data.workers", "accuracy_table"})
@@ -51,7 +51,7 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
             f"The config's {name} does not fit this version: unknown fields {unknown or 'none'}, "
             f"missing fields {absent or 'none'}. Use the version that wrote it."
         )
-    require_types(types[name], values)
+    require_declared(types[name], values)
     return types[name](**values)
 
 

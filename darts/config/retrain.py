@@ -1,13 +1,27 @@
 """Every setting of a retraining: its default is the paper's on CIFAR-10, or DARTS's."""
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
-from darts.config.ranges import require_checkpoint_share, require_decay, require_ranges
+from darts.config.declared import (
+    AT_LEAST_ONE,
+    Cells,
+    CheckpointShare,
+    Count,
+    Decay,
+    NotNegative,
+    Pixels,
+    Positive,
+    Whole,
+    at_most,
+    require_declared,
+)
 from darts.config.schedule import HalfCosine, Schedule
+from darts.config.spelling import Seed
 from darts.data import Augmentation
 from darts.networks.frames import SMALL_IMAGES, Frame
 from darts.networks.stored import Blueprint
-from darts.networks.width import Width, channels_within
+from darts.networks.width import MOST, Width, channels_within
 from darts.spaces import Genotype
 
 
@@ -46,40 +60,29 @@ class RetrainConfig:
             every step.
     """
 
-    seed: int = 0
-    epochs: int = 600
-    batch_size: int = 96
+    seed: Seed = 0
+    epochs: Count = 600
+    batch_size: Count = 96
     frame: Frame = SMALL_IMAGES
-    channels: Width = 36
-    cells: int = 20
-    learning_rate: float = 0.025
-    learning_rate_end: float = 0.0
+    channels: Annotated[Width, AT_LEAST_ONE, at_most(MOST)] = 36
+    cells: Cells = 20
+    learning_rate: Positive = 0.025
+    learning_rate_end: NotNegative = 0.0
     schedule: Schedule = field(default_factory=HalfCosine)
-    warmup_epochs: int = 0
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    label_smoothing: float = 0.0
-    clip: float = 5.0
-    padding: int = 4
-    cutout: int = 16
-    drop_path: float = 0.2
-    auxiliary_weight: float = 0.4
-    test_every: int | None = None
-    checkpoint_share: float = 0.02
+    warmup_epochs: Whole = 0
+    momentum: Decay = 0.9
+    weight_decay: NotNegative = 3e-4
+    label_smoothing: Decay = 0.0
+    clip: Positive = 5.0
+    padding: Pixels = 4
+    cutout: Pixels = 16
+    drop_path: Decay = 0.2
+    auxiliary_weight: NotNegative = 0.4
+    test_every: Count | None = None
+    checkpoint_share: CheckpointShare = 0.02
 
     def __post_init__(self) -> None:
-        channels = "channels " if isinstance(self.channels, int) else ""
-        require_ranges(
-            self,
-            at_least_one=channels + "epochs batch_size cells",
-            positive="learning_rate clip",
-            not_negative=(
-                "learning_rate_end weight_decay padding cutout auxiliary_weight seed warmup_epochs"
-            ),
-        )
-        for name in ("momentum", "drop_path", "label_smoothing"):
-            require_decay(self, name, getattr(self, name))
-        require_checkpoint_share(self)
+        require_declared(type(self), vars(self))
         if self.warmup_epochs > self.epochs:
             raise ValueError(
                 f"RetrainConfig(warmup_epochs={self.warmup_epochs}, epochs={self.epochs}): the "
@@ -89,11 +92,6 @@ class RetrainConfig:
             raise ValueError(
                 f"RetrainConfig(channels={self.channels}) in the ImageNet frame: its first cell "
                 f"halves them. Give {self.channels - 1 or 2} or {self.channels + 1}."
-            )
-        if self.test_every is not None and self.test_every < 1:
-            raise ValueError(
-                f"RetrainConfig(test_every={self.test_every}): give a number of epochs, 1 or more, "
-                "or None to look at the test images once, at the end."
             )
 
     def tests_after(self, epoch: int) -> bool:

@@ -1,18 +1,27 @@
 """Every setting of a search: its default is the paper's with its section, or DARTS's."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 
 from bilevel.estimators import Amended, Estimator
 from bilevel.reverse_over_forward import ReverseOverForward
-from darts.config.forward_mode import require_forward_mode
-from darts.config.ranges import (
-    require_checkpoint_share,
-    require_decay,
-    require_ranges,
-    require_share,
+from darts.config.declared import (
+    Cells,
+    CheckpointShare,
+    Count,
+    Decay,
+    NotNegative,
+    Pixels,
+    Positive,
+    Share,
+    Whole,
+    at_most,
+    require_declared,
 )
+from darts.config.forward_mode import require_forward_mode
+from darts.config.spelling import SHORT, Seed
 from darts.data import Augmentation, Images
 from darts.methods import (
     AuxiliarySkip,
@@ -24,6 +33,7 @@ from darts.methods import (
     Stop,
 )
 from darts.methods.combination import require_combination
+from darts.networks.width import MOST
 from darts.spaces import S1_FIXED, Space
 from darts.spaces.operations import require_shapes, search_recipe
 
@@ -40,9 +50,17 @@ class SearchConfig:
     paper's runs.
 
     Args:
-        space: what is searched; the paper's S1 has fixed edges (§4.1.2).
-        estimator: of the hypergradient; η = 0.1 (§4.1.1) belongs to the mean cross-entropy of a
-            batch. How exact products are taken changes rounding, time and memory (docs/METHODS.md).
+        space: what is searched: s1 (DARTS's 14 edges), s1-fixed (the paper's S1, §4.1.2), s2
+            (s2:cells=N for N cells), robust-s1 to robust-s4, nasbench201, s1-fixed-adjacent or
+            s2-adjacent (docs/METHODS.md), or one that a script has registered. It needs fitting
+            --search.cells: 20 in s2, 15 in nasbench201.
+        estimator: of the hypergradient: exact, first-order, identity:eta=0.1,
+            darts-second-order[:xi=0.025], amended[:eta=0.1], neumann, landweber,
+            conjugate-gradient, minres, nystrom:rank=10,damping=0.1, unrolled:steps=2,lr=0.025,
+            penalty:strength=1,steps=2,lr=0.025, certified[:cosine=0.99]. η = 0.1 (§4.1.1) belongs
+            to the mean cross-entropy of a batch. All but the first-order and penalty ones take
+            derivatives=reverse-over-forward, autograd, central-difference, or
+            difference_step=0.01, which changes rounding, time and memory (docs/METHODS.md).
         seed: of the split, the initial ω and α, the order of images and the augmentation.
         epochs: passes over the training half (§4.1.1: 500 there, 100 later); with `progressive`,
             of all stages together.
@@ -80,54 +98,41 @@ class SearchConfig:
         auxiliary_weight: of an auxiliary head's loss in L_train (§4.1.2); 0 builds no head.
     """
 
-    space: Space = S1_FIXED
-    estimator: Estimator = AMENDED
-    seed: int = 0
-    epochs: int = 100
-    batch_size: int = 96
-    train_share: float = 0.5
-    channels: int = 16
-    cells: int = 8
-    stem_multiplier: int | None = None
-    alpha_learning_rate: float = 3e-4
-    alpha_betas: tuple[float, float] = (0.5, 0.999)
-    alpha_weight_decay: float = 1e-3
-    learning_rate: float = 0.025
-    learning_rate_end: float = 0.001
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    clip: float = 5.0
-    padding: int = 4
-    cutout: int = 0
-    statistics_batches: int = 20
-    evaluation_images: int | None = 5000
-    checkpoint_share: float = 0.02
+    space: Annotated[Space, SHORT] = S1_FIXED
+    estimator: Annotated[Estimator, SHORT] = AMENDED
+    seed: Seed = 0
+    epochs: Count = 100
+    batch_size: Count = 96
+    train_share: Share = 0.5
+    channels: Annotated[Count, at_most(MOST)] = 16
+    cells: Cells = 8
+    stem_multiplier: Count | None = None
+    alpha_learning_rate: Positive = 3e-4
+    alpha_betas: tuple[Decay, Decay] = (0.5, 0.999)
+    alpha_weight_decay: NotNegative = 1e-3
+    learning_rate: Positive = 0.025
+    learning_rate_end: NotNegative = 0.001
+    momentum: Decay = 0.9
+    weight_decay: NotNegative = 3e-4
+    clip: Positive = 5.0
+    padding: Pixels = 4
+    cutout: Pixels = 0
+    statistics_batches: Count = 20
+    evaluation_images: Count | None = 5000
+    checkpoint_share: CheckpointShare = 0.02
     mixing: Mixing = field(default_factory=Softmax)
     partial_channels: PartialChannels | None = None
     auxiliary_skip: AuxiliarySkip | None = None
     perturbation: Perturbation | None = None
     progressive: Progressive | None = None
     stop: Stop | None = None
-    still_epochs: int = 0
-    drop_path: float = 0.0
-    dropout: float = 0.0
-    auxiliary_weight: float = 0.0
+    still_epochs: Whole = 0
+    drop_path: Decay = 0.0
+    dropout: Decay = 0.0
+    auxiliary_weight: NotNegative = 0.0
 
     def __post_init__(self) -> None:
-        require_ranges(
-            self,
-            at_least_one="epochs batch_size channels cells statistics_batches",
-            positive="alpha_learning_rate learning_rate clip",
-            not_negative=(
-                "alpha_weight_decay learning_rate_end weight_decay padding cutout seed "
-                "still_epochs auxiliary_weight"
-            ),
-        )
-        for entry in ("stem_multiplier", "evaluation_images"):
-            if getattr(self, entry) is not None:
-                require_ranges(self, at_least_one=entry, positive="", not_negative="")
-        require_decay(self, "drop_path", self.drop_path)
-        require_decay(self, "dropout", self.dropout)
+        require_declared(type(self), vars(self))
         stages = 1 if self.progressive is None else self.progressive.stages
         if self.epochs % stages:
             raise ValueError(
@@ -154,11 +159,6 @@ class SearchConfig:
             search_recipe(pools=not self.space.arrangement.bare),
         )
         require_forward_mode(self.space, self.estimator, self.channels // share)
-        require_share(self, "train_share", self.train_share)
-        require_decay(self, "momentum", self.momentum)
-        require_checkpoint_share(self)
-        for beta in self.alpha_betas:
-            require_decay(self, "alpha_betas", beta)
 
     def augmentation(self, mirror: bool) -> Augmentation:
         return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)

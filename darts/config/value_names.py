@@ -1,28 +1,26 @@
 """Values by name: "name:parameter=value,..." becomes an object, and an object becomes text."""
 
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from bilevel import Autograd, CentralDifference
 from bilevel.derivatives import Derivatives
 from bilevel.reverse_over_forward import ReverseOverForward
+from darts.config.declared import require_declared
+from darts.nearest import unknown
 
-DERIVATIVES: Mapping[str, Derivatives] = {
-    "autograd": Autograd(),
-    "reverse-over-forward": ReverseOverForward(),
-    "central-difference": CentralDifference(),
-}
-NOTHING = "none"
+WORDS: Mapping[str, Any] = {"none": None, "true": True, "false": False}
+STEP, IN_FULL = "difference_step=", "derivatives=central-difference:step="
+"""In short for central differences of that step."""
 
 
 @dataclass(frozen=True)
 class Names:
     """The values of one idea, by name.
 
-    A parameter is a number, true or false, or numbers with / between them. A class with a field
-    `derivatives` also takes difference_step, in short for central differences of that step.
+    A parameter is a number, true or false, numbers with / between them, or how derivatives are
+    taken.
 
     Args:
         what: how errors call the idea, e.g. "estimator".
@@ -41,7 +39,7 @@ class Names:
 
     @property
     def known(self) -> tuple[str, ...]:
-        return ((NOTHING,) if self.optional else ()) + tuple(self.kinds)
+        return (("none",) if self.optional else ()) + tuple(self.kinds)
 
     @property
     def form(self) -> str:
@@ -55,113 +53,81 @@ class Names:
         Raises:
             ValueError: there is no such name or parameter, one is missing, or the class refuses.
         """
-        name, _, rest = text.partition(":")
-        if self.optional and text == NOTHING:
+        if self.optional and text == "none":
             return None
         if self.number and text.isdecimal():
             return int(text)
+        name, _, rest = text.partition(":")
         if name not in self.kinds:
-            besides = ", and whole numbers" if self.number else ""
-            raise ValueError(
-                f"No {self.what} {name!r}; there are {', '.join(self.known)}{besides}."
-            )
-        kind = self.kinds[name]
+            also = ("whole numbers",) if self.number else ()
+            raise ValueError(unknown(self.what, name, self.known, *also))
+        kind, values = self.kinds[name], dict(self.usual.get(name, {}))
         parameters = _parameters(kind)
-        values: dict[str, Any] = dict(self.usual.get(name, {}))
-        for part in filter(None, rest.split(",")):
+        for part in filter(None, rest.replace(STEP, IN_FULL).split(",")):
             key, _, value = part.partition("=")
-            if key == "difference_step" and "derivatives" in parameters:
-                values["derivatives"] = CentralDifference(step=_number(key, value))
-            elif key not in parameters:
-                options = ", ".join(parameters) or "none"
-                raise ValueError(f"{name} has no parameter {key!r}; it has {options}.")
-            elif key == "derivatives":
-                if value not in DERIVATIVES:
-                    raise ValueError(
-                        f"No derivatives {value!r}; there are {', '.join(DERIVATIVES)}."
-                    )
-                values[key] = DERIVATIVES[value]
-            else:
-                values[key] = _parsed(key, value, get_type_hints(kind)[key])
+            if key not in parameters:
+                raise ValueError(f"{name}: {unknown('parameter', key, parameters)}")
+            values[key] = _value(value, get_type_hints(kind)[key])
         for key, entry in parameters.items():
-            if entry.default is MISSING and entry.default_factory is MISSING and key not in values:
+            if _default(entry) is MISSING and key not in values:
                 raise ValueError(f"{name} needs {key}, for instance {name}:{key}=0.1.")
+        require_declared(kind, values)
         return kind(**values)
 
     def write(self, value: Any) -> str:
         """The inverse of `read`."""
-        if value is None:
-            return NOTHING
-        if self.number and type(value) is int:
-            return str(value)
+        if value is None or type(value) is int:
+            return "none" if value is None else str(value)
         name = next(name for name, kind in self.kinds.items() if type(value) is kind)
-        parts = []
+        usual, parts = self.usual.get(name, {}), []
         for key, entry in _parameters(type(value)).items():
-            found = getattr(value, key)
-            if key == "derivatives":
-                usual = self.usual.get(name, {}).get(key, entry.default)
-                if isinstance(found, CentralDifference) and found.step:
-                    parts.append(f"difference_step={found.step}")
-                elif found != usual:
-                    kinds = {type(how): text for text, how in DERIVATIVES.items()}
-                    parts.append(f"{key}={kinds[type(found)]}")
-            elif found != entry.default:
+            found, default = getattr(value, key), _default(entry)
+            if default is MISSING or found != usual.get(key, default):
                 parts.append(f"{key}={_printed(found)}")
-        return f"{name}:{','.join(parts)}" if parts else name
+        return (f"{name}:{','.join(parts)}" if parts else name).replace(IN_FULL, STEP)
+
+
+DERIVATIVES = Names(
+    "derivatives",
+    {
+        "autograd": Autograd,
+        "reverse-over-forward": ReverseOverForward,
+        "central-difference": CentralDifference,
+    },
+)
 
 
 def _parameters(kind: type) -> dict[str, Field[Any]]:
-    """The fields that text can give: numbers, and how derivatives are taken."""
-    hints = get_type_hints(kind)
+    """The fields that text can give."""
+    simple, hints = {int, float, bool, tuple[int, ...], tuple[float, ...]}, get_type_hints(kind)
     return {
         entry.name: entry
         for entry in fields(kind)
-        if entry.name == "derivatives" or _alternatives(hints[entry.name])
+        if (hint := hints[entry.name]) is Derivatives or simple & {hint, *get_args(hint)}
     }
 
 
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    """The simple types that a hint allows; () where it asks for another object."""
-    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    parts = tuple(part for part in parts if get_origin(part) is not Callable)  # not from text
-    simple = (int, float, bool, type(None), tuple[int, ...], tuple[float, ...])
-    return parts if all(part in simple for part in parts) else ()
+def _default(entry: Field[Any]) -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
-def _parsed(key: str, text: str, hint: Any) -> Any:
-    allowed = _alternatives(hint)
-    if type(None) in allowed and text == NOTHING:
-        return None
-    if bool in allowed:
-        if text not in ("true", "false"):
-            raise ValueError(f"{key}={text}: it must be true or false.")
-        return text == "true"
-    for kind in allowed:
-        if get_origin(kind) is tuple:
-            number = get_args(kind)[0]
-            return tuple(_of(number, key, part) for part in text.split("/"))
-    return _of(int if int in allowed else float, key, text)
-
-
-def _of(kind: type, key: str, text: str) -> Any:
-    number = _number(key, text)
-    if kind is float:
-        return number
-    if not number.is_integer():
-        raise ValueError(f"{key}={text}: it must be a whole number.")
-    return int(number)
-
-
-def _number(key: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{key}={text}: it must be a number.") from None
+def _value(text: str, hint: Any) -> Any:
+    if hint is Derivatives:
+        return DERIVATIVES.read(text)
+    if get_origin(hint) is tuple:
+        return tuple(_value(part, get_args(hint)[0]) for part in text.split("/"))
+    kinds = (int, float) if int in (hint, *get_args(hint)) else (float,)
+    for kind in kinds:
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return WORDS.get(text, text)
 
 
 def _printed(value: Any) -> str:
+    if type(value) in DERIVATIVES.kinds.values():
+        return DERIVATIVES.write(value)
     if isinstance(value, tuple):
         return "/".join(map(str, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return NOTHING if value is None else str(value)
+    return next((word for word, known in WORDS.items() if value is known), str(value))

@@ -2,6 +2,7 @@
 
 from types import MappingProxyType
 
+from darts.nearest import unknown
 from darts.spaces.adjacent_edges import S1_ADJACENT, s2_adjacent
 from darts.spaces.darts_space import S1, S1_FIXED, S2, s2
 from darts.spaces.genotype import Genotype
@@ -53,7 +54,7 @@ def space_named(text: str) -> Space:
     if name in _WITH_CELLS and cells.isdecimal() and int(cells) > 0:
         return _WITH_CELLS[name](int(cells))
     if text not in SPACES:
-        raise ValueError(f"No space {text!r}; there are {', '.join(SPACES)}, and s2:cells=N.")
+        raise ValueError(unknown("space", text, SPACES, "s2:cells=N"))
     return SPACES[text]
 
 

@@ -52,7 +52,7 @@ def test_a_width_is_a_number_or_a_limit_and_reads_back():
         assert WIDTHS.read(WIDTHS.write(value)) == value
     for text in ("-1", "4.5", "many", "within:channels=3", ""):
         with pytest.raises(
-            ValueError, match=r"there are within, and whole numbers|within has no parameter"
+            ValueError, match=r"there are within, whole numbers|within: No parameter"
         ):
             WIDTHS.read(text)
     assert WIDTHS.form == "INT|{within}[:PARAMETER=VALUE,...]"
@@ -93,10 +93,6 @@ def test_a_genotype_whose_network_does_not_fit_the_images_is_refused_before_a_fo
     """8×8 digits have no room for an auxiliary head."""
     monkeypatch.chdir(tmp_path)
     usual = ["--preset", "digits-check", "--retrain.auxiliary-weight", "0.4"]
-    try:
-        status = cli.main(["retrain", "--genotype", "DARTS_V2", *usual, *changes])
-    except SystemExit as stopped:  # a value that the config itself refuses
-        status = stopped.code
-    assert status in (1, 2)
-    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert cli.main(["retrain", "--genotype", "DARTS_V2", *usual, *changes]) in (1, 2)
+    assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -63,7 +63,7 @@ def test_a_state_of_another_precision_is_refused(tmp_path):
         ({"processes": 0}, "1 or more"),
         ({"processes": 3}, "10 images on 3 processes"),
         ({"processes": 2, "compiled": True}, "cannot take into its graph"),
-        ({"processes": 10**9}, "whole numbers go up to"),
+        ({"processes": 10**9}, "1,000,000 or less"),
     ],
 )
 def test_a_config_that_cannot_be_computed_is_refused(change, message):

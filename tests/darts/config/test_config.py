@@ -82,7 +82,7 @@ def test_the_estimator_is_recorded_with_its_parameters(estimator):
         (RetrainConfig, {"checkpoint_share": 1.5}, "at most 1, which is a checkpoint after every"),
         (RetrainConfig, {"drop_path": 1.0}, r"drop_path=1.0\): .* below 1"),
         (RetrainConfig, {"cells": 0}, r"RetrainConfig\(cells=0\)"),
-        (RetrainConfig, {"test_every": 0}, r"test_every=0\): give a number of epochs"),
+        (RetrainConfig, {"test_every": 0}, r"test_every=0\): it must be 1 or more"),
         (RetrainConfig, {"auxiliary_weight": -0.4}, "finite and not negative"),
     ],
 )

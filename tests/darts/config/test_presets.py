@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from benchmarks.dry_run_table import costs
 from darts import cli
-from darts.commands.options import Options
+from darts.config.costs import recorded_costs
 from darts.config.presets import PRESETS
 from darts.config.schedule import Linear
 from darts.data import Cifar10, Cifar100
@@ -104,16 +105,18 @@ def test_cifar100_has_the_settings_of_cifar10():
     assert (hundred.search, hundred.retrain) == (ten.search, ten.retrain)
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_the_help_of_preset_names_every_one(name):
-    """In full, or after the cifar10- or before the -s1-tiny that several share."""
-    words = Options.__doc__.split("preset:")[1].split("dataset:")[0]
-    shared = [name.removeprefix("cifar10-"), name.removesuffix("s1-tiny")]
-    known = {word.strip("(),;.") for word in words.split()}
-    if name.startswith("cifar10-robust-s"):
-        assert {"cifar10-robust-s1", "cifar10-robust-s4"} <= known
-    else:
-        assert known & {name, *shared}
+def test_the_table_of_presets_names_every_one_with_its_data_and_its_recorded_time(capsys):
+    assert cli.main(["presets"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    for name, preset in PRESETS.items():
+        assert preset.data.name in lines[name]
+        assert ("not measured" in lines[name]) != (name in recorded_costs())
+    assert "s1, first-order, progressive p-darts " in lines["cifar10-p-darts"]
+
+
+def test_the_packaged_costs_are_those_of_the_record():
+    """`python -m benchmarks.dry_run_table costs` writes them."""
+    assert recorded_costs() == costs()
 
 
 @pytest.mark.parametrize("command", ["full-search", "search", "sweep"])

@@ -1,0 +1,124 @@
+"""A command's help on one screen: what it does, examples, and the options that people change."""
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from docstring_parser import parse
+
+from darts.commands.command import Command
+from darts.config.spelling import SHORT, Seed
+from darts.names import NAMES
+from darts.spaces import Space
+
+WIDTH = 98
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command, or an argument that it needs.
+
+    Attributes:
+        name: as it is typed, "--search.epochs"; an argument without dashes in capitals, "SOURCE".
+        about: what it is.
+        default: its value where it is left out; None if it has none.
+    """
+
+    name: str
+    about: str
+    default: str | None = None
+
+    @property
+    def needed(self) -> bool:
+        return not self.name.startswith("--")
+
+
+def options_of(kind: type, usual: Any = None, stage: str = "") -> list[Option]:
+    """All options of a command, with defaults where `usual` is its options untouched."""
+    about, hints = _descriptions(kind), get_type_hints(kind, include_extras=True)
+    found = []
+    for entry in fields(kind):
+        hint, value = hints[entry.name], _default(entry, usual)
+        marks = hint.__metadata__ if get_origin(hint) is Annotated else ()
+        plain = get_args(hint)[0] if marks else hint
+        if hint == Seed:
+            continue
+        if is_dataclass(plain) and plain not in NAMES and plain is not Space:
+            found += options_of(plain, value, f"{entry.name}.")  # type: ignore[arg-type]
+            continue
+        name = ("" if SHORT in marks else stage) + entry.name
+        typed = name.upper() if value is MISSING else f"--{name.replace('_', '-')}"
+        found.append(Option(typed, about.get(entry.name, ""), _shown(plain, value)))
+    return found
+
+
+def screenful(kind: type[Command], command: str, usual: Any) -> str:
+    """The short help of a command."""
+    options = options_of(kind, usual)
+    needed = [option for option in options if option.needed]
+    chosen = [next(o for o in options if o.name == f"--{name}") for name in kind.main.split()]
+    usage = " ".join(("darts", command, *(option.name for option in needed), "[OPTIONS]"))
+    lines = [f"usage: {usage}", "", *_wrapped(_purpose(kind))]
+    lines += ["", "examples:", *(f"  {example}" for example in kind.examples), ""]
+    if needed:
+        lines += ["needed:", *_rows(needed), ""]
+    rest = len(options) - len(chosen) - len(needed)
+    if chosen:
+        lines += ["options:", *_rows(chosen), "", f"--help-all lists {rest} more."]
+    return "\n".join(lines).rstrip()
+
+
+def _rows(options: list[Option]) -> Iterator[str]:
+    wide = max(len(option.name) for option in options) + 2
+    for option in options:
+        default = f" [{option.default}]" if option.default else ""
+        first, *rest = _wrapped(_clause(option.about) + default, WIDTH - wide - 2)
+        yield f"  {option.name:{wide}}{first}"
+        yield from (" " * (wide + 2) + line for line in rest)
+
+
+def _wrapped(text: str, width: int = WIDTH) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _clause(text: str) -> str:
+    """The first sentence of a description."""
+    return re.split(r"(?<=[^.])\. ", text)[0].rstrip(".")
+
+
+def _purpose(kind: type) -> str:
+    described = parse(inspect.getdoc(kind) or "")
+    parts = (described.short_description, described.long_description)
+    return " ".join(" ".join(part.split()) for part in parts if part)
+
+
+def _descriptions(kind: type) -> dict[str, str]:
+    """By field; a class's own docstring before those of the classes that it builds on."""
+    found: dict[str, str] = {}
+    for owner in reversed(kind.__mro__):
+        for entry in parse(inspect.cleandoc(owner.__dict__.get("__doc__") or "")).params:
+            found[entry.arg_name] = " ".join((entry.description or "").split())
+    return found
+
+
+def _default(entry: Any, usual: Any) -> Any:
+    if usual is not None:
+        return getattr(usual, entry.name)
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
+
+
+def _shown(hint: Any, value: Any) -> str | None:
+    if value is None or value is MISSING or value == ():
+        return None
+    if isinstance(value, Space):
+        return value.name
+    if hint in NAMES:
+        return NAMES[hint].write(value)
+    if isinstance(value, bool):
+        return None if value is False else "on"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return str(value)
