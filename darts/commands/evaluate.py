@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError, refusing
 from darts.commands.options import DataOptions
@@ -53,7 +54,9 @@ class Evaluate(DataOptions, Command):
         record = evaluate_saved(
             self.source, data.load(), to_json(data), batch_size=self.batch_size, device=device
         )
-        print(f"{in_words(record)} → {self.source / EVALUATION}")
+        print(in_words(record))
+        again = () if not is_run(self.source) else (("export", self.source),)
+        print(closing([self.source / EVALUATION], *again))
         return 0
 
     def _images(self) -> DataSet:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
 from darts.commands.named import genotype_named
 from darts.commands.sizes import Sizes, blueprint_of
@@ -45,6 +46,7 @@ class Export(Sizes, Command):
             genotype = genotype_named(self.source)
             item = untrained(*blueprint_of(self, genotype, self.in_channels), self.seed)
         files = export(item, self.to, self.formats)
-        weights = "trained" if item.facts["trained"] else f"initial weights of seed {self.seed}"
-        print(f"{self.to}: {', '.join(path.name for path in files)} ({weights})")
+        trained, seed = item.facts["trained"], self.seed
+        print("the trained network" if trained else f"a network of initial weights, seed {seed}")
+        print(closing(files, ("count", self.to), ("draw", self.to)))
         return 0

@@ -1,9 +1,11 @@
 """Runs one after another, each with its folder, its listeners and its report."""
 
+import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from darts.commands.closing import files_and_next
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig
 from darts.data import ImageSet
@@ -117,6 +119,25 @@ def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> None:
             print(report_on(job.path), flush=True)
     if len(jobs) > 1 and ranks.first:
         print(report_on(jobs[0].path.parent), flush=True)
+    if ranks.first:
+        print(_closing(jobs), flush=True)
+
+
+def _closing(jobs: list[Job]) -> str:
+    """The files of the runs, and what may be done with them."""
+    job, first = jobs[0], jobs[0].path
+    folder = first if len(jobs) == 1 else first.parent
+    if job.config.retrain is None:
+        place = getattr(job.config.data, "root", None)
+        where = ("--data-root", place) if place else ()
+        words = ("retrain", "--preset", job.config.preset, *where, "--genotype", first)
+        return files_and_next(folder, words, ("draw", first), ("count", first))
+    again = shlex.split(job.command)[1:]
+    alone = len(jobs) == 1 and not {"--resume", "--run-dir", "--seeds"} & set(again)
+    repeated = [(*again, "--seeds", "3")] if alone else []
+    return files_and_next(
+        folder, ("evaluate", first), ("export", first, "--to", first / "exported"), *repeated
+    )
 
 
 def report_on(path: Path) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from darts.commands.closing import files_and_next
 from darts.commands.command import Command, Invocation
 from darts.commands.dry_run import limits_of
 from darts.commands.errors import CutOff, UsageError, refusing
@@ -41,7 +42,7 @@ def run_random_search(config: RandomRun, path: Path, command: str, device: str) 
     """
     images = config.data.load()
     require_feasible(config.random_search, images)
-    content, listeners = to_json(config), (LiveProgress(),)
+    content, listeners = to_json(config), (LiveProgress(tested="held-out training"),)
     if (path / "config.json").is_file():
         run = RunFolder.open(path, listeners)
         unequal = differences(run.read("config.json"), content)
@@ -55,10 +56,7 @@ def run_random_search(config: RandomRun, path: Path, command: str, device: str) 
     best = random_search(config.random_search, images, run, devices=Devices(device))
     page = write_samples(path)
     kept = ", ".join(f"sample {s.number} with {s.val_accuracy_percent:.2f} %" for s in best)
-    return (
-        f"kept {kept} (on images that they were not trained on) → {path}/genotype-1.json, ...; "
-        f"retrain each: darts retrain --genotype {path}/genotype-1.json; {page}"
-    )
+    return f"kept {kept} (accuracy on training images that they were not trained on); {page}"
 
 
 @dataclass(frozen=True)
@@ -110,6 +108,7 @@ class RandomSearch(Options, Command):
                 path = own_folder(path)
             with held(path):
                 print(run_random_search(asked, path, given.line, device))
+                print(files_and_next(path, *_next(given, asked, path)))
         except Interrupted as interrupt:
             where = () if self.run_dir else ("--run-dir", str(path))
             again = replace(given, arguments=(*given.arguments, *where))
@@ -130,6 +129,14 @@ class RandomSearch(Options, Command):
             seed=self.seed or 0,
         )
         return RandomRun(images_of(self, given.preset.data), search)
+
+
+def _next(given: Invocation, asked: RandomRun, path: Path) -> list[tuple[str | Path, ...]]:
+    place = getattr(asked.data, "root", None)
+    where = ("--data-root", place) if place else ()
+    preset = ("--preset", given.preset.preset)
+    best = path / "genotype-1.json"
+    return [("retrain", *preset, *where, "--genotype", best), ("draw", best), ("count", best)]
 
 
 def _short(retrain: RetrainConfig) -> int:

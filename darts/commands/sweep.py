@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from darts.commands.closing import files_and_next
 from darts.commands.command import Invocation
 from darts.commands.dry_run import limits_of
 from darts.commands.errors import UsageError, refusing
@@ -67,7 +68,8 @@ def run_sweep(
         if not (folder / trial.name / "result.json").is_file()
     }
     done = len(trials) - len(tasks)
-    print(f"{len(trials)} trials, {done} of them done already → {folder}", flush=True)
+    word = "trial" if len(trials) == 1 else "trials"
+    print(f"{len(trials)} {word}, {done} of them done already → {folder}", flush=True)
     failures = []
     for outcome in run_tasks(tasks, cluster) if tasks else ():
         done += not outcome.failed
@@ -82,10 +84,12 @@ def run_sweep(
         print(f"{sweep_table(folder)}\n{report}", flush=True)
     if failures:
         print(
-            f"{len(failures)} of {len(trials)} trials failed: {', '.join(failures)}. Their "
+            f"{len(failures)} of {len(trials)} {word} failed: {', '.join(failures)}. Their "
             f"output is in {folder / 'logs'}. The same command tries them again.",
             flush=True,
         )
+    first = folder / trials[0].name
+    print(files_and_next(folder, ("report", folder), ("evaluate", first)), flush=True)
     return not failures
 
 

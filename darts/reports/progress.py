@@ -14,16 +14,24 @@ from rich.progress import (
 )
 
 from darts.records.run_folder import Record
-from darts.reports.shares import NONE, SKIP, share
+from darts.reports.shares import NONE, SKIP, farthest_from_equal, share
+
+STILL_POINTS = 1.0
+"""Percentage points; weights as near to each other change places with the seed."""
 
 
 class LiveProgress:
     """A listener: a bar of steps with the time left, and a line for every epoch.
 
     Without a terminal there is no bar, and each line says the time left.
+
+    Args:
+        console: where it is shown.
+        tested: what the images are called on which a retraining is tested.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, tested: str = "test") -> None:
+        self.tested = tested
         self.console = console or Console(stderr=False, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -79,9 +87,20 @@ class LiveProgress:
             self._losses = f"train {record['train_loss']:.3f}  val {record['val_loss']:.3f}"
         elif stream == "search/epochs":
             self._say(record, _search_line(record))
+            if record["epoch"] + 1 == self._epochs:
+                self._warn_of_still(record)
         elif stream.endswith("/epochs") and "train_accuracy_percent" in record:
             self._losses = f"train {record['train_loss']:.3f}"
-            self._say(record, _retrain_line(record))
+            self._say(record, _retrain_line(record, self.tested))
+
+    def _warn_of_still(self, record: Record) -> None:
+        moved = farthest_from_equal(record)
+        if moved < STILL_POINTS:
+            self.console.print(
+                f"  α stood still: no mixing weight is {moved:.2g} points or more away from equal "
+                "weights, so that the cells found are little more than chance. Take more epochs, "
+                "or a larger --search.alpha-learning-rate."
+            )
 
     def note(self, text: str) -> None:
         self.close()
@@ -119,13 +138,13 @@ def _search_line(record: Record) -> str:
     return "  ".join(parts)
 
 
-def _retrain_line(record: Record) -> str:
+def _retrain_line(record: Record, tested: str) -> str:
     parts = [
         f"train loss {record['train_loss']:.3f}",
         f"train accuracy {record['train_accuracy_percent']:.1f} %",
     ]
     if "test_accuracy_percent" in record:
-        parts.append(f"test accuracy {record['test_accuracy_percent']:.2f} %")
+        parts.append(f"{tested} accuracy {record['test_accuracy_percent']:.2f} %")
     if "test_top5_percent" in record:
         parts.append(f"top-5 {record['test_top5_percent']:.2f} %")
     return "  ".join(parts)

@@ -34,3 +34,9 @@ def share(epoch: Record, operation: str, kind: str | None = None) -> Share | Non
         strongest=sum(row[column] == max(row) for row in rows),
         edges=len(rows),
     )
+
+
+def farthest_from_equal(epoch: Record) -> float:
+    """Most percentage points by which a mixing weight differs from an equal share of its edge."""
+    rows = [row for rows in epoch["mixing"].values() for row in rows]
+    return float(max(abs(100 * weight - 100 / len(row)) for row in rows for weight in row))

@@ -20,6 +20,9 @@ from darts.records.run_folder import RunFolder
 from darts.records.writing import write_atomically
 from darts.training.evaluation import Evaluation
 
+RETRAINED = "retrain"
+"""The folder of its network within a run's."""
+
 
 @dataclass(frozen=True)
 class SavedNetwork:
@@ -124,7 +127,7 @@ def network_folder(path: Path) -> Path:
     """
     if not is_run(path):
         return path
-    folder = path / "retrain"
+    folder = path / RETRAINED
     if not (folder / DESCRIPTION).is_file():
         raise ValueError(
             f"{path} has no retrained network ({folder / DESCRIPTION} is missing). Finish the run "
