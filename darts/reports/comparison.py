@@ -232,6 +232,9 @@ def _dots(groups: Sequence[Group], quantity: str) -> Callable[[Axes], None]:
             if values:
                 axes.plot([mean(values)] * 2, [row - 0.28, row + 0.28], color=INK, lw=1.8)
         axes.set_ylim(len(groups) - 0.4, -0.6)
+        found = [value for group in groups for value in group.values(quantity)]
+        room = max(0.08 * (max(found) - min(found)), 0.5)
+        axes.set_xlim(min(found) - room, max(found) + room)
         axes.set_yticks(range(len(groups)), [_short(group.name) for group in groups])
         axes.grid(visible=True, axis="x")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=quantity == "skips_kept"))
