@@ -130,13 +130,15 @@ ALLOWED = {
     "darts.methods": ("darts.methods", "darts.spaces"),
     "darts.networks": (
         "darts.networks",
+        "darts.tasks",
         "darts.methods",
         "darts.spaces",
         "darts.kernels",
         "bilevel",
     ),
     # a process draws for the whole batch and keeps its rows, in networks and in batches alike
-    "darts.data": ("darts.data", "darts.spaces.joint_draws"),
+    "darts.data": ("darts.data", "darts.spaces.joint_draws", "darts.tasks"),
+    "darts.tasks": ("darts.tasks",),
     "darts.extras": (),
     "darts.config": (
         "darts.config",
@@ -165,6 +167,7 @@ ALLOWED = {
     ),
     "darts.training": (
         "darts.training",
+        "darts.tasks",
         "darts.records",
         "darts.parallel",
         "darts.config",
@@ -179,6 +182,7 @@ ALLOWED = {
     "darts.reports": (
         "darts.reports",
         "darts.names",  # settings are shown as the command line spells them
+        "darts.tasks",
         "darts.training",
         "darts.records",
         "darts.config",

@@ -55,8 +55,10 @@ def run_random_search(config: RandomRun, path: Path, command: str, device: str) 
         run = RunFolder.create(path, content, describe_environment(device, command), listeners)
     best = random_search(config.random_search, images, run, devices=Devices(device))
     page = write_samples(path)
-    kept = ", ".join(f"sample {s.number} with {s.val_accuracy_percent:.2f} %" for s in best)
-    return f"kept {kept} (accuracy on training images that they were not trained on); {page}"
+    measure = images.task.measure
+    kept = ", ".join(f"sample {s.number} with {s.value:.2f}{measure.unit}" for s in best)
+    what = f"{measure.words} on training images that they were not trained on"
+    return f"kept {kept} ({what}); {page}"
 
 
 @dataclass(frozen=True)

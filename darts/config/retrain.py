@@ -99,8 +99,10 @@ class RetrainConfig:
         asked = self.test_every is not None and (epoch + 1) % self.test_every == 0
         return asked or epoch + 1 == self.epochs
 
-    def augmentation(self, mirror: bool) -> Augmentation:
-        return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
+    def augmentation(self, mirror: bool, crop: bool = True) -> Augmentation:
+        """What is done to a training batch, as far as the data allow it."""
+        padding = self.padding if crop else 0
+        return Augmentation(padding=padding, mirror=mirror, cutout=self.cutout)
 
     def blueprint(self, genotype: Genotype, shape: tuple[int, int, int], classes: int) -> Blueprint:
         """The network to train, with as many channels as the limit allows if there is one.

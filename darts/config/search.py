@@ -160,8 +160,10 @@ class SearchConfig:
         )
         require_forward_mode(self.space, self.estimator, self.channels // share)
 
-    def augmentation(self, mirror: bool) -> Augmentation:
-        return Augmentation(padding=self.padding, mirror=mirror, cutout=self.cutout)
+    def augmentation(self, mirror: bool, crop: bool = True) -> Augmentation:
+        """What is done to a training batch, as far as the data allow it."""
+        padding = self.padding if crop else 0
+        return Augmentation(padding=padding, mirror=mirror, cutout=self.cutout)
 
     def judged(self, val: Images) -> Images:
         """The images of α's half on which the supernet is judged after each epoch."""

@@ -31,10 +31,11 @@ def reduced(data: LabelledImages, side: int | None) -> LabelledImages:
 
 
 def area_average(images: Tensor, side: int) -> Tensor:
-    """Square images uint8 [n c h h] as uint8 [n c side side], each pixel the mean of its area.
+    """Square images [n c h h] as [n c side side] of the same type, each pixel its area's mean.
 
-    Pixels that an area holds in part count in part, so that `side` need not divide h. The mean is
-    exact, in whole numbers, and rounded to the nearest grey level, halves up.
+    Pixels that an area holds in part count in part, so that `side` need not divide h. The mean of
+    bytes is exact, in whole numbers, and rounded to the nearest grey level, halves up; that of
+    float32 is taken in float64.
     """
     before = images.shape[-1]
     share = gcd(before, side)
@@ -44,7 +45,10 @@ def area_average(images: Tensor, side: int) -> Tensor:
     for some in torch.split(images, IMAGES_AT_ONCE):
         # whole numbers below 2⁵³, which float64 adds and multiplies exactly
         sums = weights @ some.double() @ weights.T
-        parts.append(torch.floor((2 * sums + area) / (2 * area)).to(torch.uint8))
+        if images.dtype == torch.uint8:
+            parts.append(torch.floor((2 * sums + area) / (2 * area)).to(torch.uint8))
+        else:
+            parts.append((sums / area).to(images.dtype))
     return torch.cat(parts)
 
 

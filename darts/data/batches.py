@@ -1,7 +1,7 @@
 """Batches as a function of (seed, epoch, step): nothing to rewind, so nothing to lose on resume."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from darts.spaces.joint_draws import WHOLE, Part
 
 
 class Batch(NamedTuple):
-    """Normalised images, float32 [b c h w], and labels, int64 [b]."""
+    """Normalised images, float32 [b c h w], and labels, int64 [b] or as the task has them."""
 
     images: Tensor
     labels: Tensor
@@ -134,16 +134,15 @@ class SearchData:
     val: Images
     normalisation: Normalisation
     mirror: bool
+    crop: bool = True
 
     @staticmethod
     def of(images: ImageSet, train_share: float, seed: int) -> "SearchData":
         train, val = split(images.train, train_share, derive_seed(seed, "search split"))
-        return SearchData(train, val, images.normalisation, images.mirror)
+        return SearchData(train, val, images.normalisation, images.mirror, images.crop)
 
     def to(self, device: torch.device | str) -> "SearchData":
-        return SearchData(
-            self.train.to(device), self.val.to(device), self.normalisation, self.mirror
-        )
+        return replace(self, train=self.train.to(device), val=self.val.to(device))
 
 
 @dataclass(frozen=True)
@@ -154,12 +153,13 @@ class RetrainData:
     test: Images
     normalisation: Normalisation
     mirror: bool
+    crop: bool = True
 
     @staticmethod
     def of(images: ImageSet) -> "RetrainData":
-        return RetrainData(images.train, images.test, images.normalisation, images.mirror)
+        return RetrainData(
+            images.train, images.test, images.normalisation, images.mirror, images.crop
+        )
 
     def to(self, device: torch.device | str) -> "RetrainData":
-        return RetrainData(
-            self.train.to(device), self.test.to(device), self.normalisation, self.mirror
-        )
+        return replace(self, train=self.train.to(device), test=self.test.to(device))

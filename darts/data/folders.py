@@ -15,6 +15,7 @@ from darts.data.images import ImageSet, Normalisation, class_counts
 from darts.data.photographs import View, read_view, require_readable
 from darts.data.seeds import derive_seed
 from darts.data.splits import subset
+from darts.tasks import CLASSIFICATION, Task
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and deviation of ImageNet's training images, as DARTS and torchvision use them."""
@@ -51,6 +52,10 @@ class FolderImages:
     @property
     def channels(self) -> int:
         return 3
+
+    @property
+    def task(self) -> Task:
+        return CLASSIFICATION
 
     @property
     def shape(self) -> tuple[int, int, int]:

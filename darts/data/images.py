@@ -1,6 +1,6 @@
 """Labelled images, and what is known about a data set beside its pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol, TypeVar
@@ -8,16 +8,25 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from darts.data.colour import ColourJitter
+from darts.data.seeds import derive_seed
+from darts.tasks import CLASSIFICATION, Classification, MultiLabel, Task
+
 
 class Images(Protocol):
     """What splits, batches and runs ask of labelled images, wherever their pixels are."""
 
     @property
     def labels(self) -> Tensor:
-        """One label in [0, classes) an image, int64 [n]."""
+        """One label in [0, classes) an image, int64 [n]; of another task as its `require` says."""
 
     @property
-    def classes(self) -> int: ...
+    def classes(self) -> int:
+        """Outputs of a network: classes, or what another task has instead."""
+
+    @property
+    def task(self) -> Task:
+        """What the labels mean."""
 
     @property
     def channels(self) -> int: ...
@@ -28,7 +37,7 @@ class Images(Protocol):
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Images of each class."""
+        """Images of each class or label; all images for every number of a regression."""
 
     def __len__(self) -> int: ...
 
@@ -39,7 +48,7 @@ class Images(Protocol):
         """The same images, whose pixels and labels come on a device."""
 
     def pixels(self, indices: Tensor, seed: int | None) -> Tensor:
-        """Raw images, uint8 [b c h w], of indices int64 [b] on the CPU.
+        """Raw images, uint8 or float32 [b c h w], of indices int64 [b] on the CPU.
 
         Image k is a function of index k and the seed alone. The seed draws what the set itself
         varies between looks at an image in training; None is the one look of evaluation.
@@ -62,34 +71,56 @@ def class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Raw images in memory, uint8 [n c h w], with one label in [0, classes) each, int64 [n].
+    """Raw images in memory, uint8 or float32 [n c h w], with a label each.
+
+    Args:
+        images: as they are in files; a `Normalisation` says what a network sees.
+        labels: of a classification one in [0, classes) each, int64 [n]; of another task as its
+            `require` says.
+        classes: of labels; of another task the outputs of a network.
+        task: what the labels mean.
+        colour: changes of colour in training, of 8-bit RGB images.
 
     Raises:
-        ValueError: wrong shape or type, no image, or a label out of range.
+        ValueError: wrong shape or type, no image, a number that is not finite, or labels that do
+            not fit the task.
     """
 
     images: Tensor
     labels: Tensor
     classes: int
+    task: Task = CLASSIFICATION
+    colour: ColourJitter | None = None
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.dtype != torch.uint8:
+        if self.images.ndim != 4 or self.images.dtype not in (torch.uint8, torch.float32):
             raise ValueError(
-                f"LabelledImages needs uint8 images of shape [n c h w]; found "
+                f"LabelledImages needs uint8 or float32 images of shape [n c h w]; found "
                 f"{self.images.dtype} of shape {list(self.images.shape)}."
             )
-        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
+        if self.labels.shape[:1] != self.images.shape[:1]:
             raise ValueError(
-                f"LabelledImages needs one int64 label an image, shape [{len(self.images)}]; found "
-                f"{self.labels.dtype} of shape {list(self.labels.shape)}."
+                f"LabelledImages needs one label an image, {len(self.images)}; found labels of "
+                f"shape {list(self.labels.shape)}."
             )
-        if len(self.images) == 0:
-            raise ValueError("LabelledImages needs at least one image; found 0.")
-        lowest, highest = int(self.labels.min()), int(self.labels.max())
-        if lowest < 0 or highest >= self.classes:
+        if self.images.numel() == 0:
             raise ValueError(
-                f"Labels must lie in 0…{self.classes - 1} for {self.classes} classes; found "
-                f"{lowest}…{highest}."
+                "LabelledImages needs at least one image of one pixel; found shape "
+                f"{list(self.images.shape)}."
+            )
+        if self.images.is_floating_point():
+            unfit = ~torch.isfinite(self.images).flatten(1).all(dim=1)
+            if bool(unfit.any()):
+                raise ValueError(
+                    f"{int(unfit.sum())} of {len(self.images)} images hold values that are not "
+                    f"finite, number {int(unfit.nonzero()[0])} first. Put them right, or leave "
+                    "these images out."
+                )
+        self.task.require(self.labels, self.classes)
+        if self.colour is not None and (self.images.dtype != torch.uint8 or self.channels != 3):
+            raise ValueError(
+                f"Changes of colour need 8-bit images of 3 channels; found {self.images.dtype} of "
+                f"{self.channels}. Leave them out (--no-colour)."
             )
 
     def __len__(self) -> int:
@@ -107,8 +138,12 @@ class LabelledImages:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Images of each class."""
-        return class_counts(self.labels, self.classes)
+        """Images of each class or label; all images for every number of a regression."""
+        if isinstance(self.task, Classification):
+            return class_counts(self.labels, self.classes)
+        if isinstance(self.task, MultiLabel):
+            return tuple(int(count) for count in self.labels.sum(dim=0).tolist())
+        return (len(self),) * self.classes
 
     def digest(self) -> str:
         """SHA-256 of pixels and labels."""
@@ -118,13 +153,16 @@ class LabelledImages:
         return found.hexdigest()
 
     def take(self, indices: Tensor) -> "LabelledImages":
-        return LabelledImages(self.images[indices], self.labels[indices], self.classes)
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def to(self, device: torch.device | str) -> "LabelledImages":
-        return LabelledImages(self.images.to(device), self.labels.to(device), self.classes)
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def pixels(self, indices: Tensor, seed: int | None) -> Tensor:
-        return self.images[indices.to(self.images.device)]
+        chosen = self.images[indices.to(self.images.device)]
+        if seed is None or self.colour is None:
+            return chosen
+        return self.colour(chosen, [derive_seed(seed, "colour", k) for k in indices.tolist()])
 
     def expect(self, indices: Tensor, seed: int | None) -> None:
         """They are here already."""
@@ -140,15 +178,19 @@ class Normalisation:
 
     @staticmethod
     def measure(images: Tensor, full_scale: float = 255.0) -> "Normalisation":
-        """Mean and standard deviation a channel of uint8 [n c h w], summed exactly as integers."""
+        """Mean and standard deviation a channel, over images and pixels.
+
+        Args:
+            images: [n c h w]. Those of uint8 are summed exactly, as integers; float32 in float64.
+            full_scale: what is divided by first.
+
+        Raises:
+            ValueError: a channel has one value everywhere.
+        """
         channels = images.shape[1]
-        values = torch.arange(256, dtype=torch.float64) / full_scale
         means, deviations = [], []
         for channel in range(channels):
-            share = torch.bincount(images[:, channel].flatten().cpu(), minlength=256).double()
-            share /= share.sum()
-            mean = float(share @ values)
-            variance = float(share @ (values - mean) ** 2)
+            mean, variance = _moments(images[:, channel].flatten().cpu(), full_scale)
             if variance == 0:
                 raise ValueError(
                     f"Channel {channel} of {len(images)} images has one value, {mean:.3g}, "
@@ -159,9 +201,21 @@ class Normalisation:
         return Normalisation(tuple(means), tuple(deviations), full_scale)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 [b c h w] to float32 of the same shape, on the device of the images."""
+        """Raw images [b c h w] to float32 of the same shape, on the device of the images."""
         mean, sd = (_by_channel(x, images.device) for x in (self.mean, self.sd))
         return (images.float() / self.full_scale - mean) / sd
+
+
+def _moments(values: Tensor, full_scale: float) -> tuple[float, float]:
+    """Mean and variance of many numbers, divided by `full_scale`."""
+    if values.dtype != torch.uint8:
+        wide = values.double() / full_scale
+        return float(wide.mean()), float(wide.var(correction=0))
+    levels = torch.arange(256, dtype=torch.float64) / full_scale
+    share = torch.bincount(values, minlength=256).double()
+    share /= share.sum()
+    mean = float(share @ levels)
+    return mean, float(share @ (levels - mean) ** 2)
 
 
 @lru_cache(maxsize=16)
@@ -172,9 +226,16 @@ def _by_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A data set: its official training and test parts, and facts about its images.
+    """A data set: its training and test parts, and facts about its images.
 
-    mirror: whether a mirrored image keeps its class; true of photographs, false of digits.
+    Args:
+        name: on the command line and in records.
+        train, test: its parts, of one task.
+        class_names: of classes or labels, or of a regression's numbers.
+        normalisation: of what networks see.
+        mirror: whether a mirrored image keeps its label; true of photographs, false of digits.
+        crop: whether a shifted image does, so that a config's padding holds.
+        notes: what a user should know of them, each a sentence.
     """
 
     name: str
@@ -183,3 +244,43 @@ class ImageSet:
     class_names: tuple[str, ...]
     normalisation: Normalisation
     mirror: bool
+    crop: bool = True
+    notes: tuple[str, ...] = ()
+
+    def require_whole(self) -> "ImageSet":
+        """The set itself; for those that a user makes.
+
+        Raises:
+            ValueError: the parts have unequal shapes, tasks or numbers of classes, or do not fit
+                the names or the normalisation.
+        """
+        ours, theirs = (
+            (part.shape, part.classes, type(part.task)) for part in (self.train, self.test)
+        )
+        if ours != theirs:
+            raise ValueError(
+                f"The parts of {self.name} do not fit together: training images have (channels, "
+                f"height, width), outputs and task {_words(ours)}, test images {_words(theirs)}."
+            )
+        if len(self.class_names) != self.train.classes:
+            raise ValueError(
+                f"{self.name} has {len(self.class_names)} class names for {self.train.classes} "
+                "classes. Give one each."
+            )
+        if not len(self.normalisation.mean) == len(self.normalisation.sd) == self.train.channels:
+            raise ValueError(
+                f"{self.name} is normalised by {len(self.normalisation.mean)} means and "
+                f"{len(self.normalisation.sd)} deviations for {self.train.channels} channels. "
+                "Give one of each a channel."
+            )
+        return self
+
+    @property
+    def task(self) -> Task:
+        """What the labels mean."""
+        return self.train.task
+
+
+def _words(facts: tuple[tuple[int, int, int], int, type[Task]]) -> str:
+    shape, outputs, task = facts
+    return f"{'×'.join(map(str, shape))}, {outputs} and {task.name}"

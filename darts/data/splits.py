@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from darts.data.images import AnyImages
+from darts.data.images import AnyImages, Images
+from darts.tasks import Classification
 
 
 def stratified_indices(labels: Tensor, classes: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -48,7 +49,8 @@ def subset(data: AnyImages, size: int | None, seed: int) -> AnyImages:
     """A stratified subset; all of the data, in its own order, if size is None."""
     if size is None:
         return data
-    chosen, _ = stratified_indices(data.labels, data.classes, size, seed)
+    chosen, _ = stratified_indices(*_strata(data), size, seed)
+    data.task.require_part(data.labels[chosen.to(data.labels.device)])
     return data.take(chosen)
 
 
@@ -69,15 +71,28 @@ def split(data: AnyImages, first_share: float, seed: int) -> tuple[AnyImages, An
             f"split(first_share={first_share}) of {len(data)} images leaves a part empty: "
             f"{size} and {len(data) - size}. Use more images or a share nearer to 0.5."
         )
-    first, second = stratified_indices(data.labels, data.classes, size, seed)
-    absent = sorted(set(range(data.classes)) - set(data.labels[second].tolist()))
+    strata, classes = _strata(data)
+    first, second = stratified_indices(strata, classes, size, seed)
+    absent = sorted(set(range(classes)) - set(strata[second].tolist()))
     if absent:
         raise ValueError(
             f"Class {absent[0]} is missing from the second part of a split of {len(data)} images "
-            f"into {size} and {len(data) - size} ({len(absent)} of {data.classes} classes are). "
+            f"into {size} and {len(data) - size} ({len(absent)} of {classes} classes are). "
             "A class needs two images or more; use more images or a share nearer to 0.5."
         )
+    for part in (first, second):
+        data.task.require_part(data.labels[part.to(data.labels.device)])
     return data.take(first), data.take(second)
+
+
+def _strata(data: Images) -> tuple[Tensor, int]:
+    """The label of each image that parts have in proportion, and how many there are.
+
+    Labels of a task without classes are one stratum: parts are drawn at random.
+    """
+    if isinstance(data.task, Classification):
+        return data.labels, data.classes
+    return torch.zeros(len(data), dtype=torch.int64), 1
 
 
 def _seats(counts: list[int], size: int) -> list[int]:

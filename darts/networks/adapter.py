@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from bilevel.problem import BilevelProblem
@@ -18,9 +18,10 @@ from darts.networks.architecture import Alpha, Architecture
 from darts.networks.supernet import Supernet
 from darts.spaces.normalization import BatchNorm
 from darts.spaces.operations import Operation
+from darts.tasks import CLASSIFICATION, Task
 
-Batch = tuple[Float[Tensor, "_ _ _ _"], Int[Tensor, " _"]]
-"""(images [b c h w], labels [b])"""
+Batch = tuple[Float[Tensor, "_ _ _ _"], Tensor]
+"""(images [b c h w], labels [b ...] as the task has them)"""
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,18 @@ NO_DROPS = Drops()
 class SupernetAdapter:
     """The losses of a supernet, functions of (ω, α).
 
-    L_train(ω, α) = cross-entropy(train batch) + weight_decay/2 · ‖ω‖², because SGD with weight
-    decay minimises that; the optimiser of ω then has none of its own. L_val(ω, α) =
-    cross-entropy(val batch). Both are means over the batch, by its own batch-norm statistics.
+    L_train(ω, α) = loss(train batch) + weight_decay/2 · ‖ω‖², because SGD with weight decay
+    minimises that; the optimiser of ω then has none of its own. L_val(ω, α) = loss(val batch). The
+    loss is the task's, cross-entropy in a classification; both are means over the batch, by its
+    own batch-norm statistics.
 
     Args:
         supernet: evaluated in training mode; left in training mode.
         architecture: makes mixing weights of α.
         weight_decay: λ ≥ 0. The paper searches S1 with 3e-4.
         perturbation: L_train is taken at perturbed mixing weights (SDARTS).
-        auxiliary_weight: of the auxiliary head's cross-entropy, added to L_train.
+        auxiliary_weight: of the auxiliary head's loss, added to L_train.
+        task: whose loss it is.
 
     Raises:
         ValueError: the spaces differ, or the weight decay is negative; or it is 0 although only
@@ -61,6 +64,7 @@ class SupernetAdapter:
     weight_decay: float
     perturbation: Perturbation | None = None
     auxiliary_weight: float = 0.0
+    task: Task = CLASSIFICATION
 
     def __post_init__(self) -> None:
         if self.supernet.space != self.architecture.space:
@@ -115,7 +119,7 @@ class SupernetAdapter:
             mix = self._mix(alpha, progress, drops)
             if offsets is not None:
                 mix = replace(mix, operations=perturbed(mix.operations, offsets))
-            loss = self._cross_entropy(omega, mix, train, self.auxiliary_weight)
+            loss = self._loss(omega, mix, train, self.auxiliary_weight)
             # α of a kind of cell that a small supernet lacks has no influence, and is meant to
             for leaf in alpha.values():
                 loss = loss + leaf.flatten()[:0].sum()
@@ -125,7 +129,7 @@ class SupernetAdapter:
             return loss + self.weight_decay / 2 * flat.square().sum()
 
         def outer(omega: Tree, alpha: Tree) -> Tensor:
-            return self._cross_entropy(omega, self._mix(alpha, progress, drops), val, 0.0)
+            return self._loss(omega, self._mix(alpha, progress, drops), val, 0.0)
 
         problem = BilevelProblem(inner, outer)
         return problem if seed is None else problem.replaying(seed)
@@ -171,7 +175,7 @@ class SupernetAdapter:
                 if masks_on_gpu is not None:  # drop-path and dropout draw there
                     torch.cuda.set_rng_state(masks_on_gpu, device)
                 moved = replace(mix, operations=weights)
-                return self._cross_entropy(self.omega, moved, train, self.auxiliary_weight)
+                return self._loss(self.omega, moved, train, self.auxiliary_weight)
 
             return self.perturbation.offsets(
                 mix.operations,
@@ -193,19 +197,17 @@ class SupernetAdapter:
             if not isinstance(modules[name.rpartition(".")[0]], BatchNorm)
         }
 
-    def _cross_entropy(
-        self, omega: Tree, mix: Mix, batch: Batch, auxiliary_weight: float
-    ) -> Tensor:
+    def _loss(self, omega: Tree, mix: Mix, batch: Batch, auxiliary_weight: float) -> Tensor:
         images, labels = batch
         scratch = {name: buffer.clone() for name, buffer in self._written.items()}
         output = torch.func.functional_call(self.supernet, (omega, scratch), (images, mix))
         if not isinstance(output, tuple):
-            return cross_entropy(output, labels)
+            return self.task.loss(output, labels)
         logits, auxiliary = output
-        loss = cross_entropy(logits, labels)
+        loss = self.task.loss(logits, labels)
         if auxiliary_weight == 0:
             return loss
-        return loss + auxiliary_weight * cross_entropy(auxiliary, labels)
+        return loss + auxiliary_weight * self.task.loss(auxiliary, labels)
 
     @torch.no_grad()
     def update_statistics(
@@ -246,14 +248,3 @@ class SupernetAdapter:
             return cast(Tensor, self.supernet(images, mixing))
         finally:
             self.supernet.train()
-
-
-def cross_entropy(logits: Float[Tensor, "b classes"], labels: Int[Tensor, " b"]) -> Tensor:
-    """The mean over the batch, by operations that reverse mode can follow over forward mode.
-
-    F.cross_entropy is not: its forward mode writes in place. Half precision is widened to float32.
-    """
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    centred = logits - logits.detach().amax(1, keepdim=True)
-    chosen = centred.gather(1, labels[:, None]).squeeze(1)
-    return (centred.exp().sum(1).log() - chosen).mean()

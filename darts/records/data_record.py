@@ -40,6 +40,7 @@ def describe_images(images: ImageSet, halves: SearchData | None = None) -> dict[
         "train_counts": list(images.train.counts),
         "test_counts": list(images.test.counts),
         "mirror": images.mirror,
+        "task": images.task.to_dict(),
         "normalisation": asdict(images.normalisation),
         "train_digest": images.train.digest(),
         "test_digest": images.test.digest(),

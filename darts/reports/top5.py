@@ -1,7 +1,7 @@
 """Top-5 accuracy in reports: shown where there are classes enough for it to say something."""
 
 from darts.records.run_folder import Record, RunFolder
-from darts.training.evaluation import TOP
+from darts.tasks.classification import TOP
 
 
 def top5_percent(run: RunFolder, test: Record) -> float | None:

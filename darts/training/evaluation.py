@@ -1,4 +1,4 @@
-"""Loss and accuracy of a network over a set of images."""
+"""Loss and measures of a network over a set of images."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from darts.data import Batch
 from darts.parallel.ranks import ALONE, Ranks
+from darts.tasks import CLASSIFICATION, Task
 
 
 class NonFiniteLossError(RuntimeError):
@@ -23,42 +23,62 @@ def ran_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-TOP = 5
-"""Answers a network has where the right one among them counts (ImageNet's second measure)."""
-
-
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean cross-entropy and shares of right answers over `images` images.
+    """Mean loss and measures over `images` images.
 
     Attributes:
-        loss: mean cross-entropy in nats.
-        accuracy_percent: images whose class has the largest logit (top-1).
-        top5_percent: images whose class is among the five largest; 100 where there are no more.
+        loss: mean of the task's loss; of a classification cross-entropy in nats.
+        measures: by the names that the task has for them; of a classification accuracy_percent and
+            top5_percent.
         images: their number.
     """
 
     loss: float
-    accuracy_percent: float
-    top5_percent: float
+    measures: Mapping[str, float]
     images: int
+
+    @property
+    def accuracy_percent(self) -> float:
+        """Images whose class has the largest logit; of a classification alone."""
+        return self.measures["accuracy_percent"]
+
+    @property
+    def top5_percent(self) -> float:
+        """Images whose class is among the five likeliest; of a classification alone."""
+        return self.measures["top5_percent"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As results hold it: "loss", every measure, "images"."""
+        return {"loss": self.loss, **self.measures, "images": self.images}
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> "Evaluation":
+        """The inverse of `to_dict`."""
+        measures = dict(content)
+        loss, images = measures.pop("loss"), measures.pop("images")
+        return Evaluation(loss, measures, images)
 
     def to_record(self, prefix: str) -> dict[str, float]:
         """As an epoch's record holds it: "test_loss", "test_accuracy_percent", ..."""
-        return {f"{prefix}_{name}": getattr(self, name) for name in _RECORDED}
+        return {
+            f"{prefix}_{key}": value for key, value in self.to_dict().items() if key != "images"
+        }
 
     @staticmethod
     def from_record(record: Mapping[str, Any], prefix: str, images: int) -> "Evaluation":
         """The inverse of `to_record`."""
-        return Evaluation(**{name: record[f"{prefix}_{name}"] for name in _RECORDED}, images=images)
-
-
-_RECORDED = ("loss", "accuracy_percent", "top5_percent")
+        start = f"{prefix}_"
+        found = {key.removeprefix(start): record[key] for key in record if key.startswith(start)}
+        return Evaluation.from_dict({**found, "images": images})
 
 
 @torch.no_grad()
 def evaluate(
-    logits: Callable[[Tensor], Tensor], batches: Iterable[Batch], ranks: Ranks = ALONE
+    outputs: Callable[[Tensor], Tensor],
+    batches: Iterable[Batch],
+    ranks: Ranks = ALONE,
+    task: Task = CLASSIFICATION,
 ) -> Evaluation:
     """Evaluate a network, already in evaluation mode, on batches not augmented.
 
@@ -67,34 +87,11 @@ def evaluate(
     total: Tensor | None = None  # a read for each batch would keep a GPU waiting
     count = 0
     for images, labels in batches:
-        output = logits(images)
-        found = torch.stack(
-            [
-                F.cross_entropy(output, labels, reduction="sum").double(),
-                (output.argmax(dim=1) == labels).sum().double(),
-                within_top(output, labels, TOP).sum().double(),
-            ]
-        )
+        found = task.sums(outputs(images), labels)
         total = found if total is None else total + found
         count += len(labels)
-    read = [0.0, 0.0, 0.0] if total is None else total.tolist()
-    loss, rights, amongs, counts = ranks.sums(*read, count)
-    return Evaluation(loss / counts, 100 * rights / counts, 100 * amongs / counts, int(counts))
-
-
-def within_top(logits: Tensor, labels: Tensor, top: int) -> Tensor:
-    """Which images have their class among the `top` largest logits, bool [b].
-
-    Of equal logits the lower class comes first, as in `argmax`; one that is not a number comes
-    before all others and is right for none. With no more than `top` classes every class is among
-    them.
-
-    Args:
-        logits: [b classes].
-        labels: [b], in [0, classes).
-        top: how many.
-    """
-    own = logits.gather(1, labels[:, None])
-    classes = torch.arange(logits.shape[1], device=logits.device)
-    before = ~(logits <= own) | ((logits == own) & (classes < labels[:, None]))
-    return before.sum(dim=1) < min(top, logits.shape[1])
+    read = [] if total is None else total.tolist()
+    # a process may be without a batch; the first one has the first
+    length = ranks.from_first(lambda: len(read))
+    *sums, counts = ranks.sums(*(read or [0.0] * length), count)
+    return Evaluation(sums[0] / counts, task.measures(sums, int(counts)), int(counts))

@@ -12,6 +12,7 @@ from darts.parallel.launch import CPU, Devices
 from darts.records.data_record import record_images
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces import Genotype, Space
+from darts.tasks import Classification
 from darts.training.accuracy_table import AccuracyTable
 from darts.training.answers import FILE as ANSWERS
 from darts.training.answers import record_answers
@@ -46,10 +47,11 @@ def full_run(
 
     A stage that was finished is not repeated. Without a search stage the genotype is the one
     that `genotype.json` in the folder holds. Of several processes the first one alone judges the
-    baselines.
+    baselines, which are those of a classification.
     """
     found, trained, baselines = None, None, None
     cells: tuple[Record, ...] = ()
+    classes = isinstance(images.task, Classification)
     halves = _halves(config, images)
     record_images(run, images, halves)
     if config.search is not None and halves is not None:
@@ -58,10 +60,10 @@ def full_run(
     if config.retrain is not None:
         genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
         trained = retrain(config.retrain, genotype, RetrainData.of(images), run, devices=devices)
-        if devices.ranks.first and not run.has(ANSWERS):
+        if devices.ranks.first and classes and not run.has(ANSWERS):
             record_answers(run, images, config.retrain.batch_size, devices.device)
         cells = tuple(train_comparison_cells(config, images, run, devices))
-    if config.retrain is not None and devices.ranks.first:
+    if config.retrain is not None and classes and devices.ranks.first:
         run.note("Judging simple models on the same images, to compare with.")
         baselines = measure_baselines(
             images.train, images.test, images.normalisation, config.retrain.seed
@@ -81,6 +83,7 @@ def require_feasible(
     if config.accuracy_table is not None:
         AccuracyTable.read(config.accuracy_table)
     if config.retrain is not None:
+        images.task.require_smoothing(config.retrain.label_smoothing)
         data = RetrainData.of(images)
         training_batches(config.retrain, data)
         if genotype is not None:
@@ -118,7 +121,7 @@ def _summary(result: FullResult) -> dict[str, Any]:
     if result.search is not None:
         summary["search"] = result.search.to_dict()
     if result.retrain is not None:
-        summary["retrain"] = asdict(result.retrain)
+        summary["retrain"] = result.retrain.to_dict()
     if result.baselines is not None:
         summary["baselines"] = asdict(result.baselines)
     if result.cells:

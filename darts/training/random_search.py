@@ -41,11 +41,11 @@ class RandomSearchConfig:
 
 @dataclass(frozen=True)
 class Sample:
-    """A genotype with its accuracy on the images that it was not trained on."""
+    """A genotype with its accuracy, or another task's measure, on images it was not trained on."""
 
     number: int
     genotype: Genotype
-    val_accuracy_percent: float
+    value: float
 
 
 def random_search(
@@ -87,15 +87,16 @@ def random_search(
                 "params_millions": trained.params_millions,
             },
         )
+    measure = images.task.measure
     samples = [
         Sample(
             record["epoch"],
             Genotype.from_dict(record["genotype"]),
-            record["val_accuracy_percent"],
+            record[f"val_{measure.name}"],
         )
         for record in run.records(STREAM)
     ]
-    best = sorted(samples, key=lambda sample: -sample.val_accuracy_percent)[: config.random.keep]
+    best = sorted(samples, key=lambda sample: -measure.better(sample.value))[: config.random.keep]
     for place, sample_kept in enumerate(best, start=1):
         run.write(f"genotype-{place}.json", sample_kept.genotype.to_dict())
     run.write("genotype.json", best[0].genotype.to_dict())
@@ -110,4 +111,4 @@ def require_feasible(config: RandomSearchConfig, images: ImageSet) -> None:
 
 def _for_training(halves: SearchData) -> RetrainData:
     """Samples are trained on the first half and judged on the second."""
-    return RetrainData(halves.train, halves.val, halves.normalisation, halves.mirror)
+    return RetrainData(halves.train, halves.val, halves.normalisation, halves.mirror, halves.crop)

@@ -1,6 +1,6 @@
 """Training of a genotype's network from scratch, and one look at the test images."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from darts.config.as_json import to_json
 from darts.config.retrain import RetrainConfig
@@ -32,6 +32,10 @@ class RetrainResult:
     params_millions: float
     multiply_adds_millions: float
     wall_seconds: float
+
+    def to_dict(self) -> Record:
+        """As results hold it."""
+        return {**asdict(self), "test": self.test.to_dict()}
 
 
 def retrain(
@@ -103,11 +107,12 @@ class _RetrainStage:
         self.training.totals.add(*self.training.step(epoch, step))
 
     def leave(self, epoch: int) -> None:
-        training = self.training
+        training, totals = self.training, self.training.totals
+        measure = training.task.measure.name
         record: Record = {
             "epoch": epoch,
-            "train_loss": training.totals.loss / training.totals.images,
-            "train_accuracy_percent": 100 * training.totals.right / training.totals.images,
+            "train_loss": totals.loss / totals.images,
+            f"train_{measure}": training.task.measures(totals.sums, totals.images)[measure],
             "learning_rate": training.learning_rate(epoch, self.steps - 1),
             "drop_path": training.drop_path(epoch),
             "wall_seconds": training.wall_seconds,

@@ -1,12 +1,11 @@
 """What a retraining changes as it goes: the network, its optimiser, and sums over an epoch."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bilevel import NonFiniteError
 from bilevel.reading import leaving, read
@@ -34,7 +33,7 @@ def training_batches(config: RetrainConfig, data: RetrainData, part: Part = WHOL
     return Batches(
         data.train,
         data.normalisation,
-        config.augmentation(data.mirror),
+        config.augmentation(data.mirror, data.crop),
         config.batch_size,
         config.seed,
         "retrain",
@@ -61,15 +60,16 @@ def require_network(config: RetrainConfig, genotype: Genotype, data: RetrainData
 
 @dataclass
 class Totals:
-    """Sums over the steps of an epoch so far."""
+    """Sums over the steps of an epoch so far: of losses, of what makes measures, of images."""
 
     loss: float = 0.0
-    right: int = 0
+    sums: list[float] = field(default_factory=list)
     images: int = 0
 
-    def add(self, loss: float, right: int, images: int) -> None:
+    def add(self, loss: float, sums: Sequence[float], images: int) -> None:
         self.loss += loss * images
-        self.right += right
+        known = self.sums or [0.0] * len(sums)
+        self.sums = [old + new for old, new in zip(known, sums, strict=True)]
         self.images += images
 
 
@@ -87,6 +87,7 @@ class Training:
     ) -> None:
         self.config = config
         self.data = data
+        self.task = data.train.task
         computing = devices.computing
         self.device = device = devices.device
         self.ranks = devices.ranks
@@ -134,13 +135,11 @@ class Training:
         """Grows linearly by epochs, from 0 (DARTS)."""
         return self.config.drop_path * epoch / self.config.epochs
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy with ε of each target spread over all classes, its own among them."""
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return F.cross_entropy(wide, labels, label_smoothing=self.config.label_smoothing)
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return self.task.training_loss(outputs, labels, self.config.label_smoothing)
 
-    def step(self, epoch: int, step: int) -> tuple[float, int, int]:
-        """One SGD step; the loss without the auxiliary head's, right answers, images.
+    def step(self, epoch: int, step: int) -> tuple[float, list[float], int]:
+        """One SGD step; the loss without the auxiliary head's, the task's sums, images.
 
         Raises:
             NonFiniteError: the loss or its gradient is not finite. The weights are as they were,
@@ -158,15 +157,15 @@ class Training:
                 packed = self.capturing(update, batch, same=drop_path)
             else:
                 packed = update(batch)
-        judged, length, loss, right = packed.tolist()
+        judged, length, loss, *own = packed.tolist()
         if self.reads_nothing:
             _require_finite(judged)
             require_finite_norm(length)
-        right, count = self.ranks.sums(right, len(batch.labels))
-        return loss, int(right), int(count)
+        *sums, count = self.ranks.sums(*own, len(batch.labels))
+        return loss, sums, int(count)
 
     def _update(self, batch: Batch, drop_path: float) -> Tensor:
-        """One SGD step: [loss with the auxiliary head's, gradient norm, loss, right answers]."""
+        """One SGD step: [loss with the auxiliary head's, gradient norm, loss, the task's sums ...]."""
         config, labels = self.config, batch.labels
         with self.precision.autocast():
             output = self.trained(batch.images, drop_path)
@@ -181,14 +180,17 @@ class Training:
         torch.autograd.backward(self.precision.scaler.scale(total))
         self.ranks.average_gradients(self.network.parameters())
         _, length = self.precision.step(self.optimizer, config.clip)
-        right = (logits.argmax(dim=1) == labels).sum()
-        found = (judged, length, self.ranks.mean(loss), right)
-        return torch.stack([torch.as_tensor(x).to(judged.device, torch.float64) for x in found])
+        numbers = (judged, length, self.ranks.mean(loss))
+        with torch.no_grad():
+            wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            sums = self.task.sums(wide, labels)
+        each = [torch.as_tensor(x).to(judged.device, torch.float64) for x in numbers]
+        return torch.cat([torch.stack(each), sums])
 
     def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
         """The network on images, by its running statistics."""
         self.network.eval()
-        return evaluate(self.network, batches, self.ranks)
+        return evaluate(self.network, batches, self.ranks, self.task)
 
     def test(self) -> Evaluation:
         return self.evaluate(

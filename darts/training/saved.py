@@ -53,7 +53,8 @@ class SavedNetwork:
             "trained": True,
             "class_names": None,
             "normalisation": asdict(data.normalisation),
-            "test": asdict(test),
+            "test": test.to_dict(),
+            "task": data.train.task.to_dict(),
             "run": {"config": config},
         }
         return SavedNetwork(blueprint, weights, data.train.shape[1:], facts)
@@ -94,7 +95,7 @@ def from_run(run: RunFolder) -> SavedNetwork:
     folder = network_folder(run.path)
     network, content = load_network(folder), describe(folder)
     facts = {
-        **{name: content[name] for name in ("trained", "normalisation", "test")},
+        **{name: content.get(name) for name in ("trained", "normalisation", "test", "task")},
         "class_names": data["class_names"],
         "run": {"preset": config.get("preset"), "data": data["name"], **content["run"]},
     }

@@ -9,11 +9,13 @@ from darts.data import ImageSet, Normalisation
 from darts.data.batches import in_order
 from darts.networks.stored import describe, load_network
 from darts.records.run_folder import Record, RunFolder
-from darts.training.evaluation import Evaluation, NonFiniteLossError, evaluate
+from darts.tasks import task_of
+from darts.training.evaluation import NonFiniteLossError, evaluate
 from darts.training.saved import network_folder
 
 FILE = "evaluation.json"
 USUAL_BATCH = 96
+MEASURES = ("f1_percent", "exact_percent", "mae", "rmse", "r2")
 
 
 def evaluate_saved(
@@ -50,14 +52,15 @@ def evaluate_saved(
     normalisation = images.normalisation
     if content.get("normalisation") is not None:
         normalisation = _normalisation(content["normalisation"], folder)
-    found = evaluate(network, in_order(images.test.to(device), normalisation, size))
+    task = task_of(content.get("task"))
+    found = evaluate(network, in_order(images.test.to(device), normalisation, size), task=task)
     if not found.loss < float("inf"):
         raise NonFiniteLossError(
             f"The network in {folder} has a mean loss of {found.loss} over {found.images:,} images "
             f"of {images.name}: weights or images are not finite, or lie far from training's."
         )
     record = {
-        **asdict(found),
+        **found.to_dict(),
         "data": data,
         "batch_size": size,
         "device": device,
@@ -71,18 +74,26 @@ def evaluate_saved(
 
 def in_words(record: Record) -> str:
     """A line about an evaluation."""
-    line = (
-        f"loss {record['loss']:.4f}, top-1 {record['accuracy_percent']:.2f} %, top-5 "
-        f"{record['top5_percent']:.2f} % of {record['images']:,} test images"
-    )
+    line = f"{_numbers(record)} of {record['images']:,} test images"
     before = record["recorded_after_training"]
     if before is None:
         return line
-    then = Evaluation(**before)
-    return (
-        f"{line}; after its training loss {then.loss:.4f}, top-1 {then.accuracy_percent:.2f} %, "
-        f"top-5 {then.top5_percent:.2f} % of {then.images:,}"
-    )
+    return f"{line}; after its training {_numbers(before)} of {before['images']:,}"
+
+
+def _numbers(record: Mapping[str, Any]) -> str:
+    """Loss and measures; those of a classification as its literature calls them."""
+    if "accuracy_percent" in record:
+        return (
+            f"loss {record['loss']:.4f}, top-1 {record['accuracy_percent']:.2f} %, top-5 "
+            f"{record['top5_percent']:.2f} %"
+        )
+    found = {name: record[name] for name in MEASURES if name in record}
+    words = [
+        f"{name.removesuffix('_percent')} {value:.4g}{' %' if name.endswith('_percent') else ''}"
+        for name, value in found.items()
+    ]
+    return f"loss {record['loss']:.4f}, {', '.join(words)}"
 
 
 def _class_names(path: Path, content: Mapping[str, Any]) -> list[str] | None:
@@ -97,6 +108,12 @@ def _require_same(
 ) -> None:
     classes, channels = content["classes"], content["in_channels"]
     theirs = list(images.class_names)
+    task = task_of(content.get("task"))
+    if type(task) is not type(images.task):
+        raise ValueError(
+            f"The network in {folder} was trained for {task.name}, and {images.name} is a set for "
+            f"{images.task.name}. Give --dataset, and --task, those of its training."
+        )
     if (classes, channels) != (len(theirs), images.test.channels):
         raise ValueError(
             f"The network in {folder} tells {classes} classes apart in images of {channels} "

@@ -46,7 +46,7 @@ class SearchResult:
     def to_dict(self) -> Record:
         """As results hold it."""
         return {
-            "val": asdict(self.val),
+            "val": self.val.to_dict(),
             "wall_seconds": self.wall_seconds,
             "genotype": self.genotype.to_dict(),
             "epoch": self.epoch,

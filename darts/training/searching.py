@@ -117,6 +117,7 @@ class Searching:
             config.weight_decay,
             config.perturbation,
             config.auxiliary_weight,
+            self.data.train.task,
         )
         self.omega = self.adapter.omega
         on_device = self.device if self.reads_nothing else None
@@ -262,7 +263,10 @@ class Searching:
         skip = self.drops(epoch).auxiliary_skip
         with seeded(derive_seed(self.config.seed, "evaluation", epoch), self.device):
             return evaluate(
-                lambda images: self.adapter.logits(images, self.alpha, skip), batches, self.ranks
+                lambda images: self.adapter.logits(images, self.alpha, skip),
+                batches,
+                self.ranks,
+                self.data.train.task,
             )
 
     def summary(self, epoch: int, steps: list[Record]) -> Record:
@@ -344,7 +348,7 @@ def paired_batches(config: SearchConfig, data: SearchData, part: Part = WHOLE) -
 
     ω's batches are augmented, and so are α's, as in DARTS.
     """
-    augmentation = config.augmentation(data.mirror)
+    augmentation = config.augmentation(data.mirror, data.crop)
 
     def batches(purpose: str, images: Images) -> Batches:
         size, seed = config.batch_size, config.seed

@@ -18,9 +18,10 @@ def images(n: int = 3, **changes: object) -> LabelledImages:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": torch.zeros(3, 1, 2, 2)}, r"uint8 images .* found torch.float32"),
+        ({"images": torch.zeros(3, 1, 2, 2).double()}, r"uint8 or float32 .* found torch.float64"),
+        ({"images": torch.full((3, 1, 2, 2), torch.nan)}, r"3 of 3 images .* number 0 first"),
         ({"images": torch.zeros(3, 2, 2, dtype=torch.uint8)}, r"found torch.uint8 of shape \[3, 2"),
-        ({"labels": torch.zeros(2, dtype=torch.int64)}, r"shape \[3\]; found torch.int64 .*\[2\]"),
+        ({"labels": torch.zeros(2, dtype=torch.int64)}, r"one label an image, 3; found .*\[2\]"),
         ({"labels": torch.zeros(3)}, r"int64 label .* found torch.float32"),
         ({"labels": torch.tensor([0, 1, 2])}, r"0…1 for 2 classes; found 0…2"),
         ({"labels": torch.tensor([0, -1, 1])}, r"0…1 for 2 classes; found -1…1"),
@@ -32,7 +33,9 @@ def test_malformed_images_are_refused_with_what_was_found(changes, message):
 
 
 def test_no_image_at_all_is_refused():
-    with pytest.raises(ValueError, match="at least one image; found 0"):
+    with pytest.raises(
+        ValueError, match=r"at least one image of one pixel; found shape \[0, 1, 2, 2\]"
+    ):
         images(0)
 
 

@@ -111,7 +111,8 @@ def retrained(rank: int | None, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     )
     states, reports = [], []
     for step in range(STEPS):
-        reports.append(training.step(1 + step // 3, step % 3))  # drop-path begins with epoch 1
+        loss, sums, count = training.step(1 + step // 3, step % 3)  # drop-path from epoch 1 on
+        reports.append((loss, *sums, count))
         states.append(flat(training.network.state_dict()))
     return {"path": torch.stack(states), "records": torch.tensor(reports, dtype=f64)}
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from darts.data import Batch
-from darts.training.evaluation import Evaluation, evaluate, within_top
+from darts.tasks.classification import within_top
+from darts.training.evaluation import Evaluation, evaluate
 
 NAN = float("nan")
 
@@ -58,7 +59,7 @@ def test_an_evaluation_is_the_mean_over_images_and_not_over_batches():
 
 
 def test_an_evaluation_reads_back_from_a_record():
-    found = Evaluation(0.5, 90.0, 99.0, 7)
+    found = Evaluation(0.5, {"accuracy_percent": 90.0, "top5_percent": 99.0}, 7)
     record = {"epoch": 3, **found.to_record("test")}
     assert record["test_top5_percent"] == 99.0
     assert Evaluation.from_record(record, "test", 7) == found

@@ -27,7 +27,7 @@ from tests.darts.training.tiny import full_config, new_run
 
 IMAGES = Digits().load()
 CHANNELS, CELLS = 4, 3
-TEST = Evaluation(0.5, 90.0, 99.0, len(IMAGES.test))
+TEST = Evaluation(0.5, {"accuracy_percent": 90.0, "top5_percent": 99.0}, len(IMAGES.test))
 
 
 def original() -> DerivedNetwork:

@@ -41,7 +41,7 @@ def test_the_best_two_of_the_samples_are_kept_best_first(finished):
         expected = random_genotype(TWO_EDGES, derive_seed(0, "sample", number))
         assert Genotype.from_dict(record["genotype"], TWO_EDGES) == expected
     accuracies = sorted((r["val_accuracy_percent"] for r in records), reverse=True)
-    assert [sample.val_accuracy_percent for sample in best] == accuracies[:2]
+    assert [sample.value for sample in best] == accuracies[:2]
     for place, sample in enumerate(best, start=1):
         assert Genotype.from_dict(run.read(f"genotype-{place}.json")) == sample.genotype
     assert run.read("genotype.json") == run.read("genotype-1.json")

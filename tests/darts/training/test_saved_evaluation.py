@@ -255,5 +255,5 @@ def test_a_trained_network_of_every_kind_comes_back_from_an_export(genotype, cha
         program = torch.export.load(tmp_path / "to" / "network.pt2").module()
         scale = float(expected.abs().max())
         assert (program(test) - expected).abs().max() <= 100 * torch.finfo().eps * scale
-    assert evaluated(tmp_path / "to", data) == vars(result.test)
+    assert evaluated(tmp_path / "to", data) == result.test.to_dict()
     assert describe(tmp_path / "to")["class_names"] == list(data.class_names)

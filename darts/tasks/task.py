@@ -1,0 +1,82 @@
+"""A task: the loss of a network's outputs, the measures of them, and what fits as a label."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that networks are judged by.
+
+    Attributes:
+        name: in records, after the part's name: "test_accuracy_percent".
+        words: in sentences.
+        unit: after the number; empty where it is that of the labels, or none.
+        higher_is_better: whether more of it is better.
+    """
+
+    name: str
+    words: str
+    unit: str = ""
+    higher_is_better: bool = True
+
+    def better(self, value: float) -> float:
+        """A number that is larger where the measure is better, to sort by."""
+        return value if self.higher_is_better else -value
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """What is asked of a network. Its head is linear, one output a class, label or number."""
+
+    name: ClassVar[str]
+    measure: ClassVar[Measure]
+    """The first of its measures: networks are compared by it."""
+
+    @abstractmethod
+    def loss(self, outputs: Float[Tensor, "b outputs"], labels: Tensor) -> Tensor:
+        """The mean loss of a batch, of a search: it has second derivatives in every mode.
+
+        Half precision is widened to float32.
+
+        Args:
+            outputs: of the network.
+            labels: as `require` wants them.
+        """
+
+    def training_loss(self, outputs: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+        """The mean loss of a batch, of a retraining."""
+        return self.loss(outputs, labels)
+
+    @abstractmethod
+    def sums(self, outputs: Tensor, labels: Tensor) -> Float[Tensor, " k"]:
+        """What adds up over batches to the measures: float64, the sum of losses first."""
+
+    @abstractmethod
+    def measures(self, sums: Sequence[float], images: int) -> dict[str, float]:
+        """All measures by name, of `sums` over so many images."""
+
+    @abstractmethod
+    def require(self, labels: Tensor, outputs: int) -> None:
+        """Raise ValueError unless labels [n ...] fit the task with so many outputs."""
+
+    def require_part(self, labels: Tensor) -> None:
+        """Raise ValueError if a part of the data with these labels could not be judged."""
+        return
+
+    def require_smoothing(self, label_smoothing: float) -> None:
+        """Raise ValueError if labels cannot be smoothed, and are to be."""
+        if label_smoothing:
+            raise ValueError(
+                f"--retrain.label-smoothing {label_smoothing:g} with the task {self.name}: it "
+                "spreads a class's label over the other classes. Leave it out."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As records hold it."""
+        return {"name": self.name, **asdict(self)}
