@@ -1,8 +1,9 @@
 """The names of settings: what there is of each idea, and the class that each name stands for."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from bilevel import estimators
 from bilevel.estimators import Estimator
@@ -14,7 +15,8 @@ from darts.config.retrain import RetrainConfig
 from darts.config.schedule import HalfCosine, Linear, Schedule
 from darts.config.search import AMENDED, SearchConfig
 from darts.config.value_names import DERIVATIVES, Names
-from darts.data import DataSet
+from darts.data.sets import DATA_SETS as DATA_SETS
+from darts.data.sets import DATA_TYPES
 from darts.methods import (
     AuxiliarySkip,
     Mixing,
@@ -93,15 +95,13 @@ NAMES: Mapping[Any, Names] = {
     Schedule: SCHEDULES,
 }
 """By the type that a setting declares."""
-DATA_SETS: dict[str, type[DataSet]] = {kind.name: kind for kind in get_args(DataSet)}
-"""By the name on the command line."""
-TYPES: dict[str, type] = {
+_TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         *(FullConfig, SearchConfig, RetrainConfig, Computing, Space),
-        *DATA_SETS.values(),
         *(kind for names in (*NAMES.values(), DERIVATIVES) for kind in names.kinds.values()),
         *(TwoKinds, OnePerCell, Stages),
     )
 }
-"""Every type that a config.json may name."""
+TYPES: Mapping[str, type] = ChainMap(_TYPES, DATA_TYPES)  # type: ignore[arg-type]
+"""Every type that a config.json may name, data sets registered later included."""

@@ -22,7 +22,7 @@ PRESET_OF: Mapping[str, str] = {
     "fashion-mnist": "fashion-mnist-s1-tiny",
     "imagenet": "imagenet-mobile",
 }
-"""The preset that a data set stands for when none is named."""
+"""The preset that a data set stands for when none is named; one of your own stands for "own"."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Invocation:
             UsageError: there is none of that name.
         """
         dataset = self.value_of("dataset") or "digits"
-        name = self.value_of("preset") or PRESET_OF.get(dataset, "digits")
+        name = self.value_of("preset") or PRESET_OF.get(dataset, "own")
         if name not in PRESETS:
             raise UsageError(unknown("preset", name, PRESETS))
         return PRESETS[name]

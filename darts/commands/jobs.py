@@ -15,6 +15,7 @@ from darts.records.lock import held, own_folder
 from darts.records.plan import FILE
 from darts.records.run_folder import Listener, RunFolder
 from darts.records.shared_run import SharedRun
+from darts.reports.data_set import images_in_words
 from darts.reports.html import write_report
 from darts.reports.loggers import ListenerMaker
 from darts.reports.progress import LiveProgress
@@ -96,6 +97,8 @@ def _folders(jobs: list[Job]) -> list[Path]:
 
 def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> None:
     ranks = devices.ranks
+    if ranks.first:
+        print(images_in_words(images), flush=True)
     if len(jobs) > 1:  # every folder has its config before any work, so that all can be resumed
         for job in jobs:
             job.folder(devices)

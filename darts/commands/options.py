@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from darts.config.compute import Precision
+from darts.tasks import TaskName
 
 
 def _usual_loggers() -> tuple[str, ...]:
@@ -18,16 +19,29 @@ class DataOptions:
     """Which images are wanted, and where they are.
 
     Args:
-        dataset: images: digits, cifar10, cifar100, mnist, fashion-mnist, imagenet (photographs in
-            a folder a class); by default the preset's, or the run's.
+        dataset: images: digits, cifar10, cifar100, mnist, fashion-mnist; folder, images of your
+            own in a folder a class or listed in a CSV file (docs/OWN_DATA.md); imagenet (many
+            photographs, read as they are asked for); or one that a script has registered. By
+            default the preset's, or the run's.
         data_root: folder that holds cifar-10-batches-py/, cifar-100-python/, MNIST/raw/,
-            FashionMNIST/raw/, or ImageNet's train/ and val/.
+            FashionMNIST/raw/, ImageNet's train/ and val/, or your own images; or a CSV file.
         train_size: stratified subset of the training images; by default the preset's.
         test_size: the same of the test images; digits have no such option.
         download: fetch the images if they are not in the data root; not ImageNet.
         image_size: side in pixels of what networks see: of ImageNet's photographs a crop of that
-            size, by default 224; other sets are averaged to a smaller side, by default their own.
+            size, by default 224; a folder's are scaled, and the middle cut out; other sets are
+            averaged to a smaller side. By default their own.
         workers: threads that read photographs ahead; by default one for each CPU.
+        task: what labels of a folder are: classification, regression, multi-label
+            (docs/OWN_DATA.md).
+        test_share: of a folder's images, where it has no test part.
+        mirror: whether a folder's images are mirrored at random in training; by default those in
+            colour, unless classes are single letters or digits.
+        crop: whether they are shifted at random, by the padding of search and retraining.
+        colour: whether their brightness, contrast, saturation and hue are changed at random.
+        mean: of their normalisation, one number a channel, values between 0 and 1 where they have
+            8 bits; measured by default.
+        std: its deviations, likewise.
     """
 
     dataset: str | None = None
@@ -37,6 +51,13 @@ class DataOptions:
     download: bool = False
     image_size: int | None = None
     workers: int | None = None
+    task: TaskName | None = None
+    test_share: float | None = None
+    mirror: Literal["yes", "no"] | None = None
+    crop: Literal["yes", "no"] | None = None
+    colour: Literal["yes", "no"] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

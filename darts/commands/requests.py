@@ -5,7 +5,7 @@ import shlex
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from darts.commands.command import Invocation
 from darts.commands.dry_run import dry_run_jobs, limits_of
@@ -136,8 +136,11 @@ def _accuracy_table(options: Options, search: SearchConfig | None) -> str | None
 def images_of(options: DataOptions, usual: DataSet) -> DataSet:
     """The data set that the options name, the usual one's settings where they are silent."""
     name = options.dataset or usual.name
-    if name not in DATA_SETS:
-        raise UsageError(f"--dataset {name}: there are {', '.join(DATA_SETS)}.")
+    if options.dataset is not None and name not in DATA_SETS:
+        raise UsageError(
+            f"--dataset {name}: there are {', '.join(DATA_SETS)}. One of your own is registered by "
+            "a script (docs/OWN_DATA.md), or is a folder."
+        )
     chosen: DataSet = usual if name == usual.name else DATA_SETS[name]()
     asked: dict[str, Any] = {
         "root": options.data_root,
@@ -146,13 +149,23 @@ def images_of(options: DataOptions, usual: DataSet) -> DataSet:
         "download": options.download or None,
         "image_size": options.image_size,
         "workers": options.workers,
+        "task": options.task,
+        "test_share": options.test_share,
+        "mean": options.mean,
+        "std": options.std,
+        **{name: _switch(options, name) for name in ("mirror", "crop", "colour")},
     }
     given = {entry: value for entry, value in asked.items() if value is not None}
-    foreign = sorted(given.keys() - {entry.name for entry in fields(chosen)})
+    foreign = sorted(given.keys() - {entry.name for entry in fields(cast(Any, chosen))})
     if foreign:
         option = "data-root" if foreign[0] == "root" else foreign[0].replace("_", "-")
         raise UsageError(
             f"--{option} given, but the data set {name} has no such option. Leave it out, or add "
             f"--dataset with another one ({', '.join(DATA_SETS)}) or a preset of another."
         )
-    return replace(chosen, **given)
+    return cast(DataSet, replace(cast(Any, chosen), **given))
+
+
+def _switch(options: DataOptions, name: str) -> bool | None:
+    word = getattr(options, name)
+    return None if word is None else word == "yes"

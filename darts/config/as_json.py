@@ -40,7 +40,11 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
         return content
     name = str(content.get("type"))
     if name not in types:
-        raise ValueError(f"The config names type {name!r}; known are {', '.join(sorted(types))}.")
+        raise ValueError(
+            f"The config names type {name!r}, which is not known here. If it is a data set of your "
+            "own, call register_data_set for it first, as the script that began the run did: run "
+            "that script in place of darts. If not, use the version that wrote it."
+        )
     if types[name] is Space:
         content = named_by_edges(content)
     values = {key: from_json(item, types) for key, item in content.items() if key != "type"}

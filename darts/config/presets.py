@@ -9,7 +9,7 @@ from darts.config.paper_presets import CIFAR_ROOT as CIFAR_ROOT
 from darts.config.paper_presets import PAPER_PRESETS
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
-from darts.data import Cifar10, Cifar100, DataSet, Digits, FashionMnist, Mnist
+from darts.data import Cifar10, Cifar100, DataSet, Digits, FashionMnist, Mnist, OwnImages
 
 # A search of few steps: α's learning rate makes up for their number (lr × steps is 7.8 in
 # 100 epochs of CIFAR-10), and ω's is larger because there is no time for a small one.
@@ -99,7 +99,16 @@ _CIFAR_CHECK = FullConfig(
     retrain=_check_retrain(_TINY.retrain),  # type: ignore[arg-type]
 )
 
-_SMALL = (_DIGITS, _TINY, *_OTHERS, _DIGITS_CHECK, _CIFAR_CHECK)
+# a few hundred images: small batches, so that an epoch has some steps
+_OWN = replace(
+    _TINY,
+    preset="own",
+    data=OwnImages(),
+    search=replace(_TINY.search, epochs=10, batch_size=16),  # type: ignore[type-var]
+    retrain=replace(_TINY.retrain, epochs=40, batch_size=32),  # type: ignore[type-var]
+)
+
+_SMALL = (_DIGITS, _TINY, *_OTHERS, _DIGITS_CHECK, _CIFAR_CHECK, _OWN)
 PRESETS: dict[str, FullConfig] = (
     {config.preset: config for config in _SMALL} | PAPER_PRESETS | METHOD_PRESETS | IMAGENET_PRESETS
 )

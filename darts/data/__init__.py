@@ -13,10 +13,12 @@ from darts.data.images import Images as Images
 from darts.data.images import ImageSet as ImageSet
 from darts.data.images import LabelledImages as LabelledImages
 from darts.data.images import Normalisation as Normalisation
+from darts.data.own_images import OwnImages as OwnImages
 from darts.data.published import Cifar10 as Cifar10
 from darts.data.published import Cifar100 as Cifar100
 from darts.data.published import FashionMnist as FashionMnist
 from darts.data.published import Mnist as Mnist
 from darts.data.sets import DataSet as DataSet
+from darts.data.sets import register_data_set as register_data_set
 from darts.data.splits import split as split
 from darts.data.splits import subset as subset

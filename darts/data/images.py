@@ -120,7 +120,7 @@ class LabelledImages:
         if self.colour is not None and (self.images.dtype != torch.uint8 or self.channels != 3):
             raise ValueError(
                 f"Changes of colour need 8-bit images of 3 channels; found {self.images.dtype} of "
-                f"{self.channels}. Leave them out (--no-colour)."
+                f"{self.channels}. Leave them out (--colour no)."
             )
 
     def __len__(self) -> int:

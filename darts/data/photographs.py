@@ -72,7 +72,7 @@ def read_view(view: View) -> Tensor:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(
-            f"{path} cannot be read as an image: {_reason(path, error)} Put the right file there."
+            f"{path} cannot be read as an image: {reason(path, error)} Put the right file there."
         ) from error
     if view.seed is None:
         image = functional.resize(image, resized(view.size))
@@ -110,17 +110,25 @@ def _require_bytes(path: Path, image: "Image.Image") -> None:
 
 def _rgb(image: "Image.Image") -> "Image.Image":
     """The photograph upright, in RGB, on white where it is transparent."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # a damaged note says nothing about the picture
-        image = image.copy()
+    image = upright(image)
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert("RGB")
+
+
+def upright(image: "Image.Image") -> "Image.Image":
+    """The picture as its EXIF orientation says; decoded."""
+    from PIL import ImageOps
+
+    image.load()  # so that damage of the picture is not taken for damage of the note
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged note says nothing about the picture
+        return image.copy()
 
 
 def resized(size: int) -> int:
@@ -146,12 +154,13 @@ def random_box(height: int, width: int, seed: int) -> tuple[int, int, int, int]:
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-def _reason(path: Path, error: BaseException) -> str:
+def reason(path: Path, error: BaseException, formats: tuple[str, ...] = FORMATS) -> str:
+    """Why a file could not be read, in words."""
     if not path.is_file():
         return "it is not there."
     if path.stat().st_size == 0:
         return "it is empty (0 bytes)."
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if "cannot identify" in text:
-        text = f"it is none of {', '.join(FORMATS)}"
+        text = f"it is none of {', '.join(formats)}"
     return f"{text} ({path.stat().st_size:,} bytes)."

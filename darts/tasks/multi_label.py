@@ -64,5 +64,5 @@ class MultiLabel(Task):
                 raise ValueError(
                     f"Label {index} is {'in none' if count == 0 else 'in every one'} of the "
                     f"{len(labels)} images of a part: nothing can be learnt or judged of it there. "
-                    "Leave it out, take more images, or split by another seed."
+                    "Leave it out, or take more images."
                 )

@@ -127,7 +127,7 @@ def test_a_seed_goes_to_every_stage_and_not_to_the_images():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"type": "Os"}, "names type 'Os'; known are"),
+        ({"type": "Os"}, "names type 'Os', which is not known .* register_data_set"),
         ({"surprise": 1}, r"unknown fields \['surprise'\], missing fields none"),
     ],
 )
