@@ -9,6 +9,7 @@ from darts.commands.closing import files_and_next
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig
 from darts.data import ImageSet
+from darts.data.given import Given
 from darts.parallel.launch import Devices
 from darts.records.environment import describe_environment
 from darts.records.lock import held, own_folder
@@ -16,13 +17,14 @@ from darts.records.plan import FILE
 from darts.records.run_folder import Listener, RunFolder
 from darts.records.shared_run import SharedRun
 from darts.reports.data_set import images_in_words
+from darts.reports.events import TensorBoardEvents
 from darts.reports.html import write_report
 from darts.reports.loggers import ListenerMaker
 from darts.reports.progress import LiveProgress
 from darts.reports.summary import write_samples, write_summary
 from darts.reports.sweep import write_sweep
 from darts.spaces import Genotype, spaces_in_words
-from darts.training.full import full_run, require_feasible
+from darts.training.full import FullResult, full_run, require_feasible
 from darts.training.random_search import STREAM
 
 
@@ -72,8 +74,12 @@ def run_jobs(jobs: list[Job], devices: Devices) -> None:
 
     Of several processes all call this, and the first one's paths hold.
     """
+    do_jobs(jobs, devices.ranks.in_turn(jobs[0].config.data.load), devices)
+
+
+def do_jobs(jobs: list[Job], images: ImageSet, devices: Devices) -> list[FullResult]:
+    """The same on images that are there; what each gave."""
     ranks = devices.ranks
-    images: ImageSet = ranks.in_turn(jobs[0].config.data.load)
     for job in jobs:
         require_feasible(job.config, images, job.genotype)
     paths = ranks.from_first(lambda: [str(path) for path in _folders(jobs)])
@@ -82,7 +88,7 @@ def run_jobs(jobs: list[Job], devices: Devices) -> None:
         if ranks.first:
             for job in jobs:
                 locks.enter_context(held(job.path, wait_seconds=job.wait_seconds))
-        _run(jobs, images, devices)
+        return _run(jobs, images, devices)
 
 
 def _folders(jobs: list[Job]) -> list[Path]:
@@ -95,8 +101,8 @@ def _folders(jobs: list[Job]) -> list[Path]:
     return [parent / job.path.name for job in jobs]
 
 
-def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> None:
-    ranks = devices.ranks
+def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> list[FullResult]:
+    ranks, results = devices.ranks, []
     if ranks.first:
         print(images_in_words(images), flush=True)
     if len(jobs) > 1:  # every folder has its config before any work, so that all can be resumed
@@ -114,7 +120,7 @@ def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> None:
             if job.genotype is not None:
                 print(f"the genotype is {spaces_in_words(job.genotype)}", flush=True)
         try:
-            full_run(job.config, images, run, devices=devices)
+            results.append(full_run(job.config, images, run, devices=devices))
         finally:
             for listener in run.listeners:
                 listener.close()
@@ -124,12 +130,15 @@ def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> None:
         print(report_on(jobs[0].path.parent), flush=True)
     if ranks.first:
         print(_closing(jobs), flush=True)
+    return results
 
 
 def _closing(jobs: list[Job]) -> str:
     """The files of the runs, and what may be done with them."""
     job, first = jobs[0], jobs[0].path
     folder = first if len(jobs) == 1 else first.parent
+    if isinstance(job.config.data, Given):  # no command has the images
+        return files_and_next(folder, ("draw", first), ("report", first))
     if job.config.retrain is None:
         place = getattr(job.config.data, "root", None)
         where = ("--data-root", place) if place else ()

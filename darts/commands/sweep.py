@@ -2,8 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from darts.commands.jobs import Job, report_on, run_jobs
 from darts.commands.named import logger_named
 from darts.commands.processes import require_one_process
 from darts.commands.requests import config_of
+from darts.data.sets import DATA_SETS, Factory, register_data_set, registered
 from darts.names import ESTIMATORS
 from darts.parallel.cluster import Cluster, run_tasks
 from darts.parallel.launch import Placement, launched
@@ -38,11 +39,13 @@ class Execution:
         device: cpu, or cuda for the GPU that Ray gives to a trial.
         threads: of PyTorch in each; 0 leaves PyTorch's own choice.
         loggers: make the loggers of each.
+        data_sets: that a script has registered, for the processes of trials to know too.
     """
 
     device: str
     threads: int
     loggers: tuple[ListenerMaker, ...] = ()
+    data_sets: Mapping[str, Factory] = field(default_factory=registered)
 
 
 def run_sweep(
@@ -95,6 +98,9 @@ def run_sweep(
 
 def run_trial(job: Job, execution: Execution) -> str:
     """One trial in this process, its output in logs/; a line about its result."""
+    for name, factory in execution.data_sets.items():
+        if name not in DATA_SETS:
+            register_data_set(name, factory)
     if execution.threads:
         torch.set_num_threads(execution.threads)
     beside = job.path.parents[1] / "logs" / "-".join(job.path.parts[-2:])

@@ -1,5 +1,6 @@
 """Real images: loading, stratified splits, and batches that are a function of the step."""
 
+from darts.data.arrays import image_set as image_set
 from darts.data.augmentation import Augmentation as Augmentation
 from darts.data.batches import Batch as Batch
 from darts.data.batches import Batches as Batches

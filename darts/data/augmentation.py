@@ -40,6 +40,8 @@ class Augmentation:
         columns = torch.arange(w).expand(b, w)
         if p:
             shift = torch.randint(0, 2 * p + 1, (2, b * part.count, 1), generator=generator)
+            if h == 1:  # a signal: shifted along its length alone
+                shift[0] = p
             rows, columns = rows + part.rows(shift[0]), columns + part.rows(shift[1])
             images = torch.nn.functional.pad(images, (p, p, p, p))
         if self.mirror:

@@ -68,8 +68,9 @@ def listed(root: Path) -> Listing:
 def _from_folders(root: Path) -> Listing:
     folders = _folders(root)
     train = next((folders[name] for name in TRAIN if name in folders), None)
+    parts: list[tuple[Path, bool | None]] = []
+    notes: list[str] = []
     if train is not None and _folders(train):
-        notes = []
         found = [folders[name] for name in TEST if name in folders]
         if len(found) > 1:
             images = sum(len(files) for _, files, _ in _classes(found[1]))
@@ -77,14 +78,14 @@ def _from_folders(root: Path) -> Listing:
                 f"{found[1].name}/ ({images:,} images) is left out: {found[0].name}/ is the test "
                 "part."
             )
-        parts = [(train, False), *((part, True) for part in found[:1])]
+        parts += [(train, False), *((part, True) for part in found[:1])]
         if not found:
-            parts = [(train, None)]
+            parts[:] = [(train, None)]
         others = sorted(set(folders) - set(TRAIN) - set(TEST))
         if others:
             notes.append(f"{others[0]}/ is left out, beside {train.name}/ ({len(others)} folders).")
     else:
-        parts, notes = [(root, None)], []
+        parts.append((root, None))
     entries: list[Entry] = []
     ignored: Counter[str] = Counter()
     for folder, test in parts:
@@ -162,7 +163,8 @@ def _from_csv(path: Path) -> Listing:
             f"{path} has the columns {', '.join(header)}. It needs one of {', '.join(PATHS)}, at "
             f"most one of {', '.join(PARTS)}, and labels in others, each name once."
         )
-    entries, seen = [], {}
+    entries: list[Entry] = []
+    seen: dict[Path, int] = {}
     for number, row in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in row):
             continue

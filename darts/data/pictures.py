@@ -77,7 +77,7 @@ def _require_all_of_it(path: Path, image: "Image.Image") -> None:
         raise UnreadableImageError(
             f"{path} holds {frames} pictures, and one is needed. Give each a file of its own."
         )
-    raw = " ".join(str(part) for tile in image.tile for part in tile[1:])
+    raw = " ".join(str(part) for tile in getattr(image, "tile", ()) for part in tile[1:])
     if image.mode in BYTES and ";16" in raw:
         raise UnreadableImageError(
             f"{path} holds 16-bit colours, of which 8 bits would be read. Convert the set to 8 "

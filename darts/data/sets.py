@@ -126,7 +126,8 @@ def register_data_set(name: str, factory: Factory) -> None:
         DATA_SETS[name] = lambda: Registered(name)
         return
     kind: Any = factory
-    if not is_dataclass(kind) or getattr(kind, "name", None) != name:
+    known = is_dataclass(factory)
+    if not known or getattr(kind, "name", None) != name:
         raise ValueError(
             f"register_data_set({name!r}, {kind.__name__}): the class must be a frozen dataclass "
             f"with the class variable name = {name!r}, which records hold."
@@ -141,4 +142,5 @@ def register_data_set(name: str, factory: Factory) -> None:
 def registered() -> dict[str, Factory]:
     """What scripts have registered, by name, for other processes to register too."""
     own = {str(kind.name) for kind in _PROJECTS_OWN}
-    return {name: _FUNCTIONS.get(name, make) for name, make in DATA_SETS.items() if name not in own}
+    found: dict[str, Any] = {**DATA_SETS, **_FUNCTIONS}
+    return {name: make for name, make in found.items() if name not in own}

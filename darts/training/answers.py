@@ -11,6 +11,7 @@ from darts.data import ImageSet
 from darts.data.batches import in_order
 from darts.networks.stored import load_network
 from darts.records.run_folder import RunFolder
+from darts.tasks import Classification
 
 FILE = "retrain/answers.json"
 SHOWN, SIDE = 12, 96
@@ -22,8 +23,11 @@ def record_answers(run: RunFolder, images: ImageSet, batch_size: int, device: st
     """Write the class of every test image beside the one that the network in `retrain/` names.
 
     Answers of several networks on the same images make differences that can be paired. One
-    evaluation more of the test images; nothing of the network is changed by it.
+    evaluation more of the test images; nothing of the network is changed by it. Of another task
+    than classification nothing is written.
     """
+    if not isinstance(images.task, Classification):
+        return
     network = load_network(run.path / "retrain").to(device)
     answers: list[int] = []
     for batch, _ in in_order(images.test.to(device), images.normalisation, batch_size):

@@ -1,7 +1,7 @@
 """Cells that were not searched for, trained as the found one is, to compare it with."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig
@@ -60,7 +60,7 @@ def train_comparison_cells(
         trained = retrain(config.retrain, genotype, RetrainData.of(images), folder, devices=devices)
         if devices.ranks.first and not folder.has(FILE):
             record_answers(folder, images, config.retrain.batch_size, devices.device)
-        found.append({"name": name, "genotype": genotype.to_dict(), **asdict(trained)})
+        found.append({"name": name, "genotype": genotype.to_dict(), **trained.to_dict()})
     return found
 
 

@@ -60,7 +60,7 @@ def full_run(
     if config.retrain is not None:
         genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
         trained = retrain(config.retrain, genotype, RetrainData.of(images), run, devices=devices)
-        if devices.ranks.first and classes and not run.has(ANSWERS):
+        if devices.ranks.first and not run.has(ANSWERS):
             record_answers(run, images, config.retrain.batch_size, devices.device)
         cells = tuple(train_comparison_cells(config, images, run, devices))
     if config.retrain is not None and classes and devices.ranks.first:
