@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from darts.records.run_folder import Record, RunFolder
 from darts.reports.drawing import operation_label
+from darts.reports.measures import besides, measure_in, shown
 from darts.reports.shares import NONE, SKIP, share
 from darts.reports.statistics import Interval, paired_difference, unpaired_difference
 from darts.spaces import CellGenotype, Genotype
+from darts.tasks import Classification
 from darts.training.answers import FILE as ANSWERS
 from darts.training.comparison_cells import FOLDER, PUBLISHED
 
@@ -157,6 +159,12 @@ def cell_called(kind: str) -> str:
 
 def _better_or_worse(run: RunFolder) -> str:
     trained = run.read("result.json")["retrain"]["test"]
+    measure = measure_in(trained)
+    if measure != Classification.measure:
+        return (
+            f"Its network has a {measure.words} of {shown(measure, trained[measure.name])}"
+            f"{besides(trained)} on {trained['images']:,} test images."
+        )
     head = (
         f"Its network gets {trained['accuracy_percent']:.2f} % of {trained['images']:,} test "
         "images right"

@@ -10,10 +10,12 @@ from darts.config.as_json import differences
 from darts.records.plan import FILE as SWEEP
 from darts.records.run_folder import Record, RunFolder
 from darts.reports.answer import only_checks
+from darts.reports.measures import measure_in
 from darts.reports.settings import option, spelled
 from darts.reports.shares import SKIP
 from darts.reports.top5 import top5_percent
 from darts.spaces import Genotype
+from darts.tasks import Classification
 from darts.training.answers import FILE as ANSWERS
 from darts.training.random_search import SAMPLES, STREAM
 
@@ -22,6 +24,10 @@ QUANTITIES = (
     ("test_top5_percent", "test top-5 %"),
     ("val_accuracy_percent", "supernet, val %"),
     ("sample_accuracy_percent", "held-out training images, %"),
+    ("test_mae", "test mean absolute error"),
+    ("val_mae", "supernet, val mean absolute error"),
+    ("test_f1_percent", "test macro F1, %"),
+    ("val_f1_percent", "supernet, val macro F1, %"),
     ("params_millions", "parameters, M"),
     ("skips_kept", "skips kept"),
 )
@@ -108,13 +114,15 @@ def numbers_of(run: RunFolder) -> dict[str, float]:
     result = run.read("result.json")
     numbers: dict[str, float] = {}
     if "retrain" in result:
-        numbers["test_accuracy_percent"] = result["retrain"]["test"]["accuracy_percent"]
+        name = measure_in(result["retrain"]["test"]).name
+        numbers[f"test_{name}"] = result["retrain"]["test"][name]
         top5 = top5_percent(run, result["retrain"]["test"])
         if top5 is not None:
             numbers["test_top5_percent"] = top5
         numbers["params_millions"] = result["retrain"]["params_millions"]
     if "search" in result:
-        numbers["val_accuracy_percent"] = result["search"]["val"]["accuracy_percent"]
+        name = measure_in(result["search"]["val"]).name
+        numbers[f"val_{name}"] = result["search"]["val"][name]
         numbers["skips_kept"] = _skips(result["search"]["genotype"])
     return numbers
 
@@ -153,15 +161,18 @@ def _samples(search: RunFolder) -> Group:
     entries = []
     for record in search.records(STREAM):
         sample = RunFolder(search.path / SAMPLES / str(record["epoch"]))
+        measure = measure_in(record, "val_")
+        quantity = "sample" if measure == Classification.measure else "val"
         numbers = {
-            "sample_accuracy_percent": record["val_accuracy_percent"],
+            f"{quantity}_{measure.name}": record[f"val_{measure.name}"],
             "params_millions": record["params_millions"],
             "skips_kept": _skips(record["genotype"]),
         }
         training = sample.records("retrain/epochs")
-        entries.append(Entry(f"sample {record['epoch']}", None, numbers, (), training))
-    entries.sort(key=lambda entry: -entry.numbers["sample_accuracy_percent"])
-    return Group("samples", tuple(entries))
+        entry = Entry(f"sample {record['epoch']}", None, numbers, (), training)
+        entries.append((-measure.better(record[f"val_{measure.name}"]), entry))
+    entries.sort(key=lambda pair: pair[0])
+    return Group("samples", tuple(entry for _, entry in entries))
 
 
 def gathered(folders: Sequence[Path]) -> list[Group]:

@@ -8,11 +8,14 @@ from darts.reports import plots
 from darts.reports.answer import answer, beside, interval_words, only_checks
 from darts.reports.cells_part import cells_part
 from darts.reports.images import class_part, images_part, spread
+from darts.reports.measures import besides, measure_in, shown
+from darts.reports.measures import title as measure_title
 from darts.reports.page import duration, render
 from darts.reports.search_part import search_part
 from darts.reports.statistics import wilson_interval
 from darts.reports.the_paper import is_the_papers, papers_settings
 from darts.reports.top5 import top5_words
+from darts.tasks import Classification
 from darts.training.answers import FILE as ANSWERS
 
 
@@ -54,15 +57,17 @@ def _verdict(run: RunFolder, result: Record) -> str:
     if "retrain" not in result:
         return "finished the search" if "search" in result else "not finished"
     test = result["retrain"]["test"]
+    measure = measure_in(test)
     return (
-        f"test accuracy {test['accuracy_percent']:.2f} %{top5_words(run, test)} of "
-        f"{test['images']} images"
+        f"test {measure.words} {shown(measure, test[measure.name])}{top5_words(run, test)}"
+        f"{besides(test)} of {test['images']} images"
     )
 
 
 def _result(config: Record, run: RunFolder, result: Record) -> Record:
     """Bars of everything that the network stands beside, and what the numbers mean."""
-    if "retrain" not in result:
+    trained = result.get("retrain")
+    if trained is None or measure_in(trained["test"]) != Classification.measure:
         return {"bars": [], "bars_note": ""}
     test = result["retrain"]["test"]
     others = beside(run)
@@ -171,6 +176,7 @@ def _retrain(run: RunFolder) -> Record:
         ]
     if not epochs:
         return parts
+    measure = measure_in(epochs[-1], "train_")
     looks = sum("test_loss" in record for record in epochs)
     parts["training_chart"] = {
         "pictures": [
@@ -183,7 +189,7 @@ def _retrain(run: RunFolder) -> Record:
                 },
                 f"retrain-{name}",
             )
-            for name, title in (("loss", "Loss"), ("accuracy_percent", "Accuracy, %"))
+            for name, title in (("loss", "Loss"), (measure.name, measure_title(measure)))
         ],
         "caption": "Training values are means over each epoch’s augmented images. The test images "
         f"were looked at {'once, after the last epoch' if looks == 1 else f'{looks} times'}; the "

@@ -14,6 +14,7 @@ from rich.progress import (
 )
 
 from darts.records.run_folder import Record
+from darts.reports.measures import measure_in
 from darts.reports.shares import NONE, SKIP, farthest_from_equal, share
 
 STILL_POINTS = 1.0
@@ -89,7 +90,7 @@ class LiveProgress:
             self._say(record, _search_line(record))
             if record["epoch"] + 1 == self._epochs:
                 self._warn_of_still(record)
-        elif stream.endswith("/epochs") and "train_accuracy_percent" in record:
+        elif stream.endswith("/epochs") and "train_loss" in record:
             self._losses = f"train {record['train_loss']:.3f}"
             self._say(record, _retrain_line(record, self.tested))
 
@@ -126,7 +127,7 @@ def _search_line(record: Record) -> str:
     parts = [
         f"train loss {record['train_loss']:.3f}",
         f"val loss {record['val_loss']:.3f}",
-        f"val accuracy {record['val_accuracy_percent']:.1f} %",
+        f"val {_measured(record, 'val', 1)}",
     ]
     for label, operation in (("skip", SKIP), ("none", NONE)):
         part = share(record, operation)
@@ -141,13 +142,20 @@ def _search_line(record: Record) -> str:
 def _retrain_line(record: Record, tested: str) -> str:
     parts = [
         f"train loss {record['train_loss']:.3f}",
-        f"train accuracy {record['train_accuracy_percent']:.1f} %",
+        f"train {_measured(record, 'train', 1)}",
     ]
-    if "test_accuracy_percent" in record:
-        parts.append(f"{tested} accuracy {record['test_accuracy_percent']:.2f} %")
+    if f"test_{measure_in(record, 'test_').name}" in record:
+        parts.append(f"{tested} {_measured(record, 'test', 2)}")
     if "test_top5_percent" in record:
         parts.append(f"top-5 {record['test_top5_percent']:.2f} %")
     return "  ".join(parts)
+
+
+def _measured(record: Record, part: str, digits: int) -> str:
+    measure = measure_in(record, f"{part}_")
+    value = record[f"{part}_{measure.name}"]
+    shown = f"{value:.{digits}f}{measure.unit}" if measure.unit else f"{value:.4g}"
+    return f"{measure.words} {shown}"
 
 
 def _clock(seconds: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from darts.records.run_folder import Record, RunFolder
 from darts.reports import plots
 from darts.reports.drawing import operation_label, state_label
+from darts.reports.measures import measure_in, title
 from darts.reports.shares import NONE, SKIP, share
 from darts.spaces import Genotype
 
@@ -15,6 +16,7 @@ def search_part(config: Record, run: RunFolder) -> Record:
     if not epochs:
         return {"search_charts": [], "shares": [], "mixing": []}
     last = epochs[-1]
+    measure = measure_in(last, "val_")
     none = "" if NONE in last["operations"] else " This space has no “none” operation."
     charts = [
         {
@@ -26,9 +28,10 @@ def search_part(config: Record, run: RunFolder) -> Record:
             "pictures": [
                 plots.curve_panel("Loss of the supernet", epochs, _LOSSES, "search-loss"),
                 plots.curve_panel(
-                    "Accuracy of the supernet on α’s half, %",
+                    f"{title(measure).partition(',')[0]} of the supernet on α’s half"
+                    f"{',' + measure.unit if measure.unit else ''}",
                     epochs,
-                    {"val_accuracy_percent": (plots.RED, "")},
+                    {f"val_{measure.name}": (plots.RED, "")},
                     "search-accuracy",
                 ),
             ],
