@@ -33,6 +33,7 @@ from darts.methods import (
     Stop,
 )
 from darts.methods.combination import require_combination
+from darts.networks.frames import SMALL_IMAGES, Frame
 from darts.networks.width import MOST
 from darts.spaces import S1_FIXED, Space
 from darts.spaces.operations import require_shapes, search_recipe
@@ -68,7 +69,10 @@ class SearchConfig:
         train_share: share of the training part that ω sees; α sees the rest (DARTS).
         channels: initial channels C (§4.1.1).
         cells: cells in the supernet (§4.1.3); those at 1/3 and 2/3 reduce (DARTS).
-        stem_multiplier: channels of the stem, in units of C; None is the space's own, DARTS's 3.
+        stem: what images go through first: small-images, one convolution (DARTS), or imagenet,
+            three of stride 2, so that the cells start at 1/4 and 1/8 of the resolution (PC-DARTS).
+        stem_multiplier: channels of the stem, in units of C; None is the space's own, DARTS's 3,
+            and 1 of the stem imagenet.
         alpha_learning_rate: of Adam on α (§4.1.1).
         alpha_betas: decay rates of Adam's two averages (§4.1.1).
         alpha_weight_decay: of Adam on α, per step (§4.1.1).
@@ -106,6 +110,7 @@ class SearchConfig:
     train_share: Share = 0.5
     channels: Annotated[Count, at_most(MOST)] = 16
     cells: Cells = 8
+    stem: Frame = SMALL_IMAGES
     stem_multiplier: Count | None = None
     alpha_learning_rate: Positive = 3e-4
     alpha_betas: tuple[Decay, Decay] = (0.5, 0.999)
@@ -133,6 +138,13 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         require_declared(type(self), vars(self))
+        if self.stem.even and (self.space.arrangement.inputs != 2 or self.channels % 2):
+            raise ValueError(
+                f"--search.stem imagenet with C = {self.channels} in space {self.space.name!r}, "
+                f"whose cells read {self.space.arrangement.inputs}: it has two outputs, for cells "
+                "that read two, and halves its channels, so that C must be even. Change one, or "
+                "take the stem small-images."
+            )
         stages = 1 if self.progressive is None else self.progressive.stages
         if self.epochs % stages:
             raise ValueError(

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from darts.spaces.arrangement import Arrangement
+from darts.spaces.feature_map import Activation
 
 
 class Stem(nn.Module):
@@ -37,10 +39,31 @@ class SmallImageStem(Stem):
         return (self.norm(self.convolution(images)),) * self.inputs
 
 
-class ImageNetStem(Stem):
-    """ImageNet: three strided 3×3 convolutions; the cells start at 1/4 and 1/8 resolution."""
+class Activate(nn.Module):
+    """An activation as a layer."""
 
-    def __init__(self, in_channels: int, channels: int, arrangement: Arrangement) -> None:
+    def __init__(self, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(x)
+
+
+class ImageNetStem(Stem):
+    """ImageNet: three strided 3×3 convolutions; the cells start at 1/4 and 1/8 resolution.
+
+    The same in a supernet (PC-DARTS's `model_search_imagenet.py`), with its norms and activation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        arrangement: Arrangement,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+        activation: Activation = torch.relu,
+    ) -> None:
         super().__init__()
         if arrangement.inputs != 2:
             raise ValueError(
@@ -51,15 +74,15 @@ class ImageNetStem(Stem):
         self.halves = True
         self.quarter = nn.Sequential(
             nn.Conv2d(in_channels, channels // 2, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(channels // 2),
-            nn.ReLU(),
+            norm(channels // 2),
+            Activate(activation),
             nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+            norm(channels),
         )
         self.eighth = nn.Sequential(
-            nn.ReLU(),
+            Activate(activation),
             nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+            norm(channels),
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from darts.methods.mix import Mix
 from darts.methods.partial_channels import PartialChannels
 from darts.networks.cells import CellMix, ResidualBlock, SearchCell, Stack
-from darts.networks.frames import SMALL_IMAGES
+from darts.networks.frames import SMALL_IMAGES, Frame, ImageNetStem
 from darts.networks.recomputation import recomputed
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
@@ -50,6 +50,8 @@ class Supernet(Drawing):
         auxiliary_skip: there is a skip beside every edge (DARTS-).
         auxiliary_head: there is a second classifier at 2/3 of the depth, used in training mode
             only; `forward` then gives its logits too.
+        frame: stem and auxiliary head. IMAGENET's stem reduces images eightfold, to C channels
+            unless `stem_multiplier` says otherwise, for cells that read two inputs.
 
     Raises:
         ValueError: a size is not positive, the space has no network of so many cells, or the
@@ -69,10 +71,12 @@ class Supernet(Drawing):
         partial: PartialChannels | None = None,
         auxiliary_skip: bool = False,
         auxiliary_head: bool = False,
+        frame: Frame = SMALL_IMAGES,
     ) -> None:
         super().__init__()
         arrangement = space.arrangement
-        multiplier = arrangement.stem_multiplier if stem_multiplier is None else stem_multiplier
+        usual = arrangement.stem_multiplier if frame == SMALL_IMAGES else 1
+        multiplier = usual if stem_multiplier is None else stem_multiplier
         require_positive(
             channels=channels,
             cells=cells,
@@ -89,10 +93,14 @@ class Supernet(Drawing):
         self.in_channels = in_channels
         self.recipe = search_recipe(activation, pools=not arrangement.bare)
         stem_channels = multiplier * channels
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, stem_channels, 3, padding=1, bias=False),
-            BatchNorm(stem_channels, affine=True),
-        )
+        self.stem: nn.Module
+        if frame == SMALL_IMAGES:
+            self.stem = nn.Sequential(
+                nn.Conv2d(in_channels, stem_channels, 3, padding=1, bias=False),
+                BatchNorm(stem_channels, affine=True),
+            )
+        else:
+            self.stem = ImageNetStem(in_channels, stem_channels, arrangement, _learned, activation)
         self.cells = nn.ModuleList()
         self.blocks = nn.ModuleDict()
         self.kinds: list[str] = []
@@ -102,7 +110,7 @@ class Supernet(Drawing):
         self.auxiliary_skip = auxiliary_skip
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head: nn.Module | None = None
-        stack = Stack(arrangement, cells, channels, stem_channels)
+        stack = Stack(arrangement, cells, channels, stem_channels, frame != SMALL_IMAGES)
         for index, (place, width) in enumerate(stack):
             if place.block:
                 self.blocks[str(index)] = ResidualBlock(width // 2, width, _learned, activation)
@@ -121,9 +129,7 @@ class Supernet(Drawing):
             self.kinds.append(place.kind)
             stack.add(place, len(space.output))
             if auxiliary_head and index == self.auxiliary_after:
-                self.auxiliary_head = SMALL_IMAGES.auxiliary_head(
-                    stack.widths[-1], classes, _learned
-                )
+                self.auxiliary_head = frame.auxiliary_head(stack.widths[-1], classes, _learned)
         last = stack.widths[-1]
         self.norm_last = _learned(last) if arrangement.bare else None
         self.classifier = nn.Linear(last, classes)
@@ -140,9 +146,7 @@ class Supernet(Drawing):
         mix = mixing if isinstance(mixing, Mix) else Mix(mixing)
         self._require_inputs(images, mix)
         weights = {kind: CellMix.of(mix, kind) for kind in mix.operations}
-        # the layout lasts to the classifier
-        stem = self.stem(images).contiguous(memory_format=self.layout)
-        recent = [FeatureMap(stem, self.recipe.activation)] * self.space.inputs
+        recent = self._stem(images)
         auxiliary: Tensor | None = None
         for index, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):
             if str(index) in self.blocks:
@@ -160,6 +164,16 @@ class Supernet(Drawing):
         features = self.part.dropout(last.mean(dim=(2, 3)), mix.dropout, self.training)
         logits: Tensor = self.classifier(features)
         return logits if auxiliary is None else (logits, auxiliary)
+
+    def _stem(self, images: Tensor) -> list[FeatureMap]:
+        """The first cell's inputs, in the layout that lasts to the classifier."""
+        output = self.stem(images)
+        each = output if isinstance(output, tuple) else (output,)
+        maps = [
+            FeatureMap(x.contiguous(memory_format=self.layout), self.recipe.activation)
+            for x in each
+        ]
+        return maps if len(maps) == self.space.inputs else maps * self.space.inputs
 
     def _require_inputs(self, images: Tensor, mix: Mix) -> None:
         if images.ndim != 4 or images.shape[1] != self.in_channels:

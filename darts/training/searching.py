@@ -92,6 +92,7 @@ class Searching:
                 classes=self.data.train.classes,
                 in_channels=self.data.train.channels,
                 stem_multiplier=config.stem_multiplier,
+                frame=config.stem,
                 partial=config.partial_channels,
                 auxiliary_skip=config.auxiliary_skip is not None,
                 auxiliary_head=config.auxiliary_weight > 0,
