@@ -17,7 +17,6 @@ from darts.records.plan import FILE
 from darts.records.run_folder import Listener, RunFolder
 from darts.records.shared_run import SharedRun
 from darts.reports.data_set import images_in_words
-from darts.reports.events import TensorBoardEvents
 from darts.reports.html import write_report
 from darts.reports.loggers import ListenerMaker
 from darts.reports.progress import LiveProgress

@@ -165,7 +165,7 @@ class Training:
         return loss, sums, int(count)
 
     def _update(self, batch: Batch, drop_path: float) -> Tensor:
-        """One SGD step: [loss with the auxiliary head's, gradient norm, loss, the task's sums ...]."""
+        """One SGD step: [loss with the auxiliary head's, gradient norm, loss, task's sums ...]."""
         config, labels = self.config, batch.labels
         with self.precision.autocast():
             output = self.trained(batch.images, drop_path)
