@@ -17,12 +17,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("Report", "write report.html again from the records of run folders"),
     "compare": ("Compare", "set any runs beside one another on one page"),
     "presets": ("Presets", "list the presets: what, on which data, how long"),
+    "doctor": ("Doctor", "what this machine has for a run, and what a preset needs"),
     "evaluate": ("Evaluate", "evaluate a saved network on test images"),
     "count": ("Count", "parameters and multiply-adds of a genotype's network"),
     "draw": ("Draw", "the cells of a genotype as a picture, SVG or PNG"),
     "convert": ("Convert", "a genotype in another notation: DARTS's, NAS-Bench-201's, JSON"),
     "import-original": ("ImportOriginal", "weights that DARTS's own code saved, as a network here"),
     "export": ("Export", "write a network for use elsewhere: safetensors, .pt2, ONNX"),
+    "completion": ("Completion", "a script that completes commands and options in a shell"),
 }
 """By name: its class, in `darts/commands/` under the same name, and what it does."""
 DEBUG = "--debug"

@@ -19,6 +19,9 @@ class Compare(Command):
         output: the page to write.
     """
 
+    examples = ("darts compare runs/ONE runs/OTHER", "darts compare runs/* --output page.html")
+    main = "output"
+
     folders: tuple[Path, ...]
     output: Path = Path("comparison.html")
 

@@ -21,6 +21,12 @@ class Convert(Command):
             refused.
     """
 
+    examples = (
+        "darts convert DARTS_V2 --to nested",
+        "darts convert runs/NAME@25 --to darts > cells.py",
+    )
+    main = "to"
+
     genotype: str
     to: Literal["darts", "nested", "nasbench201", "json"] = "json"
 

@@ -31,6 +31,9 @@ class Draw(Command):
 
     short: ClassVar[Mapping[str, str]] = MappingProxyType({"-o": "--to"})
 
+    examples = ("darts draw DARTS_V2", "darts draw runs/NAME@25 --to cells.png")
+    main = "to"
+
     genotype: str
     to: Path = Path("genotype.svg")
 

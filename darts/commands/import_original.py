@@ -40,6 +40,12 @@ class ImportOriginal(Command):
         to: folder to write; new or empty.
     """
 
+    examples = (
+        "darts import-original weights.pt --genotype DARTS_V2",
+        "darts import-original weights.pt --genotype cells.py --to imported",
+    )
+    main = "genotype to"
+
     weights: Path
     genotype: str | None = None
     to: Path = Path("imported")

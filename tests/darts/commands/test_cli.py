@@ -236,6 +236,9 @@ def test_a_run_by_command_is_complete_resumable_and_not_overwritten(tmp_path, ca
     shown = capsys.readouterr().out
     assert "search: 1 epoch of 3 steps" in shown
     assert f"report: {path / 'report.html'}" in shown
+    ending = shown[shown.index("files:\n") :].splitlines()
+    assert f"  {path / 'retrain' / 'network.safetensors'}" in ending
+    assert ending[ending.index("next:") + 1] == f"  darts evaluate {path}"
     environment = json.loads((path / "environment.json").read_text())
     assert environment["command"].startswith("darts full-search --preset digits-check")
     config = json.loads((path / "config.json").read_text())
@@ -353,7 +356,9 @@ def test_a_random_search_keeps_its_best_and_goes_on_with_the_same_command(
         *("--evaluation.cells", "1", "--evaluation.channels", "2", "--evaluation.batch-size", "15"),
     ]
     assert cli.main(command) == 0
-    assert "kept sample" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "kept sample" in said
+    assert "  darts retrain --preset digits-check --genotype run/genotype-1.json\n" in said
     assert json.loads(Path("run/genotype-1.json").read_text())["normal"]
     assert cli.main(["evaluate", "run/samples/0"]) == 0
     assert "top-1" in capsys.readouterr().out

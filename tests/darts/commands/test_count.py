@@ -96,3 +96,23 @@ def test_a_genotype_whose_network_does_not_fit_the_images_is_refused_before_a_fo
     assert cli.main(["retrain", "--genotype", "DARTS_V2", *usual, *changes]) in (1, 2)
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_a_network_has_that_network_counted_beside_the_tables(tmp_path, capsys):
+    small = ["--channels", "4", "--cells", "3", "--image-size", "8", "--in-channels", "1"]
+    folder = str(tmp_path / "small")
+    assert cli.main(["export", "DARTS_V2", *small, "--to", folder, "--formats"]) == 0
+    said = capsys.readouterr().out
+    assert f"files:\n  {folder}/network.safetensors\n" in said
+    assert f"next:\n  darts count {folder}\n" in said
+    assert cli.main(["count", folder]) == 0
+    own, table, differ = capsys.readouterr().out.splitlines()
+    assert own.startswith("its own network: C = 4, 3 cells, 10 classes: ")
+    assert "for one image of 8×8" in own
+    assert table.startswith("as tables count it: C = 36, 20 cells, 10 classes: 3.349 M parameters")
+    assert differ == (
+        "they differ in C (4, not 36), cells (3, not 20), channels of the images (1, not 3), "
+        "image size (8×8, not 32×32)."
+    )
+    assert cli.main(["count", folder, "--cells", "20"]) == 0
+    assert "3.349 M parameters" in capsys.readouterr().out

@@ -70,6 +70,24 @@ def test_a_resumed_run_says_where_it_goes_on_and_has_no_estimate_without_a_step(
     assert lines[1].endswith("left unknown")
 
 
+@pytest.mark.parametrize(
+    ("weights", "warns"), [([0.34, 0.33, 0.33], True), ([0.5, 0.3, 0.2], False)]
+)
+def test_a_search_whose_alpha_stood_still_says_so_after_its_last_epoch(weights, warns):
+    out = io.StringIO()
+    progress = LiveProgress(Console(file=out, force_terminal=False, width=500))
+    progress.begin("search", 1, 4, (0, 0))
+    progress.record("search/epochs", {**EPOCH, "mixing": {"normal": [weights]}})
+    assert ("α stood still: no mixing weight" in out.getvalue()) == warns
+
+
+def test_a_random_search_says_on_which_images_it_tests():
+    out = io.StringIO()
+    follow(LiveProgress(Console(file=out, width=500), tested="held-out training"))
+    assert "held-out training accuracy 98.70 %" in out.getvalue()
+    assert "  test accuracy" not in out.getvalue()
+
+
 def test_with_a_terminal_there_is_a_bar_with_losses():
     out = io.StringIO()
     follow(LiveProgress(Console(file=out, force_terminal=True, width=200)))
