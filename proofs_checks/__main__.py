@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from proofs_checks.catalogue import all_claims
-from proofs_checks.documents import verdict_text
+from proofs_checks.documents import ledger_text, page_text
 from proofs_checks.figures import recorded_figures, write_figures
 from proofs_checks.ledger import Claim, Verified, find
 from proofs_checks.mutants import hunt_all, mutant_table, verify_and_trace
@@ -38,9 +38,13 @@ def main(
         return 0
     if options.write_docs:
         results, users = verify_and_trace()
-        text = verdict_text(results, mutant_table(hunt_all(users)))
-        (DOCS / "VERDICT.md").write_text(text, encoding="utf-8")
-        console.print(f"wrote {DOCS / 'VERDICT.md'}")
+        pages = {
+            "VERDICT.md": page_text([result.claim for result in results]),
+            "LEDGER.md": ledger_text(results, mutant_table(hunt_all(users))),
+        }
+        for name, text in pages.items():
+            (DOCS / name).write_text(text, encoding="utf-8")
+            console.print(f"wrote {DOCS / name}")
         return _close(results, console)
     claims = ledger()
     if options.claim:
@@ -84,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         "--html", nargs="?", type=Path, const=Path("verdict.html"), metavar="FILE", help="a page"
     )
     parser.add_argument(
-        "--write-docs", action="store_true", help="regenerate docs/VERDICT.md, planted errors too"
+        "--write-docs",
+        action="store_true",
+        help="regenerate docs/VERDICT.md and docs/LEDGER.md, planted errors too",
     )
     parser.add_argument(
         "--figures", action="store_true", help="compute and draw docs/figures from their seeds"

@@ -382,7 +382,7 @@ def hunt_all(used_by: Users, *, enough: int = 3) -> dict[Mutant, tuple[Catch, ..
 
 
 def mutant_table(catches: dict[Mutant, tuple[Catch, ...]]) -> str:
-    """The appendix of docs/VERDICT.md."""
+    """The appendix of docs/LEDGER.md."""
     lines = [
         "## Planted errors",
         "",

@@ -19,7 +19,7 @@ Numbers = dict[str, str]
 class Outcome:
     """What one verification found.
 
-    `numbers` repeat to the digit on every machine and go into docs/VERDICT.md; `measured` may
+    `numbers` repeat to the digit on every machine and go into docs/LEDGER.md; `measured` may
     differ in the last digits from machine to machine and are only shown.
     """
 

@@ -196,7 +196,7 @@ def page(caught: Sequence[tuple[Plant, str]]) -> str:
         "`python -m proofs_checks.plants` plants all of them again and says which are caught "
         "(`plants.toml` has the texts; add words to choose by kind, file or check). Errors in "
         "formulas are planted by `python -m proofs_checks --write-docs` "
-        "([Verdict](VERDICT.md#planted-errors)).",
+        "([ledger](LEDGER.md#planted-errors)).",
         "",
         "| kind | file | planted error | check | noticed by |",
         "|---|---|---|---|---|",

@@ -41,7 +41,8 @@ def test_the_sentence_counts_what_holds_fails_is_supported_and_open():
 
 def test_the_first_page_counts_the_claims_and_links_to_evidence():
     text = (DOCS / "VERDICT.md").read_text(encoding="utf-8")
-    first, _, rest = text.partition("## How a verdict is reached")
+    first, *_ = text.partition("## How a verdict is reached")
+    rest = (DOCS / "LEDGER.md").read_text(encoding="utf-8")
     counts = tally([claim for claim in all_claims() if of_the_paper(claim)])
     assert f"**The paper makes {sum(counts.values())} claims.** {in_a_sentence(counts)}" in first
     for verdict in Verdict:

@@ -1,27 +1,34 @@
-"""docs/VERDICT.md is what the ledger says today: else `python -m proofs_checks --write-docs`."""
+"""docs/VERDICT.md and docs/LEDGER.md are what the ledger says today.
+
+Else `python -m proofs_checks --write-docs`.
+"""
 
 import re
 
 import pytest
 
 from proofs_checks.catalogue import all_claims
-from proofs_checks.documents import said_of, verdict_text
+from proofs_checks.documents import ledger_text, page_text, said_of
 from proofs_checks.ledger import verify
 from proofs_checks.mutants import hunt_all, mutant_table
 from proofs_checks.places import DOCS
 
 
 def parts() -> tuple[str, str]:
-    text = (DOCS / "VERDICT.md").read_text(encoding="utf-8")
+    text = (DOCS / "LEDGER.md").read_text(encoding="utf-8")
     at = text.index("## Planted errors")
     return text[:at], text[at:]
 
 
 def test_verdicts_are_not_stale(ledger):
-    written, now = (t.rstrip().splitlines() for t in (parts()[0], verdict_text(ledger, "")))
+    written, now = (t.rstrip().splitlines() for t in (parts()[0], ledger_text(ledger, "")))
     changed = [(a, b) for a, b in zip(written, now, strict=False) if a != b]
     assert not changed
     assert written == now
+
+
+def test_the_page_is_not_stale():
+    assert (DOCS / "VERDICT.md").read_text(encoding="utf-8") == page_text(all_claims())
 
 
 @pytest.mark.parametrize("claim", all_claims(), ids=lambda claim: claim.id)
