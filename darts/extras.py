@@ -3,9 +3,13 @@
 from importlib.util import find_spec
 
 
+def installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
 def require_extra(extra: str, purpose: str, *packages: str) -> None:
     """Raise ValueError, with what to install, if a package of the extra is not there."""
-    absent = [name for name in packages if find_spec(name) is None]
+    absent = [name for name in packages if not installed(name)]
     if absent:
         raise ValueError(
             f"{purpose} needs {' and '.join(absent)}, which "

@@ -105,7 +105,7 @@ def _of_folder(path: Path, which: str) -> Genotype:
 def logger_named(text: str) -> ListenerMaker:
     """tensorboard, csv, or "module:function" for one that makes the logger of a run's folder."""
     if text == "tensorboard":
-        require_extra("tensorboard", "TensorBoard's event files", "tensorboard")
+        require_extra("tensorboard", "--loggers tensorboard", "tensorboard")
         return TensorBoardEvents
     if text == "csv":
         require_extra("fabric", "The CSV logger", "lightning_fabric")

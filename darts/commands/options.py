@@ -1,17 +1,17 @@
 """Options that several commands share."""
 
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from darts.config.compute import Precision
+from darts.extras import installed
 from darts.tasks import TaskName
 
 
 def _usual_loggers() -> tuple[str, ...]:
     """TensorBoard's, if it is installed."""
-    return ("tensorboard",) if find_spec("tensorboard") else ()
+    return ("tensorboard",) if installed("tensorboard") else ()
 
 
 @dataclass(frozen=True, kw_only=True)

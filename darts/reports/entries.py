@@ -90,17 +90,15 @@ class Group:
         return [e.numbers[quantity] for e in self.entries if quantity in e.numbers]
 
     def statistics(self) -> Record:
-        """By quantity n, mean, deviation of a sample (n − 1) and every value."""
+        """By quantity n and every value; mean and sample deviation (n − 1) but of checks."""
         found = {}
         for quantity, _ in QUANTITIES:
             values = self.values(quantity)
             if values:
-                found[quantity] = {
-                    "n": len(values),
-                    "mean": mean(values),
-                    "sd": stdev(values) if len(values) > 1 else None,
-                    "values": values,
-                }
+                found[quantity] = {"n": len(values), "values": values}
+                if not self.checks:
+                    sd = stdev(values) if len(values) > 1 else None
+                    found[quantity] |= {"mean": mean(values), "sd": sd}
         return found
 
     @property

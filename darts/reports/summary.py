@@ -36,6 +36,8 @@ def write_summary(folder: Path) -> str:
             "runs": [RunFolder(folder / e.name).read("result.json") for e in group.entries],
         },
     )
+    if group.checks:
+        return f"{len(seeds)} runs that only check that everything runs; report: {page}"
     if not accuracies:
         return f"{len(seeds)} runs; report: {page}"
     also = f", top-5 {mean_and_deviation(top5)} %" if top5 else ""

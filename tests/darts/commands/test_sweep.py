@@ -16,6 +16,7 @@ from darts.commands.jobs import Job
 from darts.commands.sweep import Execution, run_trial
 from darts.parallel.cluster import Cluster
 from darts.records.lock import held
+from darts.reports.events import TensorBoardEvents
 from tests.darts.commands.test_cli import TINY_FULL
 from tests.darts.training.tiny import full_config, retrain_config, search_config
 
@@ -131,7 +132,7 @@ def test_the_plan_and_its_execution_are_what_the_command_asks_for(monkeypatch, t
     assert folder == Path("runs") / f"sweep-digits-{plan.digest}"
     assert text.startswith("darts sweep --eta 0,0.001")
     assert cluster == Cluster("auto", None, 2, 0.5)
-    assert execution == Execution("cuda", 1)
+    assert execution == Execution("cuda", 1, (TensorBoardEvents,))
 
 
 @pytest.mark.parametrize(

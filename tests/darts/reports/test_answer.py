@@ -15,7 +15,7 @@ from darts.reports.entries import differing, gathered, groups_in
 from darts.reports.html import write_report
 from darts.reports.search_part import search_part
 from darts.reports.statistics import Interval
-from darts.reports.summary import write_samples
+from darts.reports.summary import write_samples, write_summary
 from darts.spaces.published import DARTS_V2
 from tests.darts.training.tiny import new_run
 
@@ -79,6 +79,13 @@ def test_a_preset_that_only_checks_gets_no_statistics(run, tmp_path):
     assert all(entry.difference is None for entry in beside(copy))
     (check,) = sentences(groups_in(copy.path))
     assert "no statistics are made" in check
+    shutil.copytree(copy.path, tmp_path / "runs" / "seed-0")
+    shutil.copytree(copy.path, tmp_path / "runs" / "seed-1")
+    assert write_summary(tmp_path / "runs").startswith("2 runs that only check that everything")
+    page = (tmp_path / "runs" / "report.html").read_text("utf-8")
+    assert "±" not in page
+    assert "interval" not in page
+    assert "sd" not in groups_in(tmp_path / "runs")[0].statistics()["test_accuracy_percent"]
 
 
 def test_the_angle_is_drawn_where_there_are_two_terms_alone(run, tmp_path):

@@ -135,5 +135,4 @@ def test_tensorboard_that_is_asked_for_and_not_installed_is_named_with_its_extra
     assert cli.main(["full-search", "--run-dir", str(path), "--loggers", "tensorboard"]) == 2
     assert "pip install 'amended-darts[tensorboard]'" in capsys.readouterr().err
     assert not path.exists()
-    monkeypatch.setattr("darts.commands.options.find_spec", lambda name: None)
     assert Options().loggers == ()
