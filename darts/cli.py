@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("Doctor", "what this machine has for a run, and what a preset needs"),
     "evaluate": ("Evaluate", "evaluate a saved network on test images"),
     "count": ("Count", "parameters and multiply-adds of a genotype's network"),
+    "measure": ("Measure", "times of operations on this device, for searches with a target"),
     "draw": ("Draw", "the cells of a genotype as a picture, SVG or PNG"),
     "convert": ("Convert", "a genotype in another notation: DARTS's, NAS-Bench-201's, JSON"),
     "import-original": ("ImportOriginal", "weights that DARTS's own code saved, as a network here"),

@@ -24,6 +24,7 @@ from darts.methods import (
     Perturbation,
     Progressive,
     Stop,
+    Target,
 )
 from darts.networks.frames import Frame, ImageNetFrame, SmallImageFrame
 from darts.networks.width import MultiplyAddLimit, Width
@@ -78,6 +79,15 @@ STOPS = Names(
     {"skip-limit": methods.SkipLimit, "eigenvalue-growth": methods.EigenvalueGrowth},
     optional=True,
 )
+TARGETS = Names(
+    "target",
+    {
+        "limit": methods.CostLimit,
+        "weight": methods.CostWeight,
+        "product": methods.CostProduct,
+    },
+    optional=True,
+)
 FRAMES = Names("frame", {"small-images": SmallImageFrame, "imagenet": ImageNetFrame})
 WIDTHS = Names("number of channels", {"within": MultiplyAddLimit}, number=True)
 SCHEDULES = Names("schedule", {"half-cosine": HalfCosine, "linear": Linear})
@@ -89,6 +99,7 @@ NAMES: Mapping[Any, Names] = {
     Perturbation | None: PERTURBATIONS,
     Progressive | None: PROGRESSIVE,
     Stop | None: STOPS,
+    Target | None: TARGETS,
     Frame: FRAMES,
     Width: WIDTHS,
     Width | None: replace(WIDTHS, optional=True),

@@ -128,6 +128,9 @@ class SearchOptions(Options):
         accuracy_table: file of NAS-Bench-201's true accuracies (CSV, or .csv.gz), by which a search
             in that space is scored after every epoch; by default
             $DARTS_DATA_DIR/nas_tables/nasbench201.csv.gz, if it is there.
+        latency_table: file that darts measure wrote; --search.target then counts milliseconds
+            instead of multiply-adds (docs/TARGETS.md).
     """
 
     accuracy_table: str | None = None
+    latency_table: str | None = None

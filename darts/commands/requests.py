@@ -110,6 +110,7 @@ def config_of(options: Options, preset: FullConfig) -> FullConfig:
         _accuracy_table(options, search),
         computing_of(options),
         _baselines(options, preset),
+        getattr(options, "latency_table", None),
     )
     return config if options.seed is None else config.with_seed(options.seed)
 

@@ -7,7 +7,9 @@ from typing import Any
 from darts.config.declared import require_declared
 from darts.spaces import Space, named_by_edges
 
-LOCATIONS = frozenset({"data.root", "data.download", "data.workers", "accuracy_table"})
+LOCATIONS = frozenset(
+    {"data.root", "data.download", "data.workers", "accuracy_table", "latency_table"}
+)
 """Settings that say where the data are and who reads them, not what they are: a resumed run may
 change them."""
 
@@ -15,7 +17,12 @@ change them."""
 def to_json(value: Any) -> Any:
     """A config as JSON: each dataclass is an object with its fields and its "type"."""
     if is_dataclass(value) and not isinstance(value, type):
-        content = {entry.name: to_json(getattr(value, entry.name)) for entry in fields(value)}
+        later = getattr(value, "later", ())  # left out unless set, as in configs without them
+        content = {
+            entry.name: to_json(getattr(value, entry.name))
+            for entry in fields(value)
+            if entry.name not in later or getattr(value, entry.name) is not None
+        }
         return {"type": type(value).__name__, **content}
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
@@ -49,8 +56,9 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
         content = named_by_edges(content)
     values = {key: from_json(item, types) for key, item in content.items() if key != "type"}
     declared = {entry.name for entry in fields(types[name])}
-    if set(values) != declared:
-        unknown, absent = sorted(set(values) - declared), sorted(declared - set(values))
+    later = declared & set(getattr(types[name], "later", ()))
+    if set(values) | later != declared:
+        unknown, absent = sorted(set(values) - declared), sorted(declared - later - set(values))
         raise ValueError(
             f"The config's {name} does not fit this version: unknown fields {unknown or 'none'}, "
             f"missing fields {absent or 'none'}. Use the version that wrote it."

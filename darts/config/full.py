@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from darts.config.as_json import from_json
 from darts.config.compute import PLAIN, Computing
@@ -26,6 +26,7 @@ class FullConfig:
         computing: what of where it runs its bits depend on.
         baselines: random cells retrained beside the one found, and with them a published cell;
             0 is none of either.
+        latency_table: file of times that a target counts instead of multiply-adds.
     """
 
     preset: str
@@ -35,6 +36,10 @@ class FullConfig:
     accuracy_table: str | None = None
     computing: Computing = PLAIN
     baselines: int = 0
+    latency_table: str | None = None
+
+    later: ClassVar[tuple[str, ...]] = ("baselines", "latency_table")
+    """Settings that configs of older versions lack: their defaults are what those did."""
 
     def __post_init__(self) -> None:
         if self.search is None and self.retrain is None:
@@ -45,6 +50,13 @@ class FullConfig:
             raise ValueError(
                 f"the accuracy table {self.accuracy_table!r} scores a search in NAS-Bench-201, and "
                 "this run has none. Leave it out, or search in the space nasbench201."
+            )
+        if self.latency_table is not None and (
+            self.search is None or self.search.target is None or self.retrain is None
+        ):
+            raise ValueError(
+                f"the latency table {self.latency_table!r} is for a search with a target, and the "
+                "retraining of what it finds. Give --search.target, or leave the table out."
             )
         search, retrain = self.search, self.retrain
         if self.baselines < 0 or (self.baselines and (search is None or retrain is None)):

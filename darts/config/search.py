@@ -1,7 +1,7 @@
 """Every setting of a search: its default is the paper's with its section, or DARTS's."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 
@@ -31,6 +31,7 @@ from darts.methods import (
     Progressive,
     Softmax,
     Stop,
+    Target,
 )
 from darts.methods.combination import require_combination
 from darts.networks.frames import SMALL_IMAGES, Frame
@@ -100,6 +101,7 @@ class SearchConfig:
             in retraining (a consistency of §4.1.2).
         dropout: probability of zeroing a feature before the classifier (§4.1.2).
         auxiliary_weight: of an auxiliary head's loss in L_train (§4.1.2); 0 builds no head.
+        target: what the cost of the network to be retrained adds to L_val (docs/TARGETS.md).
     """
 
     space: Annotated[Space, SHORT] = S1_FIXED
@@ -135,6 +137,10 @@ class SearchConfig:
     drop_path: Decay = 0.0
     dropout: Decay = 0.0
     auxiliary_weight: NotNegative = 0.0
+    target: Target | None = None
+
+    later: ClassVar[tuple[str, ...]] = ("target",)
+    """Settings that configs of older versions lack: their defaults are what those did."""
 
     def __post_init__(self) -> None:
         require_declared(type(self), vars(self))

@@ -15,3 +15,7 @@ from darts.methods.perturbation import Perturbation as Perturbation
 from darts.methods.perturbation import RandomPerturbation as RandomPerturbation
 from darts.methods.progressive import Progressive as Progressive
 from darts.methods.random_search import RandomSearch as RandomSearch
+from darts.methods.target import CostLimit as CostLimit
+from darts.methods.target import CostProduct as CostProduct
+from darts.methods.target import CostWeight as CostWeight
+from darts.methods.target import Target as Target

@@ -14,7 +14,9 @@ from bilevel.vector import Tree
 from darts.methods.mix import Mix
 from darts.methods.mixing import Softmax
 from darts.methods.perturbation import Perturbation, perturbed
+from darts.methods.target import Target
 from darts.networks.architecture import Alpha, Architecture
+from darts.networks.cost import CostTable
 from darts.networks.supernet import Supernet
 from darts.spaces.normalization import BatchNorm
 from darts.spaces.operations import Operation
@@ -53,6 +55,8 @@ class SupernetAdapter:
         perturbation: L_train is taken at perturbed mixing weights (SDARTS).
         auxiliary_weight: of the auxiliary head's loss, added to L_train.
         task: whose loss it is.
+        costs: of the operations in the network to be retrained.
+        target: how that network's cost joins L_val; None leaves it out.
 
     Raises:
         ValueError: the spaces differ, or the weight decay is negative; or it is 0 although only
@@ -65,6 +69,8 @@ class SupernetAdapter:
     perturbation: Perturbation | None = None
     auxiliary_weight: float = 0.0
     task: Task = CLASSIFICATION
+    costs: CostTable | None = None
+    target: Target | None = None
 
     def __post_init__(self) -> None:
         if self.supernet.space != self.architecture.space:
@@ -129,7 +135,8 @@ class SupernetAdapter:
             return loss + self.weight_decay / 2 * flat.square().sum()
 
         def outer(omega: Tree, alpha: Tree) -> Tensor:
-            return self._loss(omega, self._mix(alpha, progress, drops), val, 0.0)
+            mix = self._mix(alpha, progress, drops)
+            return self._with_cost(self._loss(omega, mix, val, 0.0), alpha, mix)
 
         problem = BilevelProblem(inner, outer)
         return problem if seed is None else problem.replaying(seed)
@@ -147,6 +154,25 @@ class SupernetAdapter:
             ),
         }
         return next((name for name, random in drawn.items() if random), None)
+
+    def cost(self, alpha: Tree, mix: Mix | None = None) -> tuple[Tensor, Tensor]:
+        """The expected cost of the network to be retrained, and that of α's genotype.
+
+        Args:
+            alpha: α.
+            mix: the weights of a step, if costs are to be added up by them.
+        """
+        assert self.costs is not None
+        return self.costs.expected(
+            self.architecture.space,
+            self.architecture.mixing(alpha),
+            None if mix is None else mix.operations,
+        )
+
+    def _with_cost(self, loss: Tensor, alpha: Tree, mix: Mix) -> Tensor:
+        if self.target is None:
+            return loss
+        return self.target.loss(loss, *self.cost(alpha, mix if self.target.drawn else None))
 
     def _mix(self, alpha: Tree, progress: float, drops: Drops) -> Mix:
         mix = self.architecture.draw(alpha, progress)

@@ -1,16 +1,21 @@
 """The main job: search, retrain what was found, and set it beside the baselines."""
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from darts.config.full import FullConfig
 from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
 from darts.data import ImageSet, RetrainData, SearchData
 from darts.methods.random_search import lightest_genotype
+from darts.networks.cost import CostTable
+from darts.networks.latency import LatencyTable
 from darts.networks.width import multiply_adds
 from darts.parallel.launch import CPU, Devices
 from darts.records.data_record import record_images
 from darts.records.run_folder import Record, RunFolder
+from darts.records.untrusted import read_json
 from darts.spaces import Genotype, Space
 from darts.tasks import Classification
 from darts.training.accuracy_table import AccuracyTable
@@ -22,6 +27,10 @@ from darts.training.retrain import RetrainResult, retrain
 from darts.training.retraining import require_network, training_batches
 from darts.training.search import SearchResult, search
 from darts.training.searching import paired_batches
+from darts.training.target_costs import retrain_costs
+
+LATENCY = "latency.json"
+"""The latency table that a run counts by."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ def full_run(
     record_images(run, images, halves)
     if config.search is not None and halves is not None:
         score = None if config.accuracy_table is None else AccuracyTable.read(config.accuracy_table)
-        found = search(config.search, halves, run, devices=devices, score=score)
+        costs = run_costs(config, images, run)
+        found = search(config.search, halves, run, devices=devices, score=score, costs=costs)
     if config.retrain is not None:
         genotype = found.genotype if found else Genotype.from_dict(run.read("genotype.json"))
         trained = retrain(config.retrain, genotype, RetrainData.of(images), run, devices=devices)
@@ -82,6 +92,9 @@ def require_feasible(
         paired_batches(config.search, halves)
     if config.accuracy_table is not None:
         AccuracyTable.read(config.accuracy_table)
+    costs = run_costs(config, images)
+    if costs is not None and config.search is not None:
+        _require_reach(config.search, costs)
     if config.retrain is not None:
         images.task.require_smoothing(config.retrain.label_smoothing)
         data = RetrainData.of(images)
@@ -106,6 +119,40 @@ def _require_some_network(config: RetrainConfig, space: Space, data: RetrainData
             f"--retrain.channels within:millions={config.channels.millions:g}: the lightest cells "
             f"of space {space.name!r} with C = 2 have {least:.3f} M multiply-adds at "
             f"{height}×{width}. Raise the limit, or take fewer cells."
+        )
+
+
+def run_costs(config: FullConfig, images: ImageSet, run: RunFolder | None = None) -> CostTable | None:
+    """What a target counts, in the network that the run retrains; None without both.
+
+    The latency table is kept in `run`, so that a resumed search counts by the same.
+    """
+    if config.search is None or config.search.target is None or config.retrain is None:
+        return None
+    latency = None
+    if config.latency_table is not None:
+        kept = run is not None and run.has(LATENCY)
+        path = run.path / LATENCY if run is not None and kept else Path(config.latency_table)
+        latency = LatencyTable.from_dict(read_json(path))
+        if run is not None and not kept:
+            run.write(LATENCY, latency.to_dict())
+    data = RetrainData.of(images)
+    return retrain_costs(
+        config.search, config.retrain, data.train.shape, data.train.classes, latency
+    )
+
+
+def _require_reach(search: SearchConfig, costs: CostTable) -> None:
+    """Raise ValueError if no network of the space keeps to the limit, or if all do."""
+    most = getattr(search.target, "most", None)
+    if most is None:
+        return
+    least = costs.of(lightest_genotype(search.space))
+    if least > most:
+        raise ValueError(
+            f"--search.target limit:most={most:g}: the lightest cells of space "
+            f"{search.space.name!r} cost {least:.4g} {costs.unit} at the sizes of the retraining. "
+            "Raise the limit, or take fewer cells or channels."
         )
 
 

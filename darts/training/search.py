@@ -1,12 +1,13 @@
 """The search of one supernet: paired batches, alternating steps, and a genotype at the end."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from darts.config.as_json import to_json
 from darts.config.search import SearchConfig
 from darts.data import SearchData
 from darts.methods.early_stopping import Epoch, Stopped
+from darts.networks.cost import CostTable
 from darts.parallel.launch import CPU, Devices
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces import Genotype
@@ -34,6 +35,7 @@ class SearchResult:
         epoch: the epoch that the genotype is from.
         stopped: why the search ended before its epochs did, and where; None if it did not.
         scores: what is known of the genotype without training.
+        cost: of its network, where the search had a target: its value, unit and limit.
     """
 
     genotype: Genotype
@@ -42,10 +44,28 @@ class SearchResult:
     epoch: int
     stopped: Stopped | None
     scores: dict[str, float]
+    cost: Record | None = None
+
+    @property
+    def cost_in_words(self) -> str:
+        """What the network that was found costs, and whether that is within the limit."""
+        assert self.cost is not None
+        value, unit, most = self.cost["value"], self.cost["unit"], self.cost["most"]
+        said = f"The network found costs {value:.4g} {unit}"
+        if most is None:
+            return f"{said}."
+        if value <= most:
+            return f"{said}, within the limit of {most:g}."
+        return (
+            f"{said}, which is ABOVE the limit of {most:g}: the search did not reach it. Search "
+            "for more epochs, or raise α's learning rate or the limit's strength."
+        )
 
     def to_dict(self) -> Record:
         """As results hold it."""
+        cost = {} if self.cost is None else {"cost": self.cost}
         return {
+            **cost,
             "val": self.val.to_dict(),
             "wall_seconds": self.wall_seconds,
             "genotype": self.genotype.to_dict(),
@@ -62,6 +82,7 @@ def search(
     *,
     devices: Devices = CPU,
     score: Score | None = None,
+    costs: CostTable | None = None,
 ) -> SearchResult:
     """Search, or go on with the search that `run` holds, and write `genotype.json`.
 
@@ -75,17 +96,28 @@ def search(
         run: the folder to write.
         devices: where and how to compute; of several processes `run` is a `SharedRun`.
         score: what is known of a genotype without training; its numbers join every epoch's record.
+        costs: of the operations in the network to be retrained, for a target.
 
     Raises:
         NonFiniteLossError: a loss or a gradient is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config.
     """
-    searching = Searching(config, data.to(devices.device), devices, run.note)
+    searching = Searching(config, data.to(devices.device), devices, run.note, costs=costs)
     stage = _SearchStage(config, searching, run, score)
     origin = {**to_json(config), "computing": to_json(devices.computing)}
     drive(stage, run, devices, origin, config.checkpoint_share)
     stopped = _stopped(config, run)
     result = _result(run, len(searching.judged), searching.wall_seconds, stopped, score)
+    if config.target is not None:
+        assert searching.costs is not None
+        cost = {
+            "value": searching.costs.of(result.genotype),
+            "unit": searching.costs.unit,
+            "most": getattr(config.target, "most", None),
+        }
+        result = replace(result, cost=cost)
+    if result.cost is not None:
+        run.note(result.cost_in_words)
     run.write("genotype.json", result.genotype.to_dict())
     return result
 

@@ -16,6 +16,7 @@ from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import Drops, SupernetAdapter
+from darts.networks.cost import CostTable
 from darts.parallel.launch import CPU, Devices
 from darts.records.run_folder import Record
 from darts.spaces import Genotype, Space
@@ -33,6 +34,7 @@ from darts.training.optimizers import alpha_optimizer, restore, set_rate, weight
 from darts.training.sharpness import largest_eigenvalue
 from darts.training.state import State
 from darts.training.step_terms import StepTerms
+from darts.training.target_costs import supernet_costs
 
 
 class Searching:
@@ -50,6 +52,7 @@ class Searching:
         devices: where and how to compute.
         note: hears in a line why steps are not captured, where they were to be.
         record: how steps are captured; None is as `devices` say.
+        costs: of the operations, for a target; None takes a network of the supernet's sizes.
     """
 
     def __init__(
@@ -59,8 +62,12 @@ class Searching:
         devices: Devices = CPU,
         note: Callable[[str], None] = lambda text: None,
         record: Recorder | None = None,
+        costs: CostTable | None = None,
     ) -> None:
         self.config = config
+        self.costs = costs
+        if config.target is not None and costs is None:
+            self.costs = supernet_costs(config, data)
         self.data = data
         self.judged = config.judged(data.val)
         self.device = devices.device
@@ -119,6 +126,8 @@ class Searching:
             config.perturbation,
             config.auxiliary_weight,
             self.data.train.task,
+            self.costs,
+            config.target,
         )
         self.omega = self.adapter.omega
         on_device = self.device if self.reads_nothing else None
@@ -297,6 +306,14 @@ class Searching:
             "genotype": self.genotype().to_dict(),
             "wall_seconds": self.wall_seconds,
         }
+        if self.costs is not None and self.config.target is not None:
+            with torch.no_grad():
+                expected, found = self.adapter.cost(self.alpha)
+            record |= {
+                "expected_cost": float(expected),
+                "found_cost": float(found),
+                "cost_unit": self.costs.unit,
+            }
         if self.config.stop is not None and self.config.stop.needs_eigenvalue:
             record["alpha_eigenvalue"] = self.alpha_eigenvalue(epoch)
         return record

@@ -1,0 +1,149 @@
+"""Times of operations on this device, one by one, and how well their sum tells whole networks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import mean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from darts.data.seeds import derive_seed
+from darts.methods.random_search import lightest_genotype, random_genotype
+from darts.networks.cost import Place, places_of
+from darts.networks.latency import LatencyTable, sizes
+from darts.networks.stored import Blueprint
+from darts.spaces.feature_map import FeatureMap
+from darts.spaces.operations import build, derived_recipe
+from darts.spaces.space import NONE, Space
+
+WARM_UP = 3
+"""Passes before any is timed: kernels are chosen, and memory is found."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A table, and whole networks beside it.
+
+    Attributes:
+        table: times of operations, as they are in a network.
+        scale: of these to the times that they take alone.
+        networks: of other random genotypes, "measured" and "predicted" milliseconds.
+    """
+
+    table: LatencyTable
+    scale: float
+    networks: list[dict[str, float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.table.to_dict(), "scale": self.scale, "whole_networks": self.networks}
+
+
+def measure_latency(
+    space: Space,
+    blueprint: Blueprint,
+    image: tuple[int, int],
+    *,
+    device: str = "cpu",
+    repeats: int = 30,
+    networks: int = 3,
+    tick: Callable[[int, int], None] = lambda done, all_: None,
+) -> Measured:
+    """The least time of a forward pass of one image, for every choice of a space.
+
+    The least of several passes is that in which nothing else of the machine came in between.
+    Operations are in evaluation mode, as the network that a search finds would be used. In a
+    network they take longer than alone: sums are added up, and caches are cold. So two whole
+    kinds of network are measured, of the lightest cells and of random ones, and give the time of
+    all that is no operation, and a factor for all operations. Others tell how far it holds.
+
+    Args:
+        space: whose operations are measured.
+        blueprint: sizes of the network; its genotype does not matter.
+        image: (height, width) of an image.
+        device: where.
+        repeats: passes of which the quickest counts.
+        networks: whole networks of random genotypes for the factor, and as many to compare with.
+        tick: hears how many of all operations are done.
+
+    Raises:
+        ValueError: the times of whole networks do not fit those of their operations.
+    """
+    light = replace(blueprint, genotype=lightest_genotype(space))
+    wanted = {
+        place: None
+        for places in places_of(space, light, image).values()
+        for place in places
+        if place.operation != NONE
+    }
+    times = {}
+    for done, place in enumerate(wanted):
+        tick(done, len(wanted))
+        times[place] = _milliseconds(_pass(place, device), device, repeats)
+    bare = LatencyTable(times, 0.0, sizes(light, image))
+
+    def whole(network: Blueprint) -> float:
+        return _milliseconds(_whole(network, image, device), device, repeats)
+
+    costs = bare.costs(space, light, image)
+
+    def drawn(purpose: str) -> list[tuple[float, float]]:
+        """(measured, by the table) of some random networks."""
+        found = []
+        for number in range(networks):
+            genotype = random_genotype(space, derive_seed(0, purpose, number))
+            found.append((whole(replace(blueprint, genotype=genotype)), costs.of(genotype)))
+        return found
+
+    least, alone = whole(light), costs.of(light.genotype)
+    heavy = drawn("latency, scale")
+    scale = (mean(taken for taken, _ in heavy) - least) / (mean(sum_ for _, sum_ in heavy) - alone)
+    if scale <= 0:
+        raise ValueError(
+            f"random networks take {mean(taken for taken, _ in heavy):.3g} ms, and that of the "
+            f"lightest cells {least:.3g} ms, no less: no sum tells these times. Measure when the "
+            "machine does nothing else, or with more --repeats."
+        )
+    fixed = max(0.0, least - scale * alone)
+    scaled = {place: scale * taken for place, taken in times.items()}
+    compared = [
+        {"measured": taken, "predicted": fixed + scale * sum_}
+        for taken, sum_ in drawn("latency, comparison")
+    ]
+    return Measured(replace(bare, times=scaled, fixed=fixed), scale, compared)
+
+
+def _pass(place: Place, device: str) -> Callable[[], Tensor]:
+    recipe = derived_recipe()
+    operation = build(place.operation, place.channels, place.stride, recipe).to(device)
+    operation.eval()
+    shape = (1, place.channels, place.height, place.width)
+    image = torch.ones(shape, device=device).contiguous(memory_format=torch.channels_last)
+    evaluate: Callable[[FeatureMap], Tensor] = operation.__call__
+    return lambda: evaluate(FeatureMap(image, recipe.activation))
+
+
+def _whole(blueprint: Blueprint, image: tuple[int, int], device: str) -> Callable[[], Tensor]:
+    network = blueprint.build().to(device).eval()
+    images = torch.ones(1, blueprint.in_channels, *image, device=device)
+    return lambda: network(images)
+
+
+def _milliseconds(work: Callable[[], Tensor], device: str, repeats: int) -> float:
+    """The least of `repeats` passes."""
+    taken = []
+    with torch.no_grad():
+        for number in range(WARM_UP + repeats):
+            _wait(device)
+            began = time.perf_counter()
+            work()
+            _wait(device)
+            if number >= WARM_UP:
+                taken.append(1000 * (time.perf_counter() - began))
+    return min(taken)
+
+
+def _wait(device: str) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,99 @@
+"""Costs of choices: exact for every genotype, and an expectation whose gradient is the true one."""
+
+import pytest
+import torch
+
+from darts.methods.random_search import lightest_genotype, random_genotype
+from darts.networks import Architecture
+from darts.networks.cost import multiply_add_table
+from darts.networks.frames import IMAGENET, SMALL_IMAGES
+from darts.networks.stored import Blueprint
+from darts.networks.width import multiply_adds
+from darts.spaces import NASBENCH201, ROBUST_S2, S1, S1_FIXED, s2
+
+CASES = [
+    (S1, 4, (9, 11), SMALL_IMAGES),
+    (S1_FIXED, 3, (8, 8), SMALL_IMAGES),
+    (ROBUST_S2, 4, (16, 16), SMALL_IMAGES),
+    (NASBENCH201, 6, (9, 9), SMALL_IMAGES),
+    (s2(4), 4, (8, 8), SMALL_IMAGES),
+    (S1_FIXED, 4, (64, 64), IMAGENET),
+]
+
+
+def table_of(space, cells, image, frame):
+    blueprint = Blueprint(lightest_genotype(space), 4, cells, 10, 3, frame)
+    return multiply_add_table(space, blueprint, image)
+
+
+@pytest.mark.parametrize(("space", "cells", "image", "frame"), CASES, ids=lambda c: str(c)[:12])
+def test_the_table_adds_up_to_the_multiply_adds_of_every_genotype(space, cells, image, frame):
+    """To the rounding of a sum of some hundred float64 terms."""
+    table = table_of(space, cells, image, frame)
+    for seed in range(2):
+        genotype = random_genotype(space, seed)
+        exact = multiply_adds(Blueprint(genotype, 4, cells, 10, 3, frame), image)
+        assert table.of(genotype) * 1e6 == pytest.approx(exact, rel=1e-13)
+
+
+@pytest.mark.parametrize(("space", "cells", "image", "frame"), CASES, ids=lambda c: str(c)[:12])
+def test_the_expectation_is_exact_where_alpha_is_certain(space, cells, image, frame):
+    """α so large that softmax rounds to one operation an edge: the genotype's own cost."""
+    table, architecture = table_of(space, cells, image, frame), Architecture(space)
+    for seed in range(2):
+        alpha = architecture.initial(seed, scale=1.0, dtype=torch.float64)
+        genotype = architecture.genotype(alpha)
+        weights = architecture.mixing(alpha)
+        _, found = table.expected(space, weights)
+        assert float(found) == pytest.approx(table.of(genotype), rel=1e-13)
+        # order of edges is kept by adding a rank to the strongest, so that none is tied at one
+        certain = {}
+        for kind, row in weights.items():
+            allowed = torch.tensor(
+                [
+                    [name in space.candidates_of(kind, edge) for name in space.operations]
+                    for edge in range(len(space.edges))
+                ]
+            )
+            one = row.masked_fill(~allowed, -1.0).argmax(1)
+            certain[kind] = torch.zeros_like(row).scatter(1, one[:, None], row.amax(1)[:, None])
+            certain[kind] *= (row.masked_fill(~allowed, 0.0).amax(1) / row.amax(1))[:, None]
+        expected, found = table.expected(space, certain)
+        assert float(expected) == pytest.approx(table.of(genotype), rel=1e-12)
+        assert float(found) == pytest.approx(table.of(genotype), rel=1e-13)
+
+
+def test_the_expectation_is_the_mean_over_draws_of_the_kept_edges():
+    """Of 4,000 genotypes drawn edge by edge."""
+    space, alpha = S1_FIXED, Architecture(S1_FIXED).initial(1, scale=1.0, dtype=torch.float64)
+    table = table_of(space, 3, (8, 8), SMALL_IMAGES)
+    weights = Architecture(space).mixing(alpha)
+    expected = float(table.expected(space, weights)[0])
+    chosen = [S1_FIXED.operations.index(name) for name in S1_FIXED.candidates]
+    generator, total, squares = torch.Generator().manual_seed(0), 0.0, 0.0
+    for _ in range(4000):
+        cost = table.fixed
+        for kind, row in weights.items():
+            drawn = torch.multinomial(row[:, chosen], 1, generator=generator)
+            cost += float(table.operations[kind][:, chosen].gather(1, drawn).sum())
+        total, squares = total + cost, squares + cost**2
+    mean = total / 4000
+    error = ((squares / 4000 - mean**2) / 4000) ** 0.5
+    assert abs(expected - mean) < 4 * error
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_its_gradient_is_the_slope_of_its_values(drawn):
+    space, architecture = S1, Architecture(S1)
+    table = table_of(space, 4, (8, 8), SMALL_IMAGES)
+    alpha = architecture.initial(2, scale=1.0, dtype=torch.float64)
+    flat = torch.cat([part.flatten() for part in alpha.values()]).requires_grad_()
+
+    def cost(flat):
+        parts = flat.split([part.numel() for part in alpha.values()])
+        own = {k: v.view_as(alpha[k]) for k, v in zip(alpha, parts, strict=True)}
+        weights = architecture.mixing(own)
+        return table.expected(space, weights, weights if drawn else None)[0]
+
+    assert torch.autograd.gradcheck(cost, flat, eps=1e-6, atol=1e-7)
+    assert float(torch.autograd.grad(cost(flat), flat)[0].norm()) > 1e-3

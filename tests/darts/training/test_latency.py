@@ -1,0 +1,107 @@
+"""Latency tables: fitted to whole networks, safely read, and counted by a search with a target."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from darts import cli
+from darts.methods import CostWeight
+from darts.methods.random_search import lightest_genotype, random_genotype
+from darts.networks.latency import LatencyTable
+from darts.networks.stored import Blueprint
+from darts.networks.width import multiply_adds
+from darts.records.run_folder import RunFolder
+from darts.spaces import registry
+from darts.training import full, latency
+from tests.darts.training import tiny
+from tests.darts.training.tiny import TWO_EDGES
+
+IMAGE = (8, 8)
+
+
+@pytest.fixture
+def blueprint():
+    return Blueprint(lightest_genotype(TWO_EDGES), 4, 2, 10, 1)
+
+
+def test_the_table_tells_networks_whose_times_are_a_sum(blueprint, monkeypatch):
+    """A device on which an operation takes its multiply-adds, half as long again in a network,
+    and all else takes what its multiply-adds are and two seconds."""
+    monkeypatch.setattr(latency, "_pass", lambda place, device: place.multiply_adds())
+    monkeypatch.setattr(latency, "_whole", lambda network, image, device: network)
+
+    def time(work, device, repeats):
+        return work if isinstance(work, int) else 2000 + 1.5 * multiply_adds(work, IMAGE)
+
+    monkeypatch.setattr(latency, "_milliseconds", time)
+    measured = latency.measure_latency(TWO_EDGES, blueprint, IMAGE, networks=1)
+    assert measured.scale == pytest.approx(1.5, rel=1e-12)
+    for network in measured.networks:
+        assert network["predicted"] == pytest.approx(network["measured"], rel=1e-12)
+    read = LatencyTable.from_dict(json.loads(json.dumps(measured.to_dict())))
+    costs = read.costs(TWO_EDGES, blueprint, IMAGE)
+    assert costs.unit == "ms"
+    genotype = random_genotype(TWO_EDGES, 5)
+    whole = 2000 + 1.5 * multiply_adds(replace(blueprint, genotype=genotype), IMAGE)
+    assert costs.of(genotype) == pytest.approx(whole, rel=1e-12)
+    with pytest.raises(ValueError, match=r"other sizes .*: channels 4 ≠ 8"):
+        read.costs(TWO_EDGES, replace(blueprint, channels=8), IMAGE)
+    without = replace(read, times=dict(list(read.times.items())[1:]))
+    with pytest.raises(ValueError, match=r"has no time of .* Measure the space"):
+        without.costs(TWO_EDGES, blueprint, IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "has the format"),
+        ({"operations": 3}, "this one is damaged"),
+        ({"operations": [{"operation": "noise"}]}, "an entry of the latency table is damaged"),
+        ({"fixed_milliseconds": -1}, "this one is damaged"),
+        ({"fixed_milliseconds": float("nan")}, "this one is damaged"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(change, message):
+    content = LatencyTable({}, 1.0, {}).to_dict() | change
+    with pytest.raises(ValueError, match=message):
+        LatencyTable.from_dict(content)
+
+
+def test_by_command_a_table_is_measured_and_a_search_counts_by_it(
+    tmp_path, capsys, monkeypatch, registered
+):
+    monkeypatch.chdir(tmp_path)
+    sizes = ["--channels", "2", "--cells", "2", "--image-size", "8", "--in-channels", "1"]
+    measure = ["measure", "--space", registered, *sizes, "--repeats", "1", "--device", "cpu"]
+    times = iter(range(1, 1000))  # heavier networks come last, and take longer
+    monkeypatch.setattr(latency, "_milliseconds", lambda *arguments: float(next(times)))
+    assert cli.main(measure) == 0
+    assert "operations, each in a network" in capsys.readouterr().out
+    config = tiny.full_config(
+        search=tiny.search_config(target=CostWeight(0.1)), latency_table="latency.json"
+    )
+    run = RunFolder(tmp_path / "run")
+    costs = full.run_costs(config, tiny.images(), run)
+    assert costs.unit == "ms"
+    (tmp_path / "latency.json").unlink()  # a run goes on by the table that it began with
+    again = full.run_costs(config, tiny.images(), run)
+    genotype = random_genotype(TWO_EDGES, 1)
+    assert again.of(genotype) == costs.of(genotype)
+    words = ["full-search", "--preset", "digits-check", "--latency-table", "latency.json"]
+    assert cli.main(words) == 2
+    assert "is for a search with a target" in capsys.readouterr().err
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setitem(registry._SPACES, TWO_EDGES.name, TWO_EDGES)
+    return TWO_EDGES.name
+
+
+def test_time_is_that_of_the_quickest_pass():
+    passes = []
+    found = latency._milliseconds(lambda: passes.append(0) or torch.zeros(1), "cpu", 4)
+    assert len(passes) == latency.WARM_UP + 4
+    assert 0 < found < 1000

@@ -1,0 +1,75 @@
+"""A search with a target: its term in L_val, its records, and a limit that halves the cost."""
+
+import pytest
+import torch
+
+from bilevel import Vector
+from darts.config.as_json import from_json, to_json
+from darts.data import SearchData
+from darts.methods import CostLimit, CostWeight
+from darts.names import TYPES
+from darts.records.run_folder import RunFolder
+from darts.training.full import require_feasible
+from darts.training.search import search
+from darts.training.searching import Searching
+from tests.darts.training import tiny
+
+
+def halves(config):
+    return SearchData.of(tiny.images(), config.train_share, config.seed)
+
+
+def test_the_term_is_in_the_outer_loss_alone_and_every_estimator_sees_it():
+    plain, with_cost = (
+        Searching(config, halves(config))
+        for config in (tiny.search_config(), tiny.search_config(target=CostWeight(0.5)))
+    )
+    found = []
+    for searching in (plain, with_cost):
+        problem = searching.problem(0, 0)
+        omega, alpha = Vector.of(searching.omega), Vector.of(searching.alpha)
+        value = problem.outer_value(omega, alpha)
+        terms = searching.config.estimator(problem, searching.omega, searching.alpha)
+        found.append((float(value.detach()), Vector.of(terms.direct), Vector.of(terms.implicit)))
+    (before, direct, implicit), (after, direct_with, implicit_with) = found
+    leaves = {k: v.detach().double().requires_grad_() for k, v in with_cost.alpha.items()}
+    expected, _ = with_cost.adapter.cost(leaves)
+    assert after - before == pytest.approx(0.5 * expected.item(), rel=1e-4)
+    slope = Vector.of(
+        dict(zip(leaves, torch.autograd.grad(0.5 * expected, tuple(leaves.values())), strict=True))
+    )
+    difference = (direct_with - direct).flat().double()
+    torch.testing.assert_close(difference, slope.flat(), rtol=1e-3, atol=1e-6)  # float32
+    assert torch.equal(implicit_with.flat(), implicit.flat())
+
+
+def test_a_run_records_both_costs_and_says_whether_the_limit_was_kept(tmp_path):
+    for most, words in ((1e-4, "ABOVE the limit"), (100.0, "within the limit")):
+        config = tiny.search_config(target=CostLimit(most), epochs=1)
+        notes = []
+
+        class Noting(RunFolder):
+            def note(self, text, notes=notes):
+                notes.append(text)
+
+        run = Noting(tmp_path / str(most))
+        result = search(config, halves(config), run)
+        last = run.records("search/epochs")[-1]
+        assert last["cost_unit"] == "M multiply-adds"
+        assert last["found_cost"] == pytest.approx(result.cost["value"], rel=1e-6)
+        assert result.to_dict()["cost"]["most"] == most
+        assert any(words in note for note in notes)
+
+
+def test_a_limit_that_nothing_keeps_is_refused_before_the_search():
+    config = tiny.full_config(search=tiny.search_config(target=CostLimit(1e-6)))
+    with pytest.raises(ValueError, match=r"lightest cells of space 'two-edges' cost 0\.\d+ M"):
+        require_feasible(config, tiny.images())
+
+
+def test_configs_without_a_target_are_written_as_before():
+    for target in (None, CostLimit(2.0)):
+        config = tiny.search_config(target=target)
+        content = to_json(config)
+        assert ("target" in content) == (target is not None)
+        assert from_json(content, TYPES) == config
