@@ -122,7 +122,9 @@ def _require_some_network(config: RetrainConfig, space: Space, data: RetrainData
         )
 
 
-def run_costs(config: FullConfig, images: ImageSet, run: RunFolder | None = None) -> CostTable | None:
+def run_costs(
+    config: FullConfig, images: ImageSet, run: RunFolder | None = None
+) -> CostTable | None:
     """What a target counts, in the network that the run retrains; None without both.
 
     The latency table is kept in `run`, so that a resumed search counts by the same.
