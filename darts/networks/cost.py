@@ -70,6 +70,18 @@ class CostTable:
                     total += float(costs[row, self.space.operations.index(name)])
         return total
 
+    @property
+    def least(self) -> float:
+        """The cost of the cheapest network of the space: on each node its cheapest edges."""
+        total = self.fixed
+        for kind, costs in self.operations.items():
+            allowed = _candidates(self.space, kind, costs.device)
+            cheapest = costs.masked_fill(~allowed, float("inf")).amin(1)
+            for target, kept in zip(self.space.targets, self.space.kept_inputs, strict=True):
+                into = cheapest[list(self.space.incoming(target))]
+                total += float(into.sort().values[:kept].sum())
+        return total
+
     def expected(
         self,
         space: Space,

@@ -1,5 +1,8 @@
 """Costs of choices: exact for every genotype, and an expectation whose gradient is the true one."""
 
+from dataclasses import replace
+from itertools import product
+
 import pytest
 import torch
 
@@ -9,7 +12,16 @@ from darts.networks.cost import multiply_add_table
 from darts.networks.frames import IMAGENET, SMALL_IMAGES
 from darts.networks.stored import Blueprint
 from darts.networks.width import multiply_adds
-from darts.spaces import NASBENCH201, ROBUST_S2, S1, S1_FIXED, s2
+from darts.spaces import (
+    NASBENCH201,
+    ROBUST_S2,
+    S1,
+    S1_FIXED,
+    CellGenotype,
+    Genotype,
+    Space,
+    s2,
+)
 
 CASES = [
     (S1, 4, (9, 11), SMALL_IMAGES),
@@ -80,6 +92,26 @@ def test_the_expectation_is_the_mean_over_draws_of_the_kept_edges():
     mean = total / 4000
     error = ((squares / 4000 - mean**2) / 4000) ** 0.5
     assert abs(expected - mean) < 4 * error
+
+
+def test_no_genotype_is_cheaper_than_the_least_and_one_costs_as_much():
+    """All genotypes of a space of 54² of them."""
+    edges = ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    names = ("skip_connect", "max_pool_3x3", "sep_conv_3x3")
+    space = Space("one each", names, 2, edges, keep_edges=1)
+    table = table_of(space, 3, (8, 8), SMALL_IMAGES)
+    normal = [
+        CellGenotype("normal", ((a, i), (b, j)), (2, 3), (1, 1))
+        for a, b in product(names, names)
+        for i in (0, 1)
+        for j in (0, 1, 2)
+    ]
+    costs = [
+        table.of(Genotype((cell, replace(other, kind="reduce"))))
+        for cell, other in product(normal, normal)
+    ]
+    assert table.least == pytest.approx(min(costs), rel=1e-13)
+    assert max(costs) > 1.2 * min(costs)
 
 
 @pytest.mark.parametrize("drawn", [False, True])

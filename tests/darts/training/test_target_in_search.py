@@ -1,17 +1,25 @@
 """A search with a target: its term in L_val, its records, and a limit that halves the cost."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from bilevel import Vector
+from bilevel.estimators import FirstOrder
 from darts.config.as_json import from_json, to_json
-from darts.data import SearchData
+from darts.config.search import SearchConfig
+from darts.data import Digits, SearchData
 from darts.methods import CostLimit, CostWeight
 from darts.names import TYPES
+from darts.networks.stored import Blueprint
+from darts.networks.width import multiply_adds
 from darts.records.run_folder import RunFolder
+from darts.spaces import NASBENCH201
 from darts.training.full import require_feasible
 from darts.training.search import search
 from darts.training.searching import Searching
+from darts.training.target_costs import retrain_costs
 from tests.darts.training import tiny
 
 
@@ -73,3 +81,35 @@ def test_configs_without_a_target_are_written_as_before():
         content = to_json(config)
         assert ("target" in content) == (target is not None)
         assert from_json(content, TYPES) == config
+
+
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
+def test_on_digits_a_limit_halves_the_multiply_adds_of_what_is_found(seed, tmp_path):
+    """Of 200 digits in NAS-Bench-201, four epochs: half of what the same search finds without."""
+    images = Digits(train_size=200).load()
+    config = SearchConfig(
+        space=NASBENCH201,
+        estimator=FirstOrder(),
+        seed=seed,
+        epochs=4,
+        batch_size=16,
+        channels=2,
+        cells=3,
+        alpha_learning_rate=0.1,
+        learning_rate=0.1,
+        padding=0,
+    )
+    sizes = tiny.retrain_config(channels=8, cells=6)
+    costs = retrain_costs(config, sizes, images.train.shape, images.train.classes)
+
+    def found(config, name):
+        data = SearchData.of(images, config.train_share, config.seed)
+        return search(config, data, RunFolder(tmp_path / name), costs=costs)
+
+    before = costs.of(found(config, "plain").genotype)
+    result = found(replace(config, target=CostLimit(before / 2)), "limited")
+    assert costs.of(result.genotype) <= before / 2
+    counted = multiply_adds(Blueprint(result.genotype, 8, 6, 10, 1), (8, 8)) / 1e6
+    assert counted == pytest.approx(result.cost["value"], rel=1e-12)
