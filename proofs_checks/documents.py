@@ -88,9 +88,14 @@ def in_a_sentence(counts: Counter[Verdict]) -> str:
     return (
         f"By proof or count {holding} hold, {counts[Verdict.HOLDS_IF]} of them under a condition "
         f"that it does not state, and {counts[Verdict.FAILS]} fail. By experiment "
-        f"{counts[Verdict.SUPPORTED]} is supported and {counts[Verdict.NOT_SUPPORTED]} is not. "
+        f"{_are(counts[Verdict.SUPPORTED])} supported and {_are(counts[Verdict.NOT_SUPPORTED])} "
+        "not. "
         f"{sum(counts[verdict] for verdict in unclear)} are open."
     )
+
+
+def _are(count: int) -> str:
+    return f"{count} {'is' if count == 1 else 'are'}"
 
 
 def first_page(claims: Sequence[Claim]) -> list[str]:
