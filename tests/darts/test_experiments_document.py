@@ -36,7 +36,7 @@ def test_a_command_is_taken_with_its_preset(command, monkeypatch, tmp_path, caps
     monkeypatch.setattr(requests, "run_jobs", lambda jobs, devices: seen.extend(jobs))
     monkeypatch.setattr(sweep, "run_sweep", lambda plan, *rest: seen.append(plan) or True)
     monkeypatch.setattr(random_search, "run_random_search", lambda run, *rest: seen.append(run))
-    monkeypatch.setattr(Count, "line", lambda options: seen.append(options) or "counted")
+    monkeypatch.setattr(Count, "lines", lambda options: seen.append(options) or ["counted"])
     words = ["DARTS_V2" if word == "RUN" else word for word in command[1:]]
     assert cli.main(words) == 0, capsys.readouterr().err
     assert seen
