@@ -81,9 +81,13 @@ def retrain(
 
     Args:
         genotype: of a search's result, or any other.
-        data, labels, run_dir, device, about: as `search` takes them. Images that `search` set
-            aside as a test part are so here too, for the same images, test_share and split_seed.
+        data: as `search` takes it. Images that `search` set aside as a test part are so here too,
+            for the same images, test_share and split_seed.
+        labels: as `search` takes them.
         config: settings of the training; by default those of the preset "own".
+        run_dir: as `search` takes it.
+        device: as `search` takes it.
+        **about: as `search` takes it.
 
     Raises:
         ValueError: data, labels, genotype and config do not fit together, or the folder holds
