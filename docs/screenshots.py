@@ -32,7 +32,7 @@ class View:
     dark: bool = False
 
 
-TOP = View("report", 1000, 760)
+TOP = View("report", 1000, 830)
 VIEWS = (
     View("wide", 1200, 4000),
     View("dark", 1200, 2000, dark=True),
