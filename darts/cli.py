@@ -35,9 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met."""
     given = list(sys.argv[1:] if argv is None else argv)
     words = [word for word in given if word != DEBUG]
-    known = (*COMMANDS, "--help", "-h", "--version")
-    if words and words[0] not in known:
-        print(f"darts: {unknown('command', words[0], COMMANDS)}", file=sys.stderr)
+    if words[:1] == ["help"]:
+        words[0] = "--help"
+    known = (*COMMANDS, "--help", "--version")
+    if words and words[0] not in (*known, "-h"):
+        print(f"darts: {unknown('command', words[0], known)}", file=sys.stderr)
         return 2
     options = _parser().parse_args(words[:1] or ["--help"])
     from darts.commands.running import run_command

@@ -44,15 +44,15 @@ class Doctor(Command):
     data_root: str = "data"
 
     def run(self, given: Invocation) -> int:
+        preset = given.preset if self.preset else None
         for name, found in _machine():
             print(f"{name:<10} {found}")
         missing = {name: _missing(kind(), self.data_root) for name, kind in DATA_SETS.items()}
         for name, path in missing.items():
             print(f"{'images':<10} {name}: {f'not found, no {path}' if path else 'found'}")
-        if self.preset is None:
+        if preset is None:
             print("next:\n  darts doctor --preset NAME --data-root DIR\n  darts presets")
             return 0
-        preset = given.preset
         path = missing[preset.data.name]
         print("\n".join(_needs(preset, path, self.data_root)))
         return 1 if path else 0

@@ -31,6 +31,12 @@ class Measure(Sizes, Command):
         threads: of PyTorch on the CPU; 0 leaves PyTorch's own choice.
     """
 
+    examples = (
+        "darts measure --channels 16 --cells 8",
+        "darts measure --space s2 --channels 36 --to table.json",
+    )
+    main = "space channels cells image-size to repeats device"
+
     space: str = "s1"
     to: Path = Path("latency.json")
     in_channels: int = 3

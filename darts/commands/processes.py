@@ -70,6 +70,8 @@ def computing_device(name: str, threads: int) -> str:
     Raises:
         UsageError: there is no such device.
     """
+    if threads < 0:
+        raise UsageError(f"--threads {threads}: ask for 1 or more, or 0 for PyTorch's own choice.")
     if threads:
         torch.set_num_threads(threads)
     if name == "auto":

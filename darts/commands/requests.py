@@ -18,6 +18,7 @@ from darts.config.full import FullConfig, full_config
 from darts.config.search import SearchConfig
 from darts.data import DataSet
 from darts.names import DATA_SETS, TYPES
+from darts.nearest import unknown
 from darts.parallel.launch import launched
 from darts.records.lock import is_empty
 from darts.records.run_folder import RunFolder
@@ -139,9 +140,13 @@ def images_of(options: DataOptions, usual: DataSet) -> DataSet:
     name = options.dataset or usual.name
     if options.dataset is not None and name not in DATA_SETS:
         raise UsageError(
-            f"--dataset {name}: there are {', '.join(DATA_SETS)}. One of your own is registered by "
-            "a script (docs/OWN_DATA.md), or is a folder."
+            f"--dataset: {unknown('data set', name, DATA_SETS)} One of your own is registered by a "
+            "script (docs/OWN_DATA.md), or is a folder."
         )
+    for option in ("train_size", "test_size", "image_size", "workers"):
+        size = getattr(options, option)
+        if size is not None and size < 1:
+            raise UsageError(f"--{option.replace('_', '-')} {size}: ask for 1 or more.")
     chosen: DataSet = usual if name == usual.name else DATA_SETS[name]()
     asked: dict[str, Any] = {
         "root": options.data_root,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import CutOff, UsageError, for_the_user, refusing
 from darts.commands.help import screenful
-from darts.commands.typed import read
+from darts.commands.typed import in_options, read
 from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
 
 INTERRUPTED = 130
@@ -28,11 +28,11 @@ def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, deb
     except UsageError as error:
         if debug:
             raise
-        return _complain(str(error), 2)
+        return _complain(_spelled(str(error), kind, given), 2)
     except (NonFiniteLossError, ValueError, OSError) as error:
         if debug or not for_the_user(error):
             raise
-        return _complain(str(error), 1)
+        return _complain(_spelled(_of_the_system(error), kind, given), 1)
     except (MemoryError, RuntimeError) as error:
         if debug or not ran_out_of_memory(error):
             raise
@@ -55,6 +55,18 @@ def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, deb
             "by its own command.",
             INTERRUPTED,
         )
+
+
+def _spelled(message: str, kind: type[Command], given: Invocation) -> str:
+    """A message about settings in the words that were typed; those of a file keep its own."""
+    return message if "--resume" in given.arguments else in_options(message, kind)
+
+
+def _of_the_system(error: Exception) -> str:
+    """What an error says; one of the system without its number."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 def _complain(message: str, status: int) -> int:

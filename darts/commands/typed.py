@@ -17,6 +17,16 @@ from darts.nearest import nearest
 from darts.spaces import SPACES, Space, space_named
 
 ALL = "--help-all"
+PLAINLY = {
+    r"(\S+): invalid literal for int\(\) .*: '(.*)'": r"\1 \2: it must be a whole number.",
+    r"(\S+): could not convert string to float: '(.*)'": r"\1 \2: it must be a number.",
+    r"Missing value for argument '(\S+)'\. Expected 1 values\.": r"\1 needs a value.",
+    r"Missing value for argument '(\S+)'\. Expected (\d+) values\.": r"\1 needs \2 values.",
+    r"invalid choice '(.*)' for argument '(\S+)'\. Expected one of \((.*)\)\.": (
+        r"\2 \1: there are \3."
+    ),
+}
+"""What tyro says of a value that it cannot read, and what is said instead."""
 
 
 def read(kind: type[Command], given: Invocation) -> Command:
@@ -71,7 +81,7 @@ def _in_one_line(kind: type[Command], command: str) -> Iterator[None]:
         needed = [option for option in options_of(kind) if option.needed]
         if error is None and message.startswith(("Missing from", "The following arguments")):
             message = f"{command} needs {needed[0].name}: {needed[0].about}"
-        raise UsageError(_with_options(message, kind)) from None
+        raise UsageError(_plainly(message)) from None
 
 
 def _first_section(box: str) -> str:
@@ -82,15 +92,30 @@ def _first_section(box: str) -> str:
     return " ".join(first.split()).removeprefix("Error parsing ")
 
 
-def _with_options(message: str, kind: type[Command]) -> str:
-    """A message about a field of a config, in the spelling of the command line."""
+def _plainly(message: str) -> str:
+    """tyro's words about a value, without Python's."""
+    for pattern, words in PLAINLY.items():
+        message = re.sub(pattern, words, message)
+    return message
+
+
+def in_options(message: str, kind: type[Command]) -> str:
+    """A message about fields of a command's configs, in the spelling of the command line."""
+    names = {option.name for option in options_of(kind)} | {"--seed"}
     for entry in fields(kind):  # type: ignore[arg-type]
-        stage = get_type_hints(kind)[entry.name]
-        if is_dataclass(stage):
-            match = re.match(rf"{stage.__name__}\((\w+)=([^()]*)\)", message)  # type: ignore[union-attr]
-            if match:
-                option = f"--{entry.name}.{match[1].replace('_', '-')} {match[2]}"
-                return option + message[match.end() :]
+        config = get_type_hints(kind)[entry.name]
+
+        def spelled(match: re.Match[str], stage: str = entry.name) -> str:
+            return ", ".join(
+                f"{option if option in names else long} {value}"
+                for field, value in re.findall(r"(\w+)=([^,]*)", match[1])
+                if (option := f"--{field.replace('_', '-')}")
+                if (long := f"--{stage}.{field.replace('_', '-')}")
+            )
+
+        if is_dataclass(config):
+            name = config.__name__  # type: ignore[union-attr]
+            message = re.sub(rf"\b{name}\(([^()]+)\)", spelled, message)
     return message
 
 
