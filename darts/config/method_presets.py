@@ -15,6 +15,8 @@ from darts.data import Cifar10
 from darts.methods import (
     AdversarialPerturbation,
     AuxiliarySkip,
+    CostProduct,
+    CostWeight,
     EigenvalueGrowth,
     GumbelSoftmax,
     PartialChannels,
@@ -58,6 +60,23 @@ _OTHERS = (
     _run("cifar10-gdas", replace(_DARTS, mixing=SampledPath(), epochs=250)),
     # ProxylessNAS searches another space; here its gates search DARTS's
     _run("cifar10-proxylessnas", replace(_DARTS, mixing=TwoPaths())),
+    # and with the expected cost in L_val; the weight, per million multiply-adds, is not theirs
+    _run(
+        "cifar10-proxylessnas-cost",
+        replace(_DARTS, mixing=TwoPaths(), target=CostWeight(weight=0.001)),
+    ),
+    # FBNet §4.1: 90 epochs, α still for 10, τ from 5 by e^-0.045 an epoch (here linearly to the
+    # same end); the product of Eq. 2 has its α = 0.2 and β = 0.6. Its space has other blocks
+    _run(
+        "cifar10-fbnet",
+        replace(
+            _DARTS,
+            mixing=GumbelSoftmax(start=5.0, end=0.087),
+            target=CostProduct(),
+            epochs=90,
+            still_epochs=10,
+        ),
+    ),
     # PC-DARTS §4.2: batches of 256, learning rates 0.1 and 6e-4, α still for 15 of 50 epochs
     _run(
         "cifar10-pc-darts",

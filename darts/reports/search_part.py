@@ -40,6 +40,7 @@ def search_part(config: Record, run: RunFolder) -> Record:
         },
         *_terms(steps),
         *_scores(epochs, run),
+        *_costs(epochs, run),
         *_curvature(epochs),
     ]
     genotype = Genotype.from_dict(last["genotype"])
@@ -107,6 +108,24 @@ def _scores(epochs: Sequence[Record], run: RunFolder) -> list[Record]:
         for name, title in _TABLE.items()
     ]
     return [{"pictures": pictures, "caption": caption}]
+
+
+def _costs(epochs: Sequence[Record], run: RunFolder) -> list[Record]:
+    """What the network to be retrained costs, where the search had a target."""
+    if "found_cost" not in epochs[-1]:
+        return []
+    unit = epochs[-1]["cost_unit"]
+    caption = (
+        "What a retrained network costs: expected, where each kept edge draws its operation by α, "
+        "and that of the cell that α stands for after each epoch."
+    )
+    cost = run.read("result.json")["search"].get("cost") if run.has("result.json") else None
+    if cost is not None:
+        limit = "" if cost["most"] is None else f"; the limit was {cost['most']:g}"
+        caption += f" What was found costs {cost['value']:.4g} {unit}{limit}."
+    curves = {"expected_cost": (plots.BLUE, "expected"), "found_cost": (plots.RED, "of the cell")}
+    picture = plots.curve_panel(f"Cost of the network, {unit}", epochs, curves, "cost")
+    return [{"pictures": [picture], "caption": caption}]
 
 
 def _curvature(epochs: Sequence[Record]) -> list[Record]:

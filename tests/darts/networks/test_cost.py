@@ -1,11 +1,14 @@
 """Costs of choices: exact for every genotype, and an expectation whose gradient is the true one."""
 
+import math
 from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
 
+from darts.config.method_presets import METHOD_PRESETS
+from darts.methods import GumbelSoftmax, TwoPaths
 from darts.methods.random_search import lightest_genotype, random_genotype
 from darts.networks import Architecture
 from darts.networks.cost import multiply_add_table
@@ -129,3 +132,47 @@ def test_its_gradient_is_the_slope_of_its_values(drawn):
 
     assert torch.autograd.gradcheck(cost, flat, eps=1e-6, atol=1e-7)
     assert float(torch.autograd.grad(cost(flat), flat)[0].norm()) > 1e-3
+
+
+def one_cell_costs():
+    return table_of(NASBENCH201, 3, (8, 8), SMALL_IMAGES)
+
+
+def test_proxylessnass_cost_moves_alpha_by_probabilities_and_not_by_draws():
+    """Cai et al. 2019, §3.3: E = Σ p_j F_j, so that ∂E/∂α_i = Σ_j p_j (δ_ij − p_i) F_j."""
+    search, table = METHOD_PRESETS["cifar10-proxylessnas-cost"].search, one_cell_costs()
+    assert isinstance(search.mixing, TwoPaths)
+    architecture = Architecture(NASBENCH201, search.mixing)
+    alpha = architecture.initial(0, scale=1.0, dtype=torch.float64)["cell"].requires_grad_()
+    loss, zero = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    assert not search.target.drawn
+    expected, _ = table.expected(NASBENCH201, architecture.mixing({"cell": alpha}))
+    total = search.target.loss(loss, expected, zero)
+    found = torch.autograd.grad(total, alpha)[0]
+    p, costs = torch.softmax(alpha.detach(), 1), table.operations["cell"]
+    wanted = torch.zeros_like(p)
+    for i in range(p.shape[1]):
+        for j in range(p.shape[1]):
+            wanted[:, i] += p[:, j] * (float(i == j) - p[:, i]) * costs[:, j]
+    torch.testing.assert_close(found, search.target.weight * wanted, rtol=1e-12, atol=1e-15)
+
+
+def test_fbnets_cost_is_that_of_the_gumbel_weights_of_the_step():
+    """Wu et al. 2019, Eq. 2 and 5: CE · α log(LAT)^β, with LAT = Σ m · lat of the same masks m."""
+    search, table = METHOD_PRESETS["cifar10-fbnet"].search, one_cell_costs()
+    assert isinstance(search.mixing, GumbelSoftmax)
+    assert search.target.drawn
+    architecture = Architecture(NASBENCH201, search.mixing)
+    alpha = architecture.initial(0, scale=1.0, dtype=torch.float64)
+    torch.manual_seed(0)
+    masks = architecture.draw(alpha, 0.5).operations
+    expected, found = table.expected(NASBENCH201, architecture.mixing(alpha), masks)
+    latency = table.fixed + sum(
+        float(masks["cell"][row, column]) * float(table.operations["cell"][row, column])
+        for row in range(6)
+        for column in range(5)
+    )
+    assert float(expected) == pytest.approx(latency, rel=1e-12)
+    loss = torch.tensor(0.7, dtype=torch.float64)
+    total = float(search.target.loss(loss, expected, found))
+    assert total == pytest.approx(0.7 * 0.2 * math.log(1000 * latency) ** 0.6, rel=1e-12)

@@ -15,6 +15,7 @@ from darts.names import TYPES
 from darts.networks.stored import Blueprint
 from darts.networks.width import multiply_adds
 from darts.records.run_folder import RunFolder
+from darts.reports.search_part import _costs
 from darts.spaces import NASBENCH201
 from darts.training.full import require_feasible
 from darts.training.search import search
@@ -67,6 +68,10 @@ def test_a_run_records_both_costs_and_says_whether_the_limit_was_kept(tmp_path):
         assert last["found_cost"] == pytest.approx(result.cost["value"], rel=1e-6)
         assert result.to_dict()["cost"]["most"] == most
         assert any(words in note for note in notes)
+        run.write("result.json", {"search": result.to_dict()})
+        (chart,) = _costs(run.records("search/epochs"), run)
+        assert f"the limit was {most:g}" in chart["caption"]
+        assert "Cost of the network, M multiply-adds" in str(chart["pictures"])
 
 
 def test_a_limit_that_nothing_keeps_is_refused_before_the_search():
