@@ -39,13 +39,14 @@ def retrain_costs(
 
 
 def supernet_costs(search: SearchConfig, data: SearchData) -> CostTable:
-    """Multiply-adds in a network with the supernet's own channels and cells, for a search alone."""
+    """Multiply-adds in a network with the supernet's own sizes and stem, for a search alone."""
     blueprint = Blueprint(
         lightest_genotype(search.space),
         search.channels,
         search.cells,
         data.train.classes,
         data.train.channels,
+        search.stem,
     )
     return _table(search, blueprint, data.train.shape, None)
 
