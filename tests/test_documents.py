@@ -25,6 +25,7 @@ from tests.documents import PAGES
 WITH_BLOCKS = [page for page in PAGES if documents.blocks(page)]
 RUN_ELSEWHERE = {  # what needs more than the page itself, or is asked for more
     "docs/INTEROP.md": "tests/darts/training/test_export.py",
+    "docs/OWN_DATA.md": "tests/darts/test_own_data_examples.py",
     "docs/OWN_SPACE.md": "tests/darts/spaces/test_space.py",
     "docs/guides/data-weights.md": "tests/test_guides.py",
     "docs/guides/learning-rates-and-maml.md": "tests/test_guides.py",

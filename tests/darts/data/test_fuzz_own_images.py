@@ -90,11 +90,12 @@ def folder(root: Path, seed: int):
             suffix = k.upper() if draw.random() < 0.2 else k
             (root / label / f"{index}.{suffix}").write_bytes(content)
             seen[root / label / f"{index}.{suffix}"] = (m, pixels)
-    spoil(root, draw, broken, sorted(seen))
+    spoil(root, draw, broken, seen)
     return seen, broken
 
 
-def spoil(root: Path, draw: random.Random, broken: str | None, files: list[Path]) -> None:
+def spoil(root: Path, draw: random.Random, broken: str | None, seen) -> None:
+    files = sorted(seen)
     victim = draw.choice(files)
     content = victim.read_bytes()
     if broken == "empty":
@@ -121,7 +122,10 @@ def spoil(root: Path, draw: random.Random, broken: str | None, files: list[Path]
             if path.is_dir():
                 path.rmdir()
     elif broken == "animated":
-        frames = [Image.fromarray(np.full((9, 9), level, np.uint8)) for level in (0, 99)]
+        frames = [
+            Image.fromarray(np.full(seen[victim][1].shape[:2], level, np.uint8))
+            for level in (0, 99)
+        ]
         target = victim.with_suffix(".gif")
         victim.unlink()
         frames[0].save(target, save_all=True, append_images=frames[1:])
