@@ -161,6 +161,7 @@ def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
         (["full-search", "--dataset", "cifar10", "--data-root", "no"], 1, "or add --download"),
         (["retrain"], 2, "retrain needs --genotype"),
         (["retrain", "--genotype", "nowhere.json"], 2, "No genotype 'nowhere.json'"),
+        (["import-original", "none.pt", "--genotype", "DARTS_V2"], 1, "none.pt: No such file"),
         (["report", "no/run"], 1, "no/run is not a run folder"),
     ],
 )
@@ -189,7 +190,6 @@ def test_what_cannot_be_met_is_one_message_without_a_traceback(
         (["search", "--search.epochs", "x"], "--search.epochs x: it must be a whole number."),
         (["search", "--seeds"], "--seeds needs a value."),
         (["search", "--threads", "-2"], "--threads -2: ask for 1 or more"),
-        (["import-original", "none.pt", "--genotype", "DARTS_V2"], "none.pt: No such file"),
         (["search", "--seed", "-1"], "--seed -1: it must be 0 or more."),
         (["search", "--search.clip", "x"], "--search.clip x: it must be a number."),
         (["search", "--search.alpha-betas", "0.5"], "--search.alpha-betas needs 2 values."),
