@@ -1,7 +1,6 @@
 """The main job goes through files: each stage once, the test images last."""
 
 import base64
-from dataclasses import asdict
 
 import pytest
 import torch
@@ -78,7 +77,7 @@ def test_cells_to_compare_with_are_trained_as_the_found_one_is_and_gone_on_with(
     random.require(config.search.space)
     alone = new_run(tmp_path / "alone", config=config)
     trained = retrain(config.retrain, random, RetrainData.of(images()), alone)
-    assert asdict(trained.test) == cells[0]["test"]
+    assert trained.test.to_dict() == cells[0]["test"]
 
 
 def test_answers_are_those_that_the_accuracy_counts(finished):
