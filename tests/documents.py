@@ -51,6 +51,8 @@ def commands(page: str) -> list[list[str]]:
         command = re.match(rf"\s*(?:\$ )?(?:\w+=\S+ )*({'|'.join(PROGRAMS)}) (.*)", line)
         if command and not re.search(r"\.\.\.|…", line):
             words = shlex.split(f"{command[1]} {command[2]}", comments=True)
+            if words[0] == "darts" and words[1].isupper():  # `darts COMMAND --help`
+                continue
             if len(words) > (2 if words[0] == "darts" else 1) or words[-1].startswith("-"):
                 found.append(words)
     return found

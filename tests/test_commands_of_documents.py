@@ -82,7 +82,7 @@ def test_a_command_that_is_not_there_is_told(
         "nox -s tests",
     ]
     (tmp_path / "page.md").write_text(
-        "`darts count` and `darts retrain --eta ...`\n```\n"
+        "`darts COMMAND --help`, `darts count` and `darts retrain --eta ...`\n```\n"
         + "\n".join(wrong[1:] + right)
         + f"\n```\n`{wrong[0]}`\n```text\ndarts nothing here\n```\n"
     )
