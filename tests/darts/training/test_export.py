@@ -196,7 +196,7 @@ def test_a_genotype_is_exported_with_the_weights_that_training_begins_with(tmp_p
     to = tmp_path / "to"
     command = ["export", "DARTS_V2", *sizes, "--seed", "3", "--to", str(to), "--formats"]
     assert cli.main(command) == 0
-    assert "initial weights of seed 3" in capsys.readouterr().out
+    assert "initial weights, seed 3" in capsys.readouterr().out
     assert sorted(path.name for path in to.iterdir()) == [
         "genotype.txt",
         "network.json",

@@ -182,7 +182,7 @@ def test_a_damaged_network_is_one_line_and_nothing_is_written(copy, damage, mess
     [
         (["nowhere"], 1, "nowhere has no network.json"),
         (["RUN", "--batch-size", "0"], 2, "--batch-size 0: ask for 1 image or more"),
-        (["RUN", "--dataset", "cifar9"], 2, "--dataset cifar9: there are digits"),
+        (["RUN", "--dataset", "cifar9"], 2, "No data set 'cifar9'. Did you mean 'cifar10'?"),
         (["RUN", "--data-root", "x"], 2, "--data-root given, but the data set digits has no such"),
         (["RUN", "--device", "cuda:99"], 2, "--device cuda:99 cannot be used"),
     ],
