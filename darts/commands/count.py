@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from darts.commands.command import Command, Invocation
-from darts.commands.named import genotype_named
+from darts.commands.named import exists, genotype_named
 from darts.commands.sizes import Sizes, blueprint_of
 from darts.networks.counting import count_parameters
 from darts.networks.stored import DESCRIPTION, Blueprint, describe
@@ -42,7 +42,7 @@ class Count(Sizes, Command):
         path = path / RETRAINED if is_run(path) else path
         sizes = ("channels", "cells", "classes", "image_size")
         asked = any(getattr(self, name) is not None for name in sizes)
-        if asked or not (path / DESCRIPTION).is_file():
+        if asked or not exists(self.genotype) or not (path / DESCRIPTION).is_file():
             return [_counts(*blueprint_of(self, genotype_named(self.genotype)))]
         content = describe(path)
         own, image = Blueprint.from_dict(content), content["image_height_width"]

@@ -36,10 +36,10 @@ def genotype_named(name: str | None) -> Genotype:
         )
     if name in PUBLISHED:
         return PUBLISHED[name].genotype
-    if _exists(name):
+    if exists(name):
         return _of_path(Path(name), "")
     place, at, which = name.rpartition("@")
-    if at and _exists(place):
+    if at and exists(place):
         return _of_path(Path(place), which)
     if _is_text(name):
         return genotype_from_text(name)
@@ -57,7 +57,8 @@ def _is_text(name: str) -> bool:
     return any(mark in name for mark in "([{|\n")
 
 
-def _exists(name: str) -> bool:
+def exists(name: str) -> bool:
+    """Whether it is a file or folder, and not the text of a genotype."""
     try:
         return bool(name) and Path(name).exists()
     except (OSError, ValueError):  # longer than a name can be, or with a zero byte

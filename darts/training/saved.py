@@ -117,7 +117,10 @@ def untrained(blueprint: Blueprint, image: tuple[int, int], seed: int) -> SavedN
 
 
 def is_run(path: Path) -> bool:
-    return (path / "config.json").is_file()
+    try:
+        return (path / "config.json").is_file()
+    except OSError:  # longer than a name can be: the text of a genotype
+        return False
 
 
 def network_folder(path: Path) -> Path:
