@@ -1,7 +1,7 @@
 """Configs as JSON and back, and what differs between two of them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 from darts.config.declared import require_declared
@@ -17,11 +17,11 @@ change them."""
 def to_json(value: Any) -> Any:
     """A config as JSON: each dataclass is an object with its fields and its "type"."""
     if is_dataclass(value) and not isinstance(value, type):
-        later = getattr(value, "later", ())  # left out unless set, as in configs without them
+        later = getattr(value, "later", ())  # left out unless set, as in configs from before them
         content = {
             entry.name: to_json(getattr(value, entry.name))
             for entry in fields(value)
-            if entry.name not in later or getattr(value, entry.name) is not None
+            if entry.name not in later or getattr(value, entry.name) != _usual(entry)
         }
         return {"type": type(value).__name__, **content}
     if isinstance(value, (tuple, list)):
@@ -32,6 +32,10 @@ def to_json(value: Any) -> Any:
         f"A config holds numbers, text, tuples and dataclasses; found {type(value).__name__} "
         f"({value!r}), which JSON cannot record."
     )
+
+
+def _usual(entry: "Field[Any]") -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def from_json(content: Any, types: Mapping[str, type]) -> Any:

@@ -139,7 +139,7 @@ class SearchConfig:
     auxiliary_weight: NotNegative = 0.0
     target: Target | None = None
 
-    later: ClassVar[tuple[str, ...]] = ("target",)
+    later: ClassVar[tuple[str, ...]] = ("target", "stem")
     """Settings that configs of older versions lack: their defaults are what those did."""
 
     def __post_init__(self) -> None:

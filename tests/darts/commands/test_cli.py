@@ -82,7 +82,8 @@ def test_methods_are_named_with_their_parameters_and_back(table, text, value):
 def test_every_name_reads_back_what_it_writes(table):
     for name in table.known:
         needed = {"identity": "eta=1", "nystrom": "rank=2,damping=1", "unrolled": "steps=2,lr=0.1",
-                  "penalty": "strength=1,steps=2,lr=0.1"}.get(name, "")  # fmt: skip
+                  "penalty": "strength=1,steps=2,lr=0.1", "limit": "most=2",
+                  "weight": "weight=0.1"}.get(name, "")  # fmt: skip
         value = table.read(f"{name}:{needed}" if needed else name)
         assert table.read(table.write(value)) == value
 

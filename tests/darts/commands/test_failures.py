@@ -191,10 +191,12 @@ def test_events_on_a_full_disk_are_an_error_with_the_folder_and_not_a_thread_tha
     def full(content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    events._writer.file_writer.event_writer._async_writer._writer.write = full
+    writer = events._writer.file_writer.event_writer._async_writer
+    writer._writer.write = full
     with pytest.raises(OSError, match=r"events/search.* could not be written: No space left"):
         events.record("retrain/epochs", {"epoch": 0, "train_loss": 1.0})
     events.close()
+    writer._worker.join(10)  # what it raises belongs to this test
 
 
 @pytest.mark.parametrize(

@@ -158,8 +158,8 @@ def _captured_run(config, path, patch, record, follower=None) -> None:
     """A search whose steps are captured although there is no GPU."""
     made = searching_module.Searching
 
-    def with_record(config, data, devices, note):
-        return made(config, data, devices, note, record)
+    def with_record(config, data, devices, note, costs):
+        return made(config, data, devices, note, record, costs)
 
     patch.setattr("darts.training.search.Searching", with_record)
     search(config, halves(config), new_run(path, *filter(None, [follower])))
