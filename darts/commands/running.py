@@ -1,6 +1,7 @@
 """One command from its words to its exit status."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 from darts.commands.command import Command, Invocation
@@ -19,6 +20,8 @@ def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, deb
     An error meant for the user is one line, or keeps its traceback if `debug`; others keep theirs.
     """
     given = Invocation(name, tuple(arguments))
+    for kind_of_notice in (FutureWarning, DeprecationWarning):  # torch's, about itself
+        warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", kind_of_notice)
     try:
         if {"-h", "--help"} & set(arguments):
             with refusing():

@@ -7,6 +7,7 @@ text than the file has; cells tagged `varies` (times, and what other processors 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,11 @@ VARIES = "varies"
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
-    """The notebook with the outputs of a fresh kernel, in an empty folder; an error is raised."""
+    """The notebook with the outputs of a fresh kernel, in an empty folder; an error is raised.
+
+    The kernel has one thread: sums by several round otherwise.
+    """
+    os.environ["OMP_NUM_THREADS"] = "1"
     notebook = nbformat.read(path, as_version=4)
     with TemporaryDirectory() as folder:
         client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": folder}})
