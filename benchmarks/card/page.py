@@ -72,7 +72,8 @@ def page(record: dict[str, Any] | None) -> str:
         return f"{HEAD}\n\n{NOTHING}\n"
     device = record["device"]
     made = f"Measured on one {device['name']} with torch {record['torch']}"
-    made += f", commit {record['commit'][:7]}." if record.get("commit") else "."
+    changed = " with changes that followed it" if record.get("changed") else ""
+    made += f", commit {record['commit'][:7]}{changed}." if record.get("commit") else "."
     parts = [HEAD, made, METHOD, "## Bars", "\n".join(bars(record)), *tests(record)]
     for part, title in PARTS.items():
         if record.get(part, {}).get("seconds"):

@@ -152,8 +152,8 @@ COLLAPSE = Experiment(
         "away: PyTorch's padded average pool has wrong gradients there ([CARD](../CARD.md)), and "
         "every edge of this space has that pool. No figure of theirs is on this page.",
         "The runs from a GPU on this page have the pool spelled out, norms in closed form and "
-        "captured steps; the first two are compared with the CPU there ([CARD](../CARD.md) says "
-        "how far).",
+        "captured steps. The pool's gradients were compared with the CPU's there; of the norms "
+        "in closed form the comparison of products was not reached ([CARD](../CARD.md)).",
         "Random search with a budget of trainings is not among the runs; the mean of all cells "
         "stands for chance.",
     ),
