@@ -1,4 +1,4 @@
-"""Costs of the presets as docs/EXPERIMENTS.md has them: `python -m benchmarks.dry_run_table`.
+"""Costs of the presets as docs/DRY_RUN.md has them: `python -m benchmarks.dry_run_table`.
 
 With the word `costs` after it, it writes those that `darts presets` prints.
 """
