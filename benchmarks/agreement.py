@@ -23,8 +23,7 @@ from benchmarks.decisions import Decisions, count, differing, imposed, of_kernel
 from benchmarks.records import merge, spread
 from benchmarks.steps import Setting
 from bilevel import Autograd, BilevelProblem, Vector
-from bilevel.derivatives import Derivatives
-from bilevel.reverse_over_forward import ReverseOverForward
+from bilevel.derivatives import Derivatives, ReverseOverForward
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import SupernetAdapter
 from tests.reference_supernet import ReferenceSupernet, copy_weights, paired_parameters

@@ -40,7 +40,7 @@ from bilevel.estimators import (
     Nystrom,
     NystromPreconditioner,
 )
-from bilevel.krylov import conjugate_gradient
+from bilevel.krylov.cg import conjugate_gradient
 from bilevel.problems import ReadyProblem, logistic_regression, mlp_cleaning, quadratic
 
 RECORD = Path("docs/records/estimators.json")

@@ -22,8 +22,8 @@ from unittest import mock
 import torch
 
 from benchmarks.records import merge
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.search import SearchConfig
 from darts.data import LabelledImages, Normalisation, PairedBatches, SearchData
 from darts.records.run_folder import RunFolder

@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, Certified, ConjugateGradient, DartsSecondOrder, Estimator
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.kernels import functions
 from darts.kernels.library import Kernels
 from darts.networks import Architecture, Supernet

@@ -3,6 +3,7 @@
 from bilevel.derivatives import Autograd as Autograd
 from bilevel.derivatives import CentralDifference as CentralDifference
 from bilevel.derivatives import Curvature as Curvature
+from bilevel.derivatives import ReverseOverForward as ReverseOverForward
 from bilevel.diagnostics import CheckReport as CheckReport
 from bilevel.diagnostics import angle as angle
 from bilevel.diagnostics import check as check
@@ -12,7 +13,6 @@ from bilevel.diagnostics import relative_error as relative_error
 from bilevel.linear import LinearOperator as LinearOperator
 from bilevel.problem import BilevelProblem as BilevelProblem
 from bilevel.problem import NonFiniteError as NonFiniteError
-from bilevel.reverse_over_forward import ReverseOverForward as ReverseOverForward
 from bilevel.solver import alternating_step as alternating_step
 from bilevel.solver import solve as solve
 from bilevel.vector import Vector as Vector

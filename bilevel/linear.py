@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import overload
 
 import torch
 from jaxtyping import Float
@@ -15,8 +14,6 @@ from torch import Tensor
 from bilevel.vector import Vector
 
 Action = Callable[[Vector], Vector]
-BatchedAction = Callable[[Tensor], Tensor]
-"""The same map on the rows of a matrix: (k, columns) ↦ (k, rows)."""
 
 
 @dataclass(frozen=True)
@@ -29,25 +26,18 @@ class LinearOperator:
         action: the map.
         transposed_action: the adjoint map, where it is known. A symmetric operator passes its
             `action` here too; that it is symmetric is believed, not checked.
-        batched_action: the map on many vectors at once, where that is cheaper than one by one.
-        transposed_batched_action: the adjoint on many vectors at once.
+        at_once: how many vectors both maps take at once. Above 1 they also take a `Vector` whose
+            leaves have one axis more in front, and return such a one.
     """
 
     domain: Vector
     codomain: Vector
     action: Action
     transposed_action: Action | None = None
-    batched_action: BatchedAction | None = None
-    transposed_batched_action: BatchedAction | None = None
+    at_once: int = 1
 
-    @overload
-    def __matmul__(self, other: Vector) -> Vector: ...
-    @overload
-    def __matmul__(self, other: LinearOperator) -> LinearOperator: ...
-    def __matmul__(self, other: Vector | LinearOperator) -> Vector | LinearOperator:
-        if isinstance(other, LinearOperator):
-            return self._after(other)
-        return self.action(other)
+    def __matmul__(self, v: Vector) -> Vector:
+        return self.action(v)
 
     @cached_property
     def T(self) -> LinearOperator:  # noqa: N802  (as in torch and numpy)
@@ -62,40 +52,26 @@ class LinearOperator:
                 "`transposed_action`, so its transpose is not known."
             )
         return LinearOperator(
-            self.codomain,
-            self.domain,
-            self.transposed_action,
-            self.action,
-            self.transposed_batched_action,
-            self.batched_action,
+            self.codomain, self.domain, self.transposed_action, self.action, self.at_once
         )
 
     def __rmul__(self, scalar: float) -> LinearOperator:
         adjoint = self.transposed_action
-        return LinearOperator(
-            self.domain,
-            self.codomain,
-            lambda v: scalar * self.action(v),
-            None if adjoint is None else lambda u: scalar * adjoint(u),
+        return replace(
+            self,
+            action=lambda v: scalar * self.action(v),
+            transposed_action=None if adjoint is None else lambda u: scalar * adjoint(u),
         )
 
-    def __add__(self, other: LinearOperator) -> LinearOperator:
-        left, right = self.transposed_action, other.transposed_action
-        return LinearOperator(
-            self.domain,
-            self.codomain,
-            lambda v: self.action(v) + other.action(v),
-            None if left is None or right is None else lambda u: left(u) + right(u),
-        )
+    def shifted(self, damping: float) -> LinearOperator:
+        """H + damping·I, for a symmetric H."""
+        if damping == 0:
+            return self
 
-    def _after(self, other: LinearOperator) -> LinearOperator:
-        left, right = self.transposed_action, other.transposed_action
-        return LinearOperator(
-            other.domain,
-            self.codomain,
-            lambda v: self.action(other.action(v)),
-            None if left is None or right is None else lambda u: right(left(u)),
-        )
+        def action(v: Vector) -> Vector:
+            return self.action(v) + damping * v
+
+        return replace(self, action=action, transposed_action=action)
 
     def dense(self) -> Float[Tensor, "rows columns"]:
         """The matrix. Costs min(rows, columns) products where the transpose is known."""
@@ -109,10 +85,21 @@ class LinearOperator:
         return self.many(torch.eye(n, dtype=self.domain.dtype, device=self.domain.device)).T
 
     def many(self, vectors: Float[Tensor, "k columns"]) -> Float[Tensor, "k rows"]:
-        """The images of k vectors, both given as rows: k products, batched where that is known."""
-        if self.batched_action is not None:
-            return self.batched_action(vectors)
-        return torch.stack([self.action(self.domain.like(row)).flat() for row in vectors])
+        """The images of k vectors, both given as rows: k products, `at_once` of them together."""
+        if self.at_once == 1:
+            return torch.stack([self.on_flat(row) for row in vectors])
+        sizes = [leaf.numel() for leaf in self.domain.leaves]
+        images = []
+        for some in torch.split(vectors, self.at_once):
+            leaves = [
+                columns.reshape(len(some), *leaf.shape)
+                for columns, leaf in zip(
+                    torch.split(some, sizes, 1), self.domain.leaves, strict=True
+                )
+            ]
+            image = self.action(Vector(tuple(leaves), self.domain.treespec))
+            images.append(torch.cat([leaf.reshape(len(some), -1) for leaf in image.leaves], dim=1))
+        return torch.cat(images)
 
     def on_flat(self, x: Float[Tensor, " columns"]) -> Float[Tensor, " rows"]:
         """The image of a vector whose coordinates lie in one tensor, in such a tensor."""

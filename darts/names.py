@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from bilevel import estimators
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Estimator
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts import methods
 from darts.config.compute import Computing
 from darts.config.full import FullConfig

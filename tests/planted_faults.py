@@ -15,9 +15,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from bilevel import Autograd, BilevelProblem
-from bilevel.derivatives import Curvature, Derivatives
+from bilevel.derivatives import Curvature, Derivatives, ReverseOverForward
 from bilevel.linear import LinearOperator
-from bilevel.reverse_over_forward import ReverseOverForward
 from bilevel.vector import Vector
 
 f64 = torch.float64

@@ -124,7 +124,7 @@ MADE_INSIDE = {"Checked", "StepAhead"}  # by a check, and by `DartsSecondOrder`
     ("parent", "home", "folders", "some"),
     [
         (estimators.Estimator, estimators, ("bilevel.estimators",), "Unrolled"),
-        (Derivatives, bilevel, ("bilevel.derivatives", "bilevel.reverse"), "ReverseOverForward"),
+        (Derivatives, bilevel, ("bilevel.derivatives",), "ReverseOverForward"),
         (Warning, estimators, ("bilevel.",), "NotStationary"),
     ],
 )

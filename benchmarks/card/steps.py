@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from benchmarks.card.timing import Case
 from benchmarks.steps import Setting
 from bilevel import BilevelProblem, CentralDifference
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import (
     Amended,
     ConjugateGradient,
@@ -23,7 +24,6 @@ from bilevel.estimators import (
 )
 from bilevel.problem import Loss
 from bilevel.reading import left_on_device
-from bilevel.reverse_over_forward import ReverseOverForward
 from bilevel.solver import inner_step, outer_step
 from darts.networks.adapter import SupernetAdapter
 from darts.networks.architecture import Alpha, Architecture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.experiments.controls import AtNormOf, Flipped, RandomDirection, TowardsZero
 from benchmarks.experiments.searched import Searched, SearchSetting
-from bilevel.derivatives import CentralDifference
+from bilevel.derivatives import CentralDifference, ReverseOverForward
 from bilevel.estimators import (
     Amended,
     ConjugateGradient,
@@ -14,7 +14,6 @@ from bilevel.estimators import (
     Landweber,
     Neumann,
 )
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.search import AMENDED, SearchConfig
 from darts.data import Cifar10
 from darts.spaces import NASBENCH201

@@ -8,9 +8,9 @@ import torch
 
 from bilevel.derivatives import Autograd, Derivatives
 from bilevel.estimators.certificate import NOT_CHECKED, Certificate, certify
+from bilevel.krylov.norm_bound import norm_bound
 from bilevel.point import point_of
 from bilevel.problem import BilevelProblem
-from bilevel.spectrum import norm_bound
 from bilevel.vector import Tree, Vector
 
 

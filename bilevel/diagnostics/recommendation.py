@@ -19,9 +19,9 @@ from bilevel.estimators.first_order import FirstOrder
 from bilevel.estimators.identity import Identity
 from bilevel.estimators.minres import Minres
 from bilevel.estimators.neumann import Neumann
+from bilevel.krylov.lanczos import lanczos
 from bilevel.point import point_of
 from bilevel.problem import BilevelProblem, squared_curvature
-from bilevel.spectrum import lanczos
 from bilevel.vector import Tree, Vector
 
 LANCZOS_PRODUCTS = 60

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from bilevel.krylov.norm_bound import NormBound
 from bilevel.shown import html_table, short
-from bilevel.spectrum import NormBound
 from bilevel.vector import Vector
 
 NOT_CHECKED = "second derivatives are right, which bilevel.check has not looked at"

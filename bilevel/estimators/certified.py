@@ -18,11 +18,11 @@ from bilevel.estimators.solving import (
     SolvingEstimator,
     check_not_negative,
     check_positive,
-    damped,
 )
-from bilevel.krylov import Iterate, minres
+from bilevel.krylov.lanczos import Tridiagonal, lanczos_steps
+from bilevel.krylov.minres import Iterate, minres
+from bilevel.krylov.norm_bound import NormBound, norm_bound
 from bilevel.linear import LinearOperator
-from bilevel.spectrum import NormBound, Tridiagonal, lanczos_steps, norm_bound
 from bilevel.vector import Vector
 
 LARGER = 1000
@@ -143,7 +143,7 @@ class Certified(SolvingEstimator):
     def solve_system(self, curvature: Curvature, slope: Vector) -> Solve:
         search = _Search(
             self,
-            damped(curvature.hessian, self.damping),
+            curvature.hessian.shifted(self.damping),
             curvature.mixed,
             norm_bound(curvature.mixed, seed=_STREAM + self.seed),
             slope.flat(),

@@ -17,9 +17,8 @@ from bilevel.estimators.solving import (
     ResidualEstimator,
     check_not_negative,
     check_positive,
-    damped,
 )
-from bilevel.krylov import Iterate, Preconditioner, Product, conjugate_gradient
+from bilevel.krylov.cg import Iterate, Preconditioner, Product, conjugate_gradient
 from bilevel.linear import LinearOperator
 from bilevel.vector import Vector
 
@@ -62,7 +61,7 @@ class ConjugateGradient(ResidualEstimator):
         check_not_negative(self, damping=self.damping)
 
     def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        system = damped(hessian, self.damping)
+        system = hessian.shifted(self.damping)
         precondition, spent = (
             (None, 0) if self.preconditioner is None else self.preconditioner(system)
         )

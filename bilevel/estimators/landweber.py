@@ -8,9 +8,9 @@ from typing import ClassVar
 from bilevel.estimators.base import Solve
 from bilevel.estimators.fixed_step import FixedStep
 from bilevel.estimators.solving import check_positive
+from bilevel.krylov.lanczos import largest_curvature
 from bilevel.linear import LinearOperator
 from bilevel.problem import squared_curvature
-from bilevel.spectrum import largest_curvature
 from bilevel.vector import Vector
 
 

@@ -13,9 +13,8 @@ from bilevel.estimators.solving import (
     ResidualEstimator,
     check_not_negative,
     check_positive,
-    damped,
 )
-from bilevel.krylov import minres
+from bilevel.krylov.minres import minres
 from bilevel.linear import LinearOperator
 from bilevel.vector import Vector
 
@@ -52,7 +51,7 @@ class Minres(ResidualEstimator):
         check_not_negative(self, damping=self.damping)
 
     def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        system = damped(hessian, self.damping)
+        system = hessian.shifted(self.damping)
         length = float(slope.norm())
         tolerance = self.tolerance_in(slope.dtype)
         goal = 0.0 if tolerance is None else tolerance * length

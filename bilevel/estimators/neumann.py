@@ -8,8 +8,8 @@ from typing import ClassVar
 from bilevel.estimators.base import Solve
 from bilevel.estimators.fixed_step import FixedStep
 from bilevel.estimators.solving import check_not_negative, check_positive
+from bilevel.krylov.lanczos import largest_curvature
 from bilevel.linear import LinearOperator
-from bilevel.spectrum import largest_curvature
 from bilevel.vector import Vector
 
 

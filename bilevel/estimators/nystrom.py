@@ -7,8 +7,8 @@ from typing import Literal
 
 from bilevel.estimators.base import Solve, Status
 from bilevel.estimators.solving import ResidualEstimator, check_positive
+from bilevel.krylov.nystrom import nystrom
 from bilevel.linear import LinearOperator
-from bilevel.low_rank import nystrom
 from bilevel.vector import Vector
 
 

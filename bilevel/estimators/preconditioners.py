@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from bilevel.estimators.solving import check_not_negative, check_positive
-from bilevel.krylov import Preconditioner
+from bilevel.krylov.cg import Preconditioner
+from bilevel.krylov.nystrom import nystrom
 from bilevel.linear import LinearOperator
-from bilevel.low_rank import nystrom
 
 
 class Precondition(ABC):

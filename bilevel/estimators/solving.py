@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from bilevel.derivatives import Curvature
 from bilevel.estimators.alerts import (
@@ -19,7 +18,6 @@ from bilevel.estimators.alerts import (
     levels_to_the_caller,
 )
 from bilevel.estimators.base import ImplicitEstimator, Solve, Status
-from bilevel.linear import LinearOperator
 from bilevel.vector import Tree, Vector
 
 
@@ -142,24 +140,6 @@ class ResidualEstimator(SolvingEstimator):
             f"tolerance {tolerance:.3g}. Until it is well below 1/cond(H) the estimate can "
             f"have the wrong sign. {remedy}",
         )
-
-
-def damped(hessian: LinearOperator, damping: float) -> LinearOperator:
-    """H + ρI."""
-    if damping == 0:
-        return hessian
-
-    def action(v: Vector) -> Vector:
-        return hessian @ v + damping * v
-
-    batched = hessian.batched_action
-
-    def many(rows: Tensor) -> Tensor:
-        assert batched is not None
-        return batched(rows).add(rows, alpha=damping)
-
-    together = None if batched is None else many
-    return LinearOperator(hessian.domain, hessian.codomain, action, action, together, together)
 
 
 def check_not_negative(estimator: object, **values: float) -> None:

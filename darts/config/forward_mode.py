@@ -8,9 +8,8 @@ from torch.nn import functional as F
 
 from bilevel import Autograd, BilevelProblem, Vector
 from bilevel.bound_module import BoundModule
-from bilevel.derivatives import Derivatives
+from bilevel.derivatives import Derivatives, ReverseOverForward
 from bilevel.estimators import Estimator
-from bilevel.reverse_over_forward import ReverseOverForward
 from bilevel.vector import Tree
 from darts.spaces import Space
 from darts.spaces.feature_map import FeatureMap

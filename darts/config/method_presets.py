@@ -5,8 +5,8 @@ What a paper leaves open is DARTS's setting (Liu et al. 2019, §3.1). Retraining
 
 from dataclasses import replace
 
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import DartsSecondOrder, FirstOrder
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.full import FullConfig
 from darts.config.paper_presets import CIFAR_ROOT
 from darts.config.retrain import RetrainConfig

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 import torch
 
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, Estimator
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.declared import (
     Cells,
     CheckpointShare,

@@ -5,8 +5,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 from bilevel import Autograd, CentralDifference
-from bilevel.derivatives import Derivatives
-from bilevel.reverse_over_forward import ReverseOverForward
+from bilevel.derivatives import Derivatives, ReverseOverForward
 from darts.config.declared import require_declared
 from darts.nearest import unknown
 

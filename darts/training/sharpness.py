@@ -3,8 +3,8 @@
 import torch
 
 from bilevel import BilevelProblem, Vector
+from bilevel.krylov.lanczos import lanczos
 from bilevel.linear import LinearOperator
-from bilevel.spectrum import lanczos
 from bilevel.vector import Tree
 
 PRODUCTS = 30

@@ -32,7 +32,8 @@ from bilevel.estimators import (
     Status,
 )
 from bilevel.estimators.certificate import NOT_CHECKED, certify
-from bilevel.spectrum import NormBound, lanczos_steps, norm_bound
+from bilevel.krylov.lanczos import lanczos_steps
+from bilevel.krylov.norm_bound import NormBound, norm_bound
 from tests.quadratics import nested, quadratic, random_quadratic, with_spectrum
 
 seeds = st.integers(0, 2**31 - 1)

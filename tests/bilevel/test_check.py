@@ -11,13 +11,13 @@ from torch import Tensor
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, compare, recommend
 from bilevel.connection import DisconnectedError
+from bilevel.derivatives import ReverseOverForward
 from bilevel.diagnostics import CheckFailedError
 from bilevel.diagnostics.culprit import culprits
 from bilevel.diagnostics.in_double import doubled, in_double
 from bilevel.estimators import Amended
 from bilevel.estimators.alerts import CheckFailed
 from bilevel.problems import quadratic
-from bilevel.reverse_over_forward import ReverseOverForward
 from tests import documents
 from tests.planted_faults import PLANTED, case, determined, penalised
 from tests.sound_problems import SOUND, SUPERNETS, sound_problem
@@ -87,7 +87,7 @@ def test_differences_are_judged_by_their_own_standard() -> None:
     ("loss", "how", "where", "operation"),
     [
         (penalised, Autograd(), "bilevel.problem", "layer_norm"),
-        (determined, ReverseOverForward(), "bilevel.reverse_over_forward", "logdet"),
+        (determined, ReverseOverForward(), "bilevel.derivatives.reverse_over_forward", "logdet"),
     ],
 )
 def test_the_operation_at_fault_is_found_without_a_list(

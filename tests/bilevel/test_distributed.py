@@ -13,9 +13,9 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from bilevel import Autograd, BilevelProblem, CentralDifference
+from bilevel.derivatives import ReverseOverForward
 from bilevel.distributed import averaged
 from bilevel.estimators import HypergradientWarning
-from bilevel.reverse_over_forward import ReverseOverForward
 from tests.dense import ravel
 from tests.estimators import ESTIMATORS, ETA
 

@@ -30,7 +30,7 @@ def test_products_in_chunks_equal_the_dense_matrices(make: Any, seed: int, chunk
         (curvature.mixed, oracle.mixed),
         (curvature.mixed.T, oracle.mixed.T),
     ]:
-        assert operator.batched_action is not None
+        assert operator.at_once > 1
         assert torch.allclose(operator.dense(), expected, rtol=1e-10, atol=1e-12)
         assert torch.allclose(operator._columns(), expected, rtol=1e-10, atol=1e-12)
 
@@ -84,7 +84,7 @@ def test_a_loss_that_vmap_cannot_follow_works_one_by_one_and_raises_in_chunks() 
 def test_differences_take_products_one_by_one() -> None:
     case = nested(1)
     curvature = CentralDifference()(case.problem, *map(Vector.of, case.point))
-    assert curvature.hessian.batched_action is None
+    assert curvature.hessian.at_once == 1
     assert (curvature.exact, curvature.gradient) == (False, None)
 
 

@@ -12,10 +12,10 @@ from torch.nn.functional import mse_loss
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, alternating_step, solve
 from bilevel.checkpoints import Checkpoints
+from bilevel.derivatives import ReverseOverForward
 from bilevel.diagnostics import compare, recommend
 from bilevel.diagnostics.cost import counted
 from bilevel.estimators import Amended, Certified, ConjugateGradient, DartsSecondOrder, Unrolled
-from bilevel.reverse_over_forward import ReverseOverForward
 from tests import documents
 
 f64 = torch.float64

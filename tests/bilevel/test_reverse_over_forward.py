@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from bilevel import Autograd, BilevelProblem, Vector, relative_error
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended
-from bilevel.reverse_over_forward import ReverseOverForward
 
 
 def problem(layer=torch.tanh) -> tuple[BilevelProblem, dict, torch.Tensor]:

@@ -13,10 +13,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, relative_error
-from bilevel.derivatives import Derivatives
+from bilevel.derivatives import Derivatives, ReverseOverForward
 from bilevel.estimators import Amended, FirstOrder
 from bilevel.estimators.alerts import RandomLoss
-from bilevel.reverse_over_forward import ReverseOverForward
 from bilevel.unsupported import UnsupportedDerivativeError
 
 Function = Callable[[Tensor], Tensor]
@@ -99,7 +98,7 @@ def test_each_refusal_over_forward_mode_has_a_reason(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without it the product is wrong by more than any rounding; a mended torch fails this."""
-    monkeypatch.setattr("bilevel.reverse_over_forward.refuse_wrong", lambda *_: None)
+    monkeypatch.setattr("bilevel.derivatives.reverse_over_forward.refuse_wrong", lambda *_: None)
     function, _ = WRONG_OVER_FORWARD[name]
     found, exact = product(ReverseOverForward(), function), product(Autograd(), function)
     assert relative_error(found, exact) > 1e-4

@@ -28,9 +28,9 @@ from bilevel.estimators import (
     Status,
 )
 from bilevel.estimators.certificate import certify
-from bilevel.estimators.solving import damped
+from bilevel.krylov.lanczos import lanczos, lanczos_steps, largest_curvature
+from bilevel.krylov.norm_bound import NormBound
 from bilevel.problems import quadratic as ready_quadratic
-from bilevel.spectrum import NormBound, lanczos, lanczos_steps, largest_curvature
 from tests.quadratics import quadratic, with_spectrum
 
 f32, f64 = torch.float32, torch.float64
@@ -167,14 +167,14 @@ def test_recommend_runs_the_certified_candidate_once() -> None:
 def test_damping_keeps_products_in_batches() -> None:
     case = with_spectrum(2, torch.linspace(1, 4, 10))
     hessian = Autograd(chunk=4)(case.problem, *map(Vector.of, case.point)).hessian
-    system = damped(hessian, 0.5)
+    system = hessian.shifted(0.5)
     rows = torch.randn(7, 10, generator=torch.Generator().manual_seed(0), dtype=f64)
     with mock.patch("torch.autograd.grad", wraps=torch.autograd.grad) as grad:
         images = system.many(rows)
     assert grad.call_count == 2  # 4 and 3 at once
     assert torch.allclose(images, rows @ (case.hessian + 0.5 * torch.eye(10, dtype=f64)).T)
-    plain = damped(Autograd()(case.problem, *map(Vector.of, case.point)).hessian, 0.5)
-    assert plain.batched_action is None
+    plain = Autograd()(case.problem, *map(Vector.of, case.point)).hessian.shifted(0.5)
+    assert plain.at_once == 1
     many, one = (
         ConjugateGradient(damping=0.5, preconditioner=NystromPreconditioner(3), derivatives=d)
         for d in (Autograd(chunk=4), Autograd())

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from bilevel import Autograd, CentralDifference, Vector
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended
-from bilevel.reverse_over_forward import ReverseOverForward
 from tests.dense import dense, ravel
 from tests.estimators import ESTIMATORS, ETA
 from tests.quadratics import nested, roundoff

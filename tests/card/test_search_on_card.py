@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from bilevel import CentralDifference
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.compute import Computing
 from darts.data import RetrainData, SearchData
 from darts.parallel.launch import Devices

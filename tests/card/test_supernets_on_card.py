@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from bilevel import Autograd, Vector
-from bilevel.reverse_over_forward import ReverseOverForward
+from bilevel.derivatives import ReverseOverForward
 from darts.methods import AdversarialPerturbation
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import Drops, SupernetAdapter

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from bilevel import Autograd, CentralDifference, estimators
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import (
     Amended,
     DartsSecondOrder,
@@ -23,7 +24,6 @@ from bilevel.estimators import (
     Minres,
     Unrolled,
 )
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts import cli, names
 from darts.commands import jobs, requests, running
 from darts.commands.errors import UsageError

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bilevel import Autograd, CentralDifference
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, DartsSecondOrder, FirstOrder
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.as_json import differences, from_json, to_json
 from darts.config.full import FullConfig
 from darts.config.presets import PRESETS

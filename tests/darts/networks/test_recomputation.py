@@ -5,8 +5,8 @@ import torch
 from torch.autograd import forward_ad
 
 from bilevel import Autograd, CentralDifference
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.networks import Architecture, Supernet, SupernetAdapter
 from darts.networks.adapter import Drops
 from darts.spaces import S1_FIXED

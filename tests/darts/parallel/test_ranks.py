@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bilevel import Autograd, CentralDifference
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, FirstOrder, HypergradientWarning
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.compute import Computing
 from darts.data import Batch, PairedBatches, RetrainData, SearchData
 from darts.methods import GumbelSoftmax, RandomPerturbation

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binomtest, ttest_ind
 
 from bilevel import Autograd, CentralDifference
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.as_json import to_json
 from darts.config.search import SearchConfig
 from darts.names import ESTIMATORS

@@ -13,9 +13,9 @@ from torch.optim.optimizer import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bilevel import Autograd, CentralDifference, NonFiniteError
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder, Identity
 from bilevel.reading import left_on_device
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.compute import Computing
 from darts.data import RetrainData, SearchData
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from bilevel import Autograd, BilevelProblem, Vector, relative_error
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts.config.forward_mode import COMPARED
 from darts.config.presets import PRESETS
 from darts.config.search import SearchConfig

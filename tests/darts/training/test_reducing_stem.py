@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from bilevel import Autograd, Vector
+from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended
-from bilevel.reverse_over_forward import ReverseOverForward
 from darts import cli
 from darts.config.presets import PRESETS
 from darts.config.search import SearchConfig

@@ -1,4 +1,4 @@
-"""What products tell of an operator: eigenvalues by Lanczos, norms by bounds."""
+"""The Lanczos process from a random vector: the ends of a spectrum, and its gap around zero."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from itertools import islice
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.linalg import eigvalsh_tridiagonal
-from torch import Tensor
 
 from bilevel.linear import LinearOperator
-from bilevel.problem import NonFiniteError, finite_curvature
+from bilevel.problem import finite_curvature
 from bilevel.vector import Vector
 
 
@@ -190,73 +188,3 @@ def largest_curvature(operator: LinearOperator, products: int, seed: int) -> tup
     if not math.isfinite(bound):
         bound = float(np.abs(sketch.ritz_values()).max()) + abs(sketch.below[-1])
     return bound, len(sketch.diagonal)
-
-
-@dataclass(frozen=True)
-class NormBound:
-    """A number that ‖B‖ does not exceed. (Power iteration gives one that it is not below.)
-
-    Attributes:
-        value: the bound.
-        gram: BBᵀ in float64, where it was formed; the bound is then exact.
-        products: products with B or Bᵀ spent.
-        assumes: what the bound rests on, in words.
-    """
-
-    value: float
-    gram: Float[Tensor, "m m"] | None
-    products: int
-    assumes: tuple[str, ...] = ()
-
-
-def norm_bound(
-    operator: LinearOperator,
-    *,
-    largest_gram: int = 64,
-    probes: int = 10,
-    seed: int = 0,
-    symbol: str = "B",
-) -> NormBound:
-    """Bound ‖B‖ from above, where B is any operator; `symbol` is what `assumes` calls it.
-
-    Up to `largest_gram` rows: BBᵀ from m products with Bᵀ, whose largest eigenvalue is ‖B‖². For
-    more rows: random probes g of A, ‖B‖ ≤ (10 √(2/π) max ‖(BBᵀ)² g‖)^(1/4), which fails with
-    probability at most 10^(−probes) (Halko, Martinsson & Tropp 2011, Lemma 4.1, applied to the
-    power). About 2 times ‖B‖ where one singular value stands out, 4 times where 1000 are alike;
-    4 · `probes` products.
-    """
-    m = operator.codomain.numel
-    if m <= largest_gram:
-        identity = torch.eye(m, dtype=operator.codomain.dtype, device=operator.codomain.device)
-        rows = operator.T.many(identity).double()
-        gram = rows @ rows.T
-        _require_finite(float(gram.abs().sum()), symbol)
-        top = max(float(torch.linalg.eigvalsh(gram)[-1]), 0.0)
-        return NormBound(math.sqrt(top) * (1 + 1e-6), gram, m)
-    generator = torch.Generator().manual_seed(seed)
-    longest = 0.0
-    for _ in range(probes):
-        u = random_vector(operator.codomain, generator)
-        scale = 1.0
-        for _ in range(2):
-            u = operator @ (operator.T @ u)
-            length = float(u.norm())
-            _require_finite(length, symbol)
-            if length == 0:
-                break
-            scale, u = scale * length, u / length
-        longest = max(longest, scale if length > 0 else 0.0)
-    value = (10 * math.sqrt(2 / math.pi) * longest) ** 0.25
-    chance = (
-        f"‖{symbol}‖ ≤ {value:.4g}, by {probes} random probes, wrong with probability 1e-{probes}"
-    )
-    return NormBound(value, None, 4 * probes, (chance,))
-
-
-def _require_finite(size: float, symbol: str) -> None:
-    if not math.isfinite(size):
-        raise NonFiniteError(
-            f"a product with {symbol} has norm {size}. A square root, norm or logarithm in the "
-            "inner loss has no finite second derivative at this point, or it is too large for "
-            "its dtype."
-        )

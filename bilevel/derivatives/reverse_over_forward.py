@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from bilevel.derivatives import Curvature, Derivatives
+from bilevel.derivatives.curvature import Curvature, Derivatives
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
 from bilevel.randomness import REMEDY, Draws

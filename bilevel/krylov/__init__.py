@@ -1,0 +1,1 @@
+"""Iterations and sketches that know an operator by its products alone."""
