@@ -11,6 +11,7 @@ from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.packing import pack
 from benchmarks.experiments.page import write_pages
 from benchmarks.experiments.queue import Place, images_of, missing, work_through
+from benchmarks.experiments.random_search import table_path
 from benchmarks.experiments.record import fold, journal_lines, read_all, read_records, write_record
 from darts.training.accuracy_table import AccuracyTable
 
@@ -84,14 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--pack", type=Path, metavar="FILE", help="write the images of the setting and stop")
     add("--take", type=Path, nargs="+", metavar="JOURNAL", help="fold journals into docs/records")
     add("--page", action="store_true", help="write all pages again from the records")
-    add("--table", default=_usual_table(), help="NAS-Bench-201's accuracy table, for --take")
+    add("--table", default=str(table_path()), help="NAS-Bench-201's accuracy table, for --take")
     return parser
-
-
-def _usual_table() -> str:
-    import os
-
-    return str(Path(os.environ.get("DARTS_DATA_DIR", "data")) / "nas_tables/nasbench201.csv.gz")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,19 @@ from benchmarks.experiments.collapse import COLLAPSE
 from benchmarks.experiments.definition import Experiment
 from benchmarks.experiments.depth import DEPTH
 from benchmarks.experiments.eta import ETA
+from benchmarks.experiments.random_search import RANDOM_SEARCH
 from benchmarks.experiments.scale import SCALE_EXPERIMENT
 from benchmarks.experiments.trap import GRADIENT_TRAP
 
 EXPERIMENTS: dict[str, Experiment] = {
-    e.name: e for e in (COLLAPSE, DEPTH, ETA, BEHAVIOUR, GRADIENT_TRAP, SCALE_EXPERIMENT)
+    e.name: e
+    for e in (
+        COLLAPSE,
+        RANDOM_SEARCH,
+        DEPTH,
+        ETA,
+        BEHAVIOUR,
+        GRADIENT_TRAP,
+        SCALE_EXPERIMENT,
+    )
 }
