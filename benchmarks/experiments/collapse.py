@@ -154,8 +154,8 @@ COLLAPSE = Experiment(
         "The runs from a GPU on this page have the pool spelled out, norms in closed form and "
         "captured steps. The pool's gradients were compared with the CPU's there; of the norms "
         "in closed form the comparison of products was not reached ([CARD](../CARD.md)).",
-        "Random search with a budget of trainings is not among the runs; the mean of all cells "
-        "stands for chance.",
+        "Here the mean of all cells stands for chance; random search with a budget of trainings is "
+        "on [a page of its own](random-search.md).",
     ),
     reading=(
         "One claim is decided: the weight of none does not grow until it dominates, in none of "

@@ -212,8 +212,8 @@ class Draws:
 
     def table(self, records: Sequence[RunRecord]) -> str:
         rows = [
-            "| At the cost of | Cells trained | Best cell of random search | Search, seed: its cell's "
-            "accuracy | Random searches that were better |",
+            "| At the cost of | Cells trained | Best cell of random search | "
+            "Search, seed: its cell's accuracy | Random searches that were better |",
             "|---|---|---|---|---|",
         ]
         for twin in TWINS:
