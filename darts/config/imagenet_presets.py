@@ -58,7 +58,7 @@ _CONFIGS = (
         ),
     ),
 )
-# PC-DARTS's way of searching photographs (§4.3: half of the channels, α still at first), with few
+# PC-DARTS's way of searching on ImageNet (§4.3: half of the channels, α frozen at first), with few
 # channels and cells: some minutes on two cores for the 2,000 + 500 images of mini-ImageNet's sample
 _MINI = FullConfig(
     "mini100-tiny",

@@ -8,8 +8,8 @@ from darts.data.batches import PairedBatches as PairedBatches
 from darts.data.batches import RetrainData as RetrainData
 from darts.data.batches import SearchData as SearchData
 from darts.data.digits import Digits as Digits
-from darts.data.folders import FolderImages as FolderImages
-from darts.data.folders import ImageFolders as ImageFolders
+from darts.data.image_folder import FolderImages as FolderImages
+from darts.data.image_folder import ImageFolders as ImageFolders
 from darts.data.images import Images as Images
 from darts.data.images import ImageSet as ImageSet
 from darts.data.images import LabelledImages as LabelledImages

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from darts.data.colour import ColourJitter
+from darts.data.image_file import WHOLE
 from darts.data.images import ImageSet, LabelledImages, Normalisation
-from darts.data.pictures import WHOLE
 from darts.data.splits import split
 from darts.tasks import CLASSIFICATION, TASKS, MultiLabel, Regression, Task, TaskName
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from darts.data.augmentation import Augmentation
+from darts.data.image_file import UnreadableImageError
 from darts.data.images import Images, ImageSet, Normalisation
-from darts.data.photographs import UnreadableImageError
 from darts.data.seeds import derive_seed
 from darts.data.splits import split
 from darts.spaces.joint_draws import WHOLE, Part
@@ -29,8 +29,8 @@ class Batches:
 
     An epoch is a fresh permutation cut into whole batches; the remainder, fewer than
     `batch_size` images and others in each epoch, is left out, so that batch norm never sees
-    a batch of one. The images of the next two steps are said to be expected, so that a set
-    whose images are in files can read them meanwhile.
+    a batch of one. The images of the next two steps are prefetched: a set whose images are in
+    files reads them meanwhile.
 
     Of several processes each reads its `part` of every batch; the parts together are the batch
     that one process has, bit for bit.
@@ -64,7 +64,7 @@ class Batches:
         epoch, step = epoch + step // self.per_epoch, step % self.per_epoch
         chosen, seed = self._drawn(epoch, step)
         for soon in range(step, step + 3):
-            self.data.expect(*self._drawn(epoch, soon))
+            self.data.prefetch(*self._drawn(epoch, soon))
         try:
             raw = self.data.pixels(chosen, seed)
         except UnreadableImageError as error:
@@ -122,7 +122,7 @@ def in_order(
     own = torch.split(torch.arange(len(data)), batch_size)[part.index :: part.count]
     for number, chosen in enumerate(own):
         for soon in own[number : number + 3]:
-            data.expect(soon, None)
+            data.prefetch(soon, None)
         labels = data.labels[chosen.to(data.labels.device)]
         yield Batch(normalisation(data.pixels(chosen, None)), labels)
 

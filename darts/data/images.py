@@ -57,8 +57,8 @@ class Images(Protocol):
     def digest(self) -> str:
         """What tells them from other images: SHA-256 of what is known of them without decoding."""
 
-    def expect(self, indices: Tensor, seed: int | None) -> None:
-        """Say that `pixels` will soon be asked for these; nothing needs to be done about it."""
+    def prefetch(self, indices: Tensor, seed: int | None) -> None:
+        """A hint that `pixels` will soon be asked for these; a set may read them early."""
 
 
 AnyImages = TypeVar("AnyImages", bound=Images)
@@ -164,7 +164,7 @@ class LabelledImages:
             return chosen
         return self.colour(chosen, [derive_seed(seed, "colour", k) for k in indices.tolist()])
 
-    def expect(self, indices: Tensor, seed: int | None) -> None:
+    def prefetch(self, indices: Tensor, seed: int | None) -> None:
         """They are here already."""
 
 
@@ -233,7 +233,7 @@ class ImageSet:
         train, test: its parts, of one task.
         class_names: of classes or labels, or of a regression's numbers.
         normalisation: of what networks see.
-        mirror: whether a mirrored image keeps its label; true of photographs, false of digits.
+        mirror: whether a mirrored image keeps its label. A cat does, a digit does not.
         crop: whether a shifted image does, so that a config's padding holds.
         notes: what a user should know of them, each a sentence.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts.data.pictures import NAMES
+from darts.data.image_file import NAMES
 
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from darts.data.colour import ColourJitter
+from darts.data.image_file import RawImage, UnreadableImageError, read_image
 from darts.data.images import ImageSet, LabelledImages, Normalisation
 from darts.data.labels import labels_of
 from darts.data.listing import listed
-from darts.data.photographs import UnreadableImageError
-from darts.data.pictures import Picture, read_picture
 from darts.data.splits import split, subset
 from darts.tasks import Classification, TaskName
 
@@ -32,7 +31,7 @@ class OwnImages:
     """Images of one's own, read into memory at the start of a run.
 
     Laid out as `listed` says: a folder of images for every class, below train/ and test/ (or val/)
-    or without parts, or a CSV file of paths and labels. `read_picture` says which files there may
+    or without parts, or a CSV file of paths and labels. `read_image` says which files there may
     be. Grey images have one channel, and three if others of the set are in colour. Without a test
     part a stratified share is set aside, which does not depend on the seed of a run.
 
@@ -142,14 +141,14 @@ class OwnImages:
 
     def _pixels(self, paths: Sequence[Path]) -> tuple[Tensor, str]:
         """All images as one tensor, and of what kind they are."""
-        first = self._sized(paths[0], read_picture(paths[0]))
+        first = self._sized(paths[0], read_image(paths[0]))
         needed = len(paths) * max(first.pixels.nbytes, 3 * first.pixels[0].numel())
         if needed > MOST_BYTES:
             shape = "×".join(map(str, first.pixels.shape))
             raise ValueError(
                 f"{len(paths):,} images of {shape} take {needed / 2**30:.1f} GiB of memory, and "
                 f"--dataset folder may take {MOST_BYTES / 2**30:.0f}. Give a smaller --image-size, "
-                "or --dataset imagenet, which reads photographs below train/ and val/ as they are "
+                "or --dataset imagenet, which reads images below train/ and val/ as they are "
                 "asked for."
             )
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -160,37 +159,37 @@ class OwnImages:
                 f"{len(unreadable)} of {len(paths)} images cannot be used. The first: "
                 f"{unreadable[0]}"
             )
-        pictures = [item for item in found if isinstance(item, Picture)]
-        _require_one(paths, [picture.kind for picture in pictures], "values")
-        channels = {picture.pixels.shape[0] for picture in pictures}
-        if channels == {1, 3} and pictures[0].kind == "8-bit":
-            pictures = [Picture(p.pixels.expand(3, -1, -1), p.kind) for p in pictures]
-        _require_one(paths, [f"{p.pixels.shape[0]} channels" for p in pictures], "channels")
-        sizes = [f"{p.pixels.shape[1]}×{p.pixels.shape[2]} pixels" for p in pictures]
+        raw = [item for item in found if isinstance(item, RawImage)]
+        _require_one(paths, [image.kind for image in raw], "values")
+        channels = {image.pixels.shape[0] for image in raw}
+        if channels == {1, 3} and raw[0].kind == "8-bit":
+            raw = [RawImage(p.pixels.expand(3, -1, -1), p.kind) for p in raw]
+        _require_one(paths, [f"{p.pixels.shape[0]} channels" for p in raw], "channels")
+        sizes = [f"{p.pixels.shape[1]}×{p.pixels.shape[2]} pixels" for p in raw]
         _require_one(paths, sizes, "size")
-        return torch.stack([picture.pixels for picture in pictures]), pictures[0].kind
+        return torch.stack([image.pixels for image in raw]), raw[0].kind
 
-    def _read(self, path: Path) -> Picture | UnreadableImageError:
+    def _read(self, path: Path) -> RawImage | UnreadableImageError:
         try:
-            return self._sized(path, read_picture(path))
+            return self._sized(path, read_image(path))
         except UnreadableImageError as error:
             return error
 
-    def _sized(self, path: Path, picture: Picture) -> Picture:
+    def _sized(self, path: Path, image: RawImage) -> RawImage:
         """A square of the side asked for."""
         from torchvision.transforms import functional
 
         side = self.image_size
         if side is None:
-            return picture
-        _, height, width = picture.pixels.shape
+            return image
+        _, height, width = image.pixels.shape
         if max(height, width) > 100 * min(height, width):
             raise UnreadableImageError(
                 f"{path} has {height}×{width} pixels: hardly anything of it would be in a square. "
                 "Cut it, or leave it out."
             )
-        scaled = functional.resize(picture.pixels, [side], antialias=True)
-        return Picture(functional.center_crop(scaled, [side, side]), picture.kind)
+        scaled = functional.resize(image.pixels, [side], antialias=True)
+        return RawImage(functional.center_crop(scaled, [side, side]), image.kind)
 
     def _normalisation(self, train: LabelledImages) -> Normalisation:
         scale = 255.0 if train.images.dtype == torch.uint8 else 1.0

@@ -82,7 +82,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Cifar10(Published):
-    """50,000 training and 10,000 test photographs, 32×32 RGB, ten classes (Krizhevsky, 2009)."""
+    """50,000 training and 10,000 test images, 32×32 RGB, ten classes (Krizhevsky, 2009)."""
 
     name = "cifar10"
     reader = "CIFAR10"

@@ -7,8 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from darts.data.area import reduced
 from darts.data.digits import Digits
-from darts.data.folders import ImageFolders
 from darts.data.given import Given
+from darts.data.image_folder import ImageFolders
 from darts.data.images import ImageSet, LabelledImages
 from darts.data.own_images import OwnImages
 from darts.data.published import Cifar10, Cifar100, FashionMnist, Mnist

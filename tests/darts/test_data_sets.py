@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from darts import cli
-from tests.darts.data.photographs import write_tree
+from tests.darts.data.image_folder import write_tree
 from tests.darts.data.real_files import real, write_cifar100, write_idx
 
 SMALL = (

@@ -114,7 +114,7 @@ class Followed(LabelledImages):
         object.__setattr__(self, "expected", [])
         object.__setattr__(self, "asked", [])
 
-    def expect(self, indices, seed):
+    def prefetch(self, indices, seed):
         self.expected.append((indices.tolist(), seed))
 
     def pixels(self, indices, seed):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from darts.data import OwnImages
-from darts.data.photographs import UnreadableImageError
+from darts.data.image_file import UnreadableImageError
 from darts.reports.data_set import images_in_words
 from darts.tasks import MultiLabel, Regression
 
@@ -262,7 +262,7 @@ def deep_colours(root):
             r"2 of 10 .*cat/1.png",
             tear,
         ),
-        ("cat/0.gif holds 2 pictures", animated),
+        ("cat/0.gif holds 2 images", animated),
         ("dog/1.png holds 16-bit colours", deep_colours),
         ("10 have 8-bit .* 1 16-bit", lambda r: np.save(r / "cat/9.npy", np.ones((6, 9), "i2"))),
         ("10 have 3 channels .* 1 2 ch", lambda r: np.save(r / "cat/9.npy", TWO_CHANNELS)),

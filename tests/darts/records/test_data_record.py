@@ -10,7 +10,7 @@ from darts.data import ImageFolders, SearchData
 from darts.records.data_record import record_images
 from darts.records.run_folder import RunFolder
 from tests.darts.commands.test_cli import TINY
-from tests.darts.data.photographs import write_tree
+from tests.darts.data.image_folder import write_tree
 from tests.darts.training.tiny import images, new_run
 
 

@@ -1,4 +1,4 @@
-"""One photograph from a file: decoded, cropped and scaled to a square of RGB bytes."""
+"""A square view of an image file: a crop, scaled, in RGB bytes, as networks for ImageNet see it."""
 
 import math
 import random
@@ -7,30 +7,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
+from darts.data.image_file import BYTES, FORMATS, UnreadableImageError, on_white, reason
 from darts.data.seeds import derive_seed
 
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-"""What a file may hold, whatever its name says (one of ImageNet's JPEGs is a PNG)."""
 LEAST_AREA = 0.08
-"""Of a random crop, as a share of the photograph (Szegedy et al. 2015, §6)."""
+"""Of a random crop, as a share of the image (Szegedy et al. 2015, §6)."""
 WIDEST = 4 / 3
 """Width to height of a random crop at most, and height to width (the same)."""
 TRIES = 10
-BYTES = frozenset(
-    ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
-)
-"""Pillow's modes of 8 bits a number; Pillow itself takes the upper byte of 16-bit colours."""
-
-
-class UnreadableImageError(ValueError):
-    """A file is not the image that it should be."""
 
 
 class View(NamedTuple):
-    """A square view of a photograph.
+    """A square view of an image.
 
     Args:
         folder: that the name is relative to.
@@ -48,7 +39,7 @@ class View(NamedTuple):
 def read_view(view: View) -> Tensor:
     """The view as uint8 [3 size size]; grey, palette and CMYK images become RGB.
 
-    What is transparent shows white behind it, and a photograph stands as its EXIF orientation
+    What is transparent shows white behind it, and an image is turned as its EXIF orientation
     says. A grey image of more than 8 bits, or of floating numbers, is refused: which of its values
     are black and white is not in the file.
 
@@ -67,7 +58,7 @@ def read_view(view: View) -> Tensor:
     try:
         with Image.open(path, formats=FORMATS) as file:
             _require_bytes(path, file)
-            image = _rgb(file)
+            image = on_white(file).convert("RGB")
     except UnreadableImageError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
@@ -108,29 +99,6 @@ def _require_bytes(path: Path, image: "Image.Image") -> None:
     )
 
 
-def _rgb(image: "Image.Image") -> "Image.Image":
-    """The photograph upright, in RGB, on white where it is transparent."""
-    from PIL import Image
-
-    image = upright(image)
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
-
-
-def upright(image: "Image.Image") -> "Image.Image":
-    """The picture as its EXIF orientation says; decoded."""
-    from PIL import ImageOps
-
-    image.load()  # so that damage of the picture is not taken for damage of the note
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged note says nothing about the picture
-        return image.copy()
-
-
 def resized(size: int) -> int:
     """The shorter side in pixels before the middle `size` of it are cut out."""
     return round(size * 8 / 7)
@@ -152,15 +120,3 @@ def random_box(height: int, width: int, seed: int) -> tuple[int, int, int, int]:
             return top, int(draw.random() * (width - w + 1)), h, w
     h, w = min(height, round(width * WIDEST)), min(width, round(height * WIDEST))
     return (height - h) // 2, (width - w) // 2, h, w
-
-
-def reason(path: Path, error: BaseException, formats: tuple[str, ...] = FORMATS) -> str:
-    """Why a file could not be read, in words."""
-    if not path.is_file():
-        return "it is not there."
-    if path.stat().st_size == 0:
-        return "it is empty (0 bytes)."
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if "cannot identify" in text:
-        text = f"it is none of {', '.join(formats)}"
-    return f"{text} ({path.stat().st_size:,} bytes)."

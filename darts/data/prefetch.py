@@ -1,4 +1,4 @@
-"""Work on threads that begins before its results are asked for."""
+"""Prefetching: work on threads that begins before its results are asked for."""
 
 import weakref
 from collections.abc import Callable, Hashable
@@ -9,14 +9,14 @@ Request = TypeVar("Request", bound=Hashable)
 Result = TypeVar("Result")
 
 MOST = 8
-"""Groups that wait to be asked for; the oldest goes when there are more."""
+"""Prefetched groups that wait to be asked for; the oldest is cancelled when there are more."""
 
 
-class Ahead(Generic[Request, Result]):
-    """Results of a pure function for groups of requests, begun early where a group is expected.
+class Prefetcher(Generic[Request, Result]):
+    """Results of a pure function for groups of requests, prefetched where that was asked.
 
     What comes back depends on the requests alone: neither on the number of threads nor on what
-    was expected. Threads help as far as the function lets go of Python's lock.
+    was prefetched. Threads help as far as the function releases the GIL.
 
     Args:
         function: of one request.
@@ -25,11 +25,11 @@ class Ahead(Generic[Request, Result]):
 
     def __init__(self, function: Callable[[Request], Result], workers: int) -> None:
         self._function = function
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ahead")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")
         self._begun: dict[tuple[Request, ...], list[Future[Result]]] = {}
         weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
 
-    def expect(self, requests: tuple[Request, ...]) -> None:
+    def prefetch(self, requests: tuple[Request, ...]) -> None:
         """Begin on a group that will be asked for soon."""
         if requests in self._begun:
             return

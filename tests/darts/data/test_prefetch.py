@@ -1,10 +1,10 @@
-"""Work begun ahead gives what work on demand gives, and no more of it waits than is said."""
+"""Prefetched work gives what work on demand gives, and no more of it waits than is said."""
 
 import threading
 
 import pytest
 
-from darts.data.ahead import MOST, Ahead
+from darts.data.prefetch import MOST, Prefetcher
 
 
 def square(x: int) -> int:
@@ -15,12 +15,12 @@ def square(x: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_results_come_in_the_order_of_the_requests_expected_or_not(workers):
-    ahead = Ahead(square, workers)
-    ahead.expect((3, 1, 2))
-    ahead.expect((3, 1, 2))
-    assert ahead.results((3, 1, 2)) == [9, 1, 4]
-    assert ahead.results((3, 1, 2)) == [9, 1, 4]
-    assert ahead.results(()) == []
+    prefetcher = Prefetcher(square, workers)
+    prefetcher.prefetch((3, 1, 2))
+    prefetcher.prefetch((3, 1, 2))
+    assert prefetcher.results((3, 1, 2)) == [9, 1, 4]
+    assert prefetcher.results((3, 1, 2)) == [9, 1, 4]
+    assert prefetcher.results(()) == []
 
 
 def test_what_is_expected_is_done_before_it_is_asked_for_and_once():
@@ -31,28 +31,28 @@ def test_what_is_expected_is_done_before_it_is_asked_for_and_once():
         done.set()
         return x
 
-    ahead = Ahead(work, 1)
-    ahead.expect((7,))
+    prefetcher = Prefetcher(work, 1)
+    prefetcher.prefetch((7,))
     assert done.wait(timeout=10)
-    assert ahead.results((7,)) == [7]
+    assert prefetcher.results((7,)) == [7]
     assert calls == [7]
 
 
 def test_an_error_comes_when_its_group_is_asked_for_and_the_next_group_is_sound():
-    ahead = Ahead(square, 2)
-    ahead.expect((1, -5, 2))
-    ahead.expect((4,))
+    prefetcher = Prefetcher(square, 2)
+    prefetcher.prefetch((1, -5, 2))
+    prefetcher.prefetch((4,))
     with pytest.raises(ValueError, match="-5 is negative"):
-        ahead.results((1, -5, 2))
-    assert ahead.results((4,)) == [16]
+        prefetcher.results((1, -5, 2))
+    assert prefetcher.results((4,)) == [16]
 
 
 def test_groups_that_nobody_asks_for_do_not_pile_up():
-    ahead = Ahead(square, 1)
+    prefetcher = Prefetcher(square, 1)
     for group in range(5 * MOST):
-        ahead.expect((group,))
-    assert len(ahead._begun) == MOST
-    assert ahead.results((0,)) == [0]
+        prefetcher.prefetch((group,))
+    assert len(prefetcher._begun) == MOST
+    assert prefetcher.results((0,)) == [0]
 
 
 def test_what_is_not_begun_is_dropped_with_the_object_and_its_threads_end():
@@ -62,11 +62,11 @@ def test_what_is_not_begun_is_dropped_with_the_object_and_its_threads_end():
         calls.append(x)
         go.wait(timeout=10)
 
-    ahead = Ahead(work, 1)
+    prefetcher = Prefetcher(work, 1)
     for group in range(MOST):
-        ahead.expect((group,))
-    (thread,) = ahead._pool._threads
-    del ahead
+        prefetcher.prefetch((group,))
+    (thread,) = prefetcher._pool._threads
+    del prefetcher
     go.set()
     thread.join(timeout=10)
     assert not thread.is_alive()

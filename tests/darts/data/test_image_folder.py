@@ -21,12 +21,12 @@ from darts.data import (
     SearchData,
 )
 from darts.data.batches import in_order
-from darts.data.photographs import (
-    UnreadableImageError,
+from darts.data.image_file import UnreadableImageError
+from darts.data.image_view import (
     resized,
 )
 from darts.spaces.joint_draws import Part
-from tests.darts.data.photographs import HIGH, WIDE, photograph, write_tree
+from tests.darts.data.image_folder import HIGH, WIDE, photograph, write_tree
 from tests.darts.data.real_files import real
 
 MINI = "imagenet_sample/mini100_84"

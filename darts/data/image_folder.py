@@ -1,4 +1,4 @@
-"""Photographs in a folder a class, ImageNet's layout, decoded when a batch asks for them."""
+"""An image folder in ImageNet's layout, whose files are decoded when a batch asks for them."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from darts.data.ahead import Ahead
 from darts.data.colour import ColourJitter
+from darts.data.image_view import View, read_view, require_readable
 from darts.data.images import ImageSet, Normalisation, class_counts
-from darts.data.photographs import View, read_view, require_readable
+from darts.data.prefetch import Prefetcher
 from darts.data.seeds import derive_seed
 from darts.data.splits import subset
 from darts.tasks import CLASSIFICATION, Task
@@ -26,7 +26,7 @@ class FolderImages:
     """Images in files, as square views of them: `Images` of any number.
 
     Training views are a random crop with ColourJitter, evaluation views the middle; see
-    `read_view`. Threads decode, those of the next steps ahead of time.
+    `read_view`. Threads decode them; those of the next steps are prefetched.
 
     Args:
         folder: that holds a folder for every class.
@@ -34,7 +34,7 @@ class FolderImages:
         labels: int64 [n].
         classes: number of classes.
         size: side of a view in pixels.
-        ahead: the threads.
+        prefetcher: decodes them on threads.
         device: of the views.
     """
 
@@ -43,7 +43,7 @@ class FolderImages:
     labels: Tensor
     classes: int
     size: int
-    ahead: Ahead[View, Tensor] = field(repr=False, compare=False)
+    prefetcher: Prefetcher[View, Tensor] = field(repr=False, compare=False)
     device: torch.device | str = "cpu"
 
     def __len__(self) -> int:
@@ -89,13 +89,13 @@ class FolderImages:
             UnreadableImageError: a file is not an image; the message names it.
         """
         asked = self._views(indices, seed)
-        views = torch.stack(self.ahead.results(asked)).to(self.device)
+        views = torch.stack(self.prefetcher.results(asked)).to(self.device)
         if seed is None:
             return views
         return ColourJitter()(views, [derive_seed(seed, "colour", view.name) for view in asked])
 
-    def expect(self, indices: Tensor, seed: int | None) -> None:
-        self.ahead.expect(self._views(indices, seed))
+    def prefetch(self, indices: Tensor, seed: int | None) -> None:
+        self.prefetcher.prefetch(self._views(indices, seed))
 
     def _views(self, indices: Tensor, seed: int | None) -> tuple[View, ...]:
         return tuple(
@@ -105,7 +105,7 @@ class FolderImages:
 
 @dataclass(frozen=True)
 class ImageFolders:
-    """ImageNet, or any photographs laid out like it: <root>/{train,val}/<class>/<image>.
+    """ImageNet, or any image folder laid out like it: <root>/{train,val}/<class>/<image>.
 
     Classes are the folders of `train` in sorted order, as in torchvision's `ImageFolder`. The
     folders are scanned once, and a file is read when a batch asks for it, so that memory holds a
@@ -149,8 +149,8 @@ class ImageFolders:
         """
         classes = _classes(Path(self.root, "train"))
         _require_same(classes, _classes(Path(self.root, "val")), self.root)
-        ahead = Ahead(read_view, self.workers or os.cpu_count() or 1)
-        train, test = (self._part(part, classes, ahead) for part in ("train", "val"))
+        prefetcher = Prefetcher(read_view, self.workers or os.cpu_count() or 1)
+        train, test = (self._part(part, classes, prefetcher) for part in ("train", "val"))
         return ImageSet(
             name=self.name,
             train=subset(train, self.train_size, self.split_seed),
@@ -160,7 +160,9 @@ class ImageFolders:
             mirror=True,
         )
 
-    def _part(self, part: str, classes: list[str], ahead: Ahead[View, Tensor]) -> FolderImages:
+    def _part(
+        self, part: str, classes: list[str], prefetcher: Prefetcher[View, Tensor]
+    ) -> FolderImages:
         from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
         folder = Path(self.root, part)
@@ -179,7 +181,7 @@ class ImageFolders:
         for label in range(len(classes)):  # sets are of one kind: the first of each class tells
             require_readable(Path(found[int((labels == label).nonzero()[0])][0]))
         names = tuple(Path(path).relative_to(folder).as_posix() for path, _ in found)
-        return FolderImages(str(folder), names, labels, len(classes), self.image_size, ahead)
+        return FolderImages(str(folder), names, labels, len(classes), self.image_size, prefetcher)
 
 
 LARGEST = {"image_size": 4096, "workers": 1024}

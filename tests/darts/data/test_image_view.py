@@ -9,14 +9,14 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from darts.data.photographs import (
-    UnreadableImageError,
+from darts.data.image_file import UnreadableImageError
+from darts.data.image_view import (
     View,
     random_box,
     read_view,
     require_readable,
 )
-from tests.darts.data.photographs import photograph
+from tests.darts.data.image_folder import photograph
 
 
 def test_random_crops_are_distributed_as_torchvisions():
