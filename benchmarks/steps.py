@@ -65,7 +65,7 @@ class Setting:
         torch.manual_seed(0)
         if self.space == NASBENCH201:
             return BenchSupernet(channels=self.channels, each=self.cells // 3)
-        places = self.space.arrangement.places(self.cells)
+        places = self.space.macro_architecture.places(self.cells)
         return ReferenceSupernet(
             self.space.edges,
             {kind: self.space.choices(kind) for kind in self.space.cell_kinds},

@@ -26,10 +26,10 @@ from darts.methods import (
     Stop,
     Target,
 )
-from darts.networks.frames import Frame, ImageNetFrame, SmallImageFrame
+from darts.networks.stem_and_head import ImageNetStemAndHead, SmallImageStemAndHead, StemAndHead
 from darts.networks.width import MultiplyAddLimit, Width
 from darts.spaces import Space
-from darts.spaces.arrangement import OnePerCell, Stages, TwoKinds
+from darts.spaces.macro_architecture import OnePerCell, Stages, TwoKinds
 
 _FEW = {"derivatives": ReverseOverForward()}
 """Of estimators that take few products at a point, for which it is faster than a graph."""
@@ -88,7 +88,7 @@ TARGETS = Names(
     },
     optional=True,
 )
-FRAMES = Names("frame", {"small-images": SmallImageFrame, "imagenet": ImageNetFrame})
+STEMS = Names("stem", {"small-images": SmallImageStemAndHead, "imagenet": ImageNetStemAndHead})
 WIDTHS = Names("number of channels", {"within": MultiplyAddLimit}, number=True)
 SCHEDULES = Names("schedule", {"half-cosine": HalfCosine, "linear": Linear})
 NAMES: Mapping[Any, Names] = {
@@ -100,7 +100,7 @@ NAMES: Mapping[Any, Names] = {
     Progressive | None: PROGRESSIVE,
     Stop | None: STOPS,
     Target | None: TARGETS,
-    Frame: FRAMES,
+    StemAndHead: STEMS,
     Width: WIDTHS,
     Width | None: replace(WIDTHS, optional=True),
     Schedule: SCHEDULES,

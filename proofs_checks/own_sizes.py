@@ -17,7 +17,7 @@ import torch
 
 from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.networks.derived import DerivedNetwork
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.spaces import S1_FIXED, S2
 from darts.spaces.genotype import CellGenotype, Genotype
 from darts.spaces.space import Space
@@ -77,7 +77,7 @@ def sizes(separable: tuple[int, ...]) -> Sizes:
     with torch.device("meta"):
         small = DerivedNetwork(genotype, channels=CHANNELS, cells=CELLS)
         large = DerivedNetwork(
-            genotype, channels=MOBILE_CHANNELS, cells=CELLS, classes=1000, frame=IMAGENET
+            genotype, channels=MOBILE_CHANNELS, cells=CELLS, classes=1000, stem=IMAGENET
         )
     return Sizes(
         count_parameters(small),

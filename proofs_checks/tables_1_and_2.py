@@ -20,7 +20,7 @@ from torchvision.models.densenet import DenseNet
 
 from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.networks.derived import DerivedNetwork
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.spaces.published import PUBLISHED
 from proofs_checks.definitions import Formulas
 from proofs_checks.evidence import Evidence, ExactExample
@@ -41,7 +41,7 @@ def cifar(name: str) -> Build:
 def imagenet(name: str) -> Build:
     """A published genotype with 48 channels and 14 cells."""
     return lambda: DerivedNetwork(
-        PUBLISHED[name].genotype, channels=48, cells=14, classes=1000, frame=IMAGENET
+        PUBLISHED[name].genotype, channels=48, cells=14, classes=1000, stem=IMAGENET
     )
 
 

@@ -119,18 +119,18 @@ def train_weights(
 ) -> float:
     """Train ω anew with α held; the error on `data.val` in per cent after the last epoch.
 
-    It is a search in which α stands still from the beginning, so that it has the search's
+    It is a search in which α is frozen from the beginning, so that it has the search's
     schedule, augmentation and checkpoints. `data.val` is judged and moves nothing.
     """
-    still = replace(config, estimator=FirstOrder(), still_epochs=config.epochs)
-    origin = {**to_json(still), "computing": to_json(devices.computing)}
-    checkpoints = Checkpoints(run, STAGE, origin, share=still.checkpoint_share)
+    frozen = replace(config, estimator=FirstOrder(), frozen_epochs=config.epochs)
+    origin = {**to_json(frozen), "computing": to_json(devices.computing)}
+    checkpoints = Checkpoints(run, STAGE, origin, share=frozen.checkpoint_share)
     if checkpoints.latest() is None:
-        begin = Searching(still, data.to(devices.device), devices)
+        begin = Searching(frozen, data.to(devices.device), devices)
         state = begin.state()
         state["alpha"] = {kind: weights.detach().clone() for kind, weights in alpha.items()}
         checkpoints.save((0, 0), state)
-    return 100 - search(still, data, run, devices=devices).val.accuracy_percent
+    return 100 - search(frozen, data, run, devices=devices).val.accuracy_percent
 
 
 def _last_alpha(

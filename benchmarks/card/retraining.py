@@ -17,7 +17,7 @@ from darts.config.compute import Computing
 from darts.config.retrain import RetrainConfig
 from darts.data import RetrainData
 from darts.data.images import LabelledImages, Normalisation
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.parallel.launch import Devices
 from darts.spaces.published import DARTS_V2
 from darts.training.captured import GPU_LAYOUT, WARM_UP
@@ -54,7 +54,7 @@ class Size:
 
 SIZES = {
     "cifar": Size(RetrainConfig(), 32),
-    "imagenet": Size(RetrainConfig(cells=14, channels=48, frame=IMAGENET, drop_path=0.0), 224),
+    "imagenet": Size(RetrainConfig(cells=14, channels=48, stem=IMAGENET, drop_path=0.0), 224),
 }
 TINY = {
     "cifar": Size(replace(SIZES["cifar"].config, channels=4, cells=6, batch_size=4), 32),
@@ -128,7 +128,7 @@ def original(size: Size, device: str, precision: str) -> Case:
     batches = training(size, device, FLOAT32, EAGER).batches
     cells = [DARTS_V2[kind] for kind in ("normal", "reduce")]
     genotype = [part for cell in cells for part in (cell.edges, cell.concat)]
-    kind = NetworkImageNet if config.frame == IMAGENET else NetworkCIFAR
+    kind = NetworkImageNet if config.stem == IMAGENET else NetworkCIFAR
     network = kind(config.channels, 10, config.cells, True, genotype).to(device)
     optimizer = torch.optim.SGD(
         network.parameters(),

@@ -28,7 +28,7 @@ class Count(Sizes, Command):
     """
 
     examples = ("darts count DARTS_V2", "darts count runs/NAME --channels 36 --cells 20")
-    main = "channels cells classes image-size frame"
+    main = "channels cells classes image-size stem"
 
     genotype: str
 
@@ -46,7 +46,7 @@ class Count(Sizes, Command):
             return [_counts(*blueprint_of(self, genotype_named(self.genotype)))]
         content = describe(path)
         own, image = Blueprint.from_dict(content), content["image_height_width"]
-        usual = blueprint_of(replace(self, frame=own.frame), own.genotype)
+        usual = blueprint_of(replace(self, stem=own.stem), own.genotype)
         unequal = _differences((own, tuple(image)), usual)
         if not unequal:
             return [_counts(own, tuple(image))]

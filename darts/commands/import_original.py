@@ -10,13 +10,13 @@ from darts.commands.errors import UsageError, refusing
 from darts.commands.named import genotype_named
 from darts.commands.sizes import USUAL
 from darts.data import Normalisation
-from darts.networks.frames import IMAGENET, SMALL_IMAGES, Frame
 from darts.networks.original import original
-from darts.networks.stored import FRAMES
+from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
+from darts.networks.stored import STEMS
 from darts.training.export import require_new
 from darts.training.saved import SavedNetwork
 
-THEIRS: Mapping[Frame, Normalisation] = MappingProxyType(
+THEIRS: Mapping[StemAndHead, Normalisation] = MappingProxyType(
     {
         SMALL_IMAGES: Normalisation(
             (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
@@ -66,19 +66,19 @@ class ImportOriginal(Command):
             for name, value in found.network().state_dict().items()
             if not name.startswith("auxiliary_head.")
         }
-        usual = THEIRS[blueprint.frame]
+        usual = THEIRS[blueprint.stem]
         facts = {
             "trained": True,
             "class_names": None,
             "normalisation": asdict(usual) if blueprint.in_channels == len(usual.mean) else None,
             "imported_from": str(self.weights),
         }
-        side = USUAL[blueprint.frame].image_size
+        side = USUAL[blueprint.stem].image_size
         assert side is not None
         SavedNetwork(blueprint, weights, (side, side), facts).write(self.to)
-        frame = next(name for name, frame in FRAMES.items() if frame == blueprint.frame)
+        stem = next(name for name, stem in STEMS.items() if stem == blueprint.stem)
         print(
             f"{self.to}: C = {blueprint.channels}, {blueprint.cells} cells, {blueprint.classes} "
-            f"classes, {blueprint.in_channels} channels, {frame}"
+            f"classes, {blueprint.in_channels} channels, {stem}"
         )
         return 0

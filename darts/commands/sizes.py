@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from darts.networks.frames import IMAGENET, SMALL_IMAGES, Frame
+from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
 from darts.networks.stored import Blueprint
 from darts.networks.width import Width, channels_within
 from darts.spaces import Genotype
@@ -15,7 +15,7 @@ class Sizes:
     """The sizes of a genotype's network. Those left out are what counts are published for.
 
     Args:
-        frame: its stem: small-images, or imagenet.
+        stem: small-images, or imagenet, with the auxiliary head that goes with it.
         channels: initial channels C, by default 36, or ImageNet's 48; within:millions=600 takes as
             many as keep an image within so many multiply-adds.
         cells: cells, by default 20 or 14.
@@ -23,14 +23,14 @@ class Sizes:
         image_size: side of the square images in pixels, by default 32 or 224.
     """
 
-    frame: Frame = SMALL_IMAGES
+    stem: StemAndHead = SMALL_IMAGES
     channels: Width | None = None
     cells: int | None = None
     classes: int | None = None
     image_size: int | None = None
 
 
-USUAL: Mapping[Frame, Sizes] = MappingProxyType(
+USUAL: Mapping[StemAndHead, Sizes] = MappingProxyType(
     {
         SMALL_IMAGES: Sizes(channels=36, cells=20, classes=10, image_size=32),
         IMAGENET: Sizes(channels=48, cells=14, classes=1000, image_size=224),
@@ -47,7 +47,7 @@ def blueprint_of(
     Raises:
         ValueError: a size is not positive, or no network keeps to the limit.
     """
-    usual = USUAL[options.frame]
+    usual = USUAL[options.stem]
     channels, cells, classes, size = (
         getattr(usual if getattr(options, name) is None else options, name)
         for name in ("channels", "cells", "classes", "image_size")
@@ -56,6 +56,6 @@ def blueprint_of(
         raise ValueError(f"images of {size}×{size} pixels: give --image-size 1 or more.")
     image = (size, size)
     if isinstance(channels, int):
-        return Blueprint(genotype, channels, cells, classes, in_channels, options.frame), image
-    blueprint = Blueprint(genotype, 2, cells, classes, in_channels, options.frame)
+        return Blueprint(genotype, channels, cells, classes, in_channels, options.stem), image
+    blueprint = Blueprint(genotype, 2, cells, classes, in_channels, options.stem)
     return replace(blueprint, channels=channels_within(blueprint, image, channels)), image

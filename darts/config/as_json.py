@@ -5,6 +5,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 from darts.config.declared import require_declared
+from darts.nearest import RENAMED
 from darts.spaces import Space, named_by_edges
 
 LOCATIONS = frozenset(
@@ -38,6 +39,19 @@ def _usual(entry: "Field[Any]") -> Any:
     return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
+def with_current_names(content: Any) -> Any:
+    """A config as JSON, written with any names that settings and classes ever had, with today's."""
+    if isinstance(content, list):
+        return [with_current_names(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    found = {key: with_current_names(item) for key, item in content.items()}
+    if not isinstance(found.get("type"), str):
+        return found
+    kind = RENAMED.get(found["type"], found["type"])
+    return {RENAMED.get(key, key): item for key, item in found.items()} | {"type": kind}
+
+
 def from_json(content: Any, types: Mapping[str, type]) -> Any:
     """The inverse of `to_json`, with `types` naming every dataclass that may occur.
 
@@ -45,8 +59,12 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
         ValueError: a type is not in the table, a field is unknown or missing, or a value is not
             what its field declares.
     """
+    return _from_json(with_current_names(content), types)
+
+
+def _from_json(content: Any, types: Mapping[str, type]) -> Any:
     if isinstance(content, list):
-        return tuple(from_json(item, types) for item in content)
+        return tuple(_from_json(item, types) for item in content)
     if not isinstance(content, dict):
         return content
     name = str(content.get("type"))
@@ -58,7 +76,7 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
         )
     if types[name] is Space:
         content = named_by_edges(content)
-    values = {key: from_json(item, types) for key, item in content.items() if key != "type"}
+    values = {key: _from_json(item, types) for key, item in content.items() if key != "type"}
     declared = {entry.name for entry in fields(types[name])}
     later = declared & set(getattr(types[name], "later", ()))
     if set(values) | later != declared:
@@ -73,7 +91,7 @@ def from_json(content: Any, types: Mapping[str, type]) -> Any:
 
 def differences(first: Any, second: Any) -> list[str]:
     """The settings in which two configs as JSON differ, e.g. "search.epochs: 50 ≠ 20"."""
-    left, right = dict(_leaves("", first)), dict(_leaves("", second))
+    left, right = (dict(_leaves("", with_current_names(x))) for x in (first, second))
     return [
         f"{name}: {left.get(name, 'absent')} ≠ {right.get(name, 'absent')}"
         for name in sorted(left.keys() | right.keys())

@@ -16,14 +16,14 @@ from darts.config.schedule import Linear
 from darts.config.search import SearchConfig
 from darts.data import ImageFolders
 from darts.methods import PartialChannels
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.networks.width import MultiplyAddLimit
 from darts.spaces import S1
 
 MOBILE = RetrainConfig(
     epochs=250,
     batch_size=1024,
-    frame=IMAGENET,
+    stem=IMAGENET,
     channels=MultiplyAddLimit(600.0),
     cells=14,
     learning_rate=0.5,
@@ -69,7 +69,7 @@ _MINI = FullConfig(
         stem=IMAGENET,
         partial_channels=PartialChannels(share=2),
         epochs=4,
-        still_epochs=1,
+        frozen_epochs=1,
         batch_size=50,
         channels=8,
         cells=3,

@@ -65,7 +65,7 @@ _OTHERS = (
         "cifar10-proxylessnas-cost",
         replace(_DARTS, mixing=TwoPaths(), target=CostWeight(weight=0.001)),
     ),
-    # FBNet §4.1: 90 epochs, α still for 10, τ from 5 by e^-0.045 an epoch (here linearly to the
+    # FBNet §4.1: 90 epochs, α frozen for 10, τ from 5 by e^-0.045 an epoch (here linearly to the
     # same end); the product of Eq. 2 has its α = 0.2 and β = 0.6. Its space has other blocks
     _run(
         "cifar10-fbnet",
@@ -74,10 +74,10 @@ _OTHERS = (
             mixing=GumbelSoftmax(start=5.0, end=0.087),
             target=CostProduct(),
             epochs=90,
-            still_epochs=10,
+            frozen_epochs=10,
         ),
     ),
-    # PC-DARTS §4.2: batches of 256, learning rates 0.1 and 6e-4, α still for 15 of 50 epochs
+    # PC-DARTS §4.2: batches of 256, learning rates 0.1 and 6e-4, α frozen for 15 of 50 epochs
     _run(
         "cifar10-pc-darts",
         replace(
@@ -87,7 +87,7 @@ _OTHERS = (
             learning_rate=0.1,
             learning_rate_end=0.0,
             alpha_learning_rate=6e-4,
-            still_epochs=15,
+            frozen_epochs=15,
         ),
     ),
     # P-DARTS §4.2: three stages of 25 epochs, batches of 96, learning rate of α 6e-4

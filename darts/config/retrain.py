@@ -19,7 +19,7 @@ from darts.config.declared import (
 from darts.config.schedule import HalfCosine, Schedule
 from darts.config.spelling import Seed
 from darts.data import Augmentation
-from darts.networks.frames import SMALL_IMAGES, Frame
+from darts.networks.stem_and_head import SMALL_IMAGES, StemAndHead
 from darts.networks.stored import Blueprint
 from darts.networks.width import MOST, Width, channels_within
 from darts.spaces import Genotype
@@ -36,7 +36,7 @@ class RetrainConfig:
         seed: of the initial weights, the order of images, augmentation and drop-path.
         epochs: passes over the training part (§4.1.1).
         batch_size: images in a step (DARTS).
-        frame: stem and auxiliary head: small-images (DARTS), or imagenet, whose stem reduces
+        stem: stem and auxiliary head: small-images (DARTS), or imagenet, whose stem reduces
             224×224 to 28×28.
         channels: initial channels C (§4.1.1); within:millions=600 takes as many as keep one image
             of the data within so many multiply-adds.
@@ -63,7 +63,7 @@ class RetrainConfig:
     seed: Seed = 0
     epochs: Count = 600
     batch_size: Count = 96
-    frame: Frame = SMALL_IMAGES
+    stem: StemAndHead = SMALL_IMAGES
     channels: Annotated[Width, AT_LEAST_ONE, at_most(MOST)] = 36
     cells: Cells = 20
     learning_rate: Positive = 0.025
@@ -88,9 +88,9 @@ class RetrainConfig:
                 f"RetrainConfig(warmup_epochs={self.warmup_epochs}, epochs={self.epochs}): the "
                 "rate would never be reached. Warm up for fewer epochs, or train for more."
             )
-        if self.frame.even and isinstance(self.channels, int) and self.channels % 2:
+        if self.stem.even and isinstance(self.channels, int) and self.channels % 2:
             raise ValueError(
-                f"RetrainConfig(channels={self.channels}) in the ImageNet frame: its first cell "
+                f"RetrainConfig(channels={self.channels}) with the stem imagenet: its first cell "
                 f"halves them. Give {self.channels - 1 or 2} or {self.channels + 1}."
             )
 
@@ -123,7 +123,7 @@ class RetrainConfig:
             self.cells,
             classes,
             in_channels,
-            self.frame,
+            self.stem,
         )
         if isinstance(chosen, int):
             return blueprint

@@ -34,7 +34,7 @@ from darts.methods import (
     Target,
 )
 from darts.methods.combination import require_combination
-from darts.networks.frames import SMALL_IMAGES, Frame
+from darts.networks.stem_and_head import SMALL_IMAGES, StemAndHead
 from darts.networks.width import MOST
 from darts.spaces import S1_FIXED, Space
 from darts.spaces.operations import require_shapes, search_recipe
@@ -96,7 +96,7 @@ class SearchConfig:
         perturbation: ω learns at perturbed mixing weights (SDARTS).
         progressive: stages that deepen the network and drop operations (P-DARTS).
         stop: a rule that ends the search early (DARTS+, RobustDARTS).
-        still_epochs: epochs at the beginning, of each stage, in which α stands still.
+        frozen_epochs: epochs at the beginning, of each stage, in which α is frozen.
         drop_path: probability of dropping a path in the last epoch, growing linearly from 0, as
             in retraining (a consistency of §4.1.2).
         dropout: probability of zeroing a feature before the classifier (§4.1.2).
@@ -112,7 +112,7 @@ class SearchConfig:
     train_share: Share = 0.5
     channels: Annotated[Count, at_most(MOST)] = 16
     cells: Cells = 8
-    stem: Frame = SMALL_IMAGES
+    stem: StemAndHead = SMALL_IMAGES
     stem_multiplier: Count | None = None
     alpha_learning_rate: Positive = 3e-4
     alpha_betas: tuple[Decay, Decay] = (0.5, 0.999)
@@ -133,7 +133,7 @@ class SearchConfig:
     perturbation: Perturbation | None = None
     progressive: Progressive | None = None
     stop: Stop | None = None
-    still_epochs: Whole = 0
+    frozen_epochs: Whole = 0
     drop_path: Decay = 0.0
     dropout: Decay = 0.0
     auxiliary_weight: NotNegative = 0.0
@@ -144,10 +144,11 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         require_declared(type(self), vars(self))
-        if self.stem.even and (self.space.arrangement.inputs != 2 or self.channels % 2):
+        macro = self.space.macro_architecture
+        if self.stem.even and (macro.inputs != 2 or self.channels % 2):
             raise ValueError(
                 f"--search.stem imagenet with C = {self.channels} in space {self.space.name!r}, "
-                f"whose cells read {self.space.arrangement.inputs}: it has two outputs, for cells "
+                f"whose cells read {macro.inputs}: it has two outputs, for cells "
                 "that read two, and halves its channels, so that C must be even. Change one, or "
                 "take the stem small-images."
             )
@@ -169,12 +170,12 @@ class SearchConfig:
             stop=self.stop,
         )
         share = 1 if self.partial_channels is None else self.partial_channels.share
-        halving = any(place.reduction for place in self.space.arrangement.places(self.cells))
+        halving = any(place.reduction for place in macro.places(self.cells))
         require_shapes(
             self.space.operations,
             self.channels // share,
             (1, 2) if halving else (1,),
-            search_recipe(pools=not self.space.arrangement.bare),
+            search_recipe(pools=not macro.bare),
         )
         require_forward_mode(self.space, self.estimator, self.channels // share)
 

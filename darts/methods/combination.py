@@ -25,7 +25,7 @@ def require_combination(
     What is not named here goes with everything: estimators, auxiliary skips, drops.
     """
     for depth in (cells,) if progressive is None else progressive.cells:
-        space.arrangement.places(depth)
+        space.macro_architecture.places(depth)
     name = type(mixing).__name__
     if mixing.samples and weight_decay == 0:
         raise ValueError(

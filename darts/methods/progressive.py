@@ -25,7 +25,7 @@ class Progressive:
         cells: of the search network in each stage.
         operations: that an edge has in each stage; the first is the space's own number.
         skip_dropout: initial rate in each stage (theirs on CIFAR-10: 0, 0.4, 0.7).
-        still_epochs: of each stage, in which α stands still (theirs: 10 of 25).
+        frozen_epochs: of each stage, in which α is frozen (theirs: 10 of 25).
         decay: of the rate, per epoch once α moves (their code: exp(−0.2) an epoch).
         skips: skip-connects that a normal cell keeps (theirs: 2).
     """
@@ -33,7 +33,7 @@ class Progressive:
     cells: tuple[int, ...] = (5, 11, 17)
     operations: tuple[int, ...] = (8, 5, 3)
     skip_dropout: tuple[float, ...] = (0.0, 0.4, 0.7)
-    still_epochs: int = 10
+    frozen_epochs: int = 10
     decay: float = 0.2
     skips: int = 2
 
@@ -58,9 +58,9 @@ class Progressive:
             raise ValueError(
                 f"Progressive(skip_dropout={self.skip_dropout}): rates are probabilities in [0, 1)."
             )
-        if self.still_epochs < 0 or self.decay < 0 or self.skips < 0:
+        if self.frozen_epochs < 0 or self.decay < 0 or self.skips < 0:
             raise ValueError(
-                f"Progressive(still_epochs={self.still_epochs}, decay={self.decay}, "
+                f"Progressive(frozen_epochs={self.frozen_epochs}, decay={self.decay}, "
                 f"skips={self.skips}): none can be negative."
             )
 
@@ -86,9 +86,9 @@ class Progressive:
     def dropout(self, stage: int, epoch: int, epochs: int) -> float:
         """The rate on identities in `epoch` of the `epochs` of a stage (their code)."""
         initial = self.skip_dropout[stage]
-        if epoch < self.still_epochs:
+        if epoch < self.frozen_epochs:
             return initial * (epochs - epoch - 1) / epochs
-        return initial * exp(-self.decay * (epoch - self.still_epochs))
+        return initial * exp(-self.decay * (epoch - self.frozen_epochs))
 
     def narrowed(self, space: Space, mixing: Mapping[str, Tensor], stage: int) -> Space:
         """The space of `stage`: each edge keeps its strongest operations of the stage before.

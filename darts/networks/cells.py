@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from darts.methods.mix import Mix
 from darts.methods.partial_channels import PartialChannels, passed_by, shuffled
 from darts.networks.weighted_sum import weighted_sum
-from darts.spaces.arrangement import Arrangement, Place
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.genotype import CellGenotype
 from darts.spaces.joint_draws import WHOLE, Drawing, Part
+from darts.spaces.macro_architecture import MacroArchitecture, Place
 from darts.spaces.operations import (
     ConvNorm,
     FactorizedReduce,
@@ -39,7 +39,7 @@ class Stack:
     """The widths along a network's cells, and what each cell needs to be built.
 
     Args:
-        arrangement: where cells stand.
+        macro: the macro-architecture, which says where cells stand.
         cells: their number.
         channels: channels of the first cells' states.
         stem_channels: channels of the stem's outputs.
@@ -48,14 +48,14 @@ class Stack:
 
     def __init__(
         self,
-        arrangement: Arrangement,
+        macro: MacroArchitecture,
         cells: int,
         channels: int,
         stem_channels: int,
         halved: bool = False,
     ) -> None:
-        self.inputs = arrangement.inputs
-        self.places = arrangement.places(cells)
+        self.inputs = macro.inputs
+        self.places = macro.places(cells)
         self.channels = channels
         self.widths = (stem_channels, stem_channels)
         self.halved = halved

@@ -190,7 +190,7 @@ def _cells(
         )
     with torch.no_grad():
         network(images)
-    places = space.arrangement.places(blueprint.cells)
+    places = space.macro_architecture.places(blueprint.cells)
     return [
         (place.kind, place.reduction, into[1], (into[2], into[3]), (out[2], out[3]))
         for place, (into, out) in zip(places, seen, strict=True)

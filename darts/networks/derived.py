@@ -5,11 +5,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from darts.networks.cells import DerivedCell, ResidualBlock, Stack
-from darts.networks.frames import SMALL_IMAGES, Frame
+from darts.networks.stem_and_head import SMALL_IMAGES, StemAndHead
 from darts.networks.supernet import require_positive
-from darts.spaces.arrangement import arrangement_of
 from darts.spaces.feature_map import FeatureMap
 from darts.spaces.genotype import Genotype
+from darts.spaces.macro_architecture import macro_architecture_of
 from darts.spaces.operations import (
     derived_recipe,
 )
@@ -18,21 +18,21 @@ from darts.spaces.operations import (
 class DerivedNetwork(nn.Module):
     """A stack of a genotype's cells (Liu et al. 2019, §3.1 and §3.3).
 
-    The kinds of cell say how they are arranged: "normal" and "reduce" as in DARTS, "cell_0",
+    The kinds of cell say their macro-architecture: "normal" and "reduce" as in DARTS, "cell_0",
     "cell_1", ... each in its own place, "cell" in the stages of NAS-Bench-201.
 
     Args:
         genotype: its cells.
         channels: channels of the first cells' states.
-        cells: number of cells; in DARTS's arrangement those at 1/3 and 2/3 reduce.
+        cells: number of cells; in DARTS those at 1/3 and 2/3 reduce.
         classes: number of classes.
         in_channels: channels of the images.
         auxiliary: it has a second classifier at 2/3 of the depth, used in training mode only.
-        frame: stem and auxiliary head; SMALL_IMAGES or IMAGENET.
+        stem: stem and auxiliary head; SMALL_IMAGES or IMAGENET.
 
     Raises:
         ValueError: a size is not positive, there is no network of these cells or of so many, the
-            frame does not fit them, or drop_path is not in [0, 1).
+            stem does not suit them, or drop_path is not in [0, 1).
     """
 
     layout: torch.memory_format = torch.channels_last
@@ -47,21 +47,21 @@ class DerivedNetwork(nn.Module):
         classes: int = 10,
         in_channels: int = 3,
         auxiliary: bool = False,
-        frame: Frame = SMALL_IMAGES,
+        stem: StemAndHead = SMALL_IMAGES,
     ) -> None:
         super().__init__()
         require_positive(channels=channels, cells=cells, classes=classes, in_channels=in_channels)
         self.genotype = genotype
         self.in_channels = in_channels
         self.recipe = derived_recipe()
-        arrangement = arrangement_of(tuple(cell.kind for cell in genotype.cells))
-        self.stem = frame.stem(in_channels, channels, arrangement)
+        macro = macro_architecture_of(tuple(cell.kind for cell in genotype.cells))
+        self.stem = stem.module(in_channels, channels, macro)
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head: nn.Module | None = None
         self.cells = nn.ModuleList()
         self.blocks = nn.ModuleDict()
         activation, norm = self.recipe.activation, self.recipe.norm
-        stack = Stack(arrangement, cells, channels, self.stem.channels, self.stem.halves)
+        stack = Stack(macro, cells, channels, self.stem.channels, self.stem.halves)
         for index, (place, width) in enumerate(stack):
             if place.block:
                 self.blocks[str(index)] = ResidualBlock(width // 2, width, norm, activation)
@@ -70,9 +70,9 @@ class DerivedNetwork(nn.Module):
             self.cells.append(DerivedCell(cell, preprocess, width, place.reduction, self.recipe))
             stack.add(place, len(cell.concat))
             if auxiliary and index == self.auxiliary_after:
-                self.auxiliary_head = frame.auxiliary_head(stack.widths[-1], classes)
+                self.auxiliary_head = stem.auxiliary_head(stack.widths[-1], classes)
         last = stack.widths[-1]
-        self.norm_last = norm(last) if arrangement.bare else None
+        self.norm_last = norm(last) if macro.bare else None
         self.classifier = nn.Linear(last, classes)
 
     def forward(

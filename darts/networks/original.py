@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from darts.networks.derived import DerivedNetwork
-from darts.networks.frames import IMAGENET, SMALL_IMAGES, Frame
+from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
 from darts.networks.stored import Blueprint
 from darts.spaces.genotype import Genotype
 
@@ -104,10 +104,10 @@ def original(source: Path | str | Mapping[str, Any], genotype: Genotype) -> Orig
         raise ValueError(
             f"the weights are of the cells {sorted(cells)}; a network has all from 0 on."
         )
-    frame: Frame = IMAGENET if imagenet else SMALL_IMAGES
+    stem: StemAndHead = IMAGENET if imagenet else SMALL_IMAGES
     channels = first[0] if imagenet else first[0] // 3
     classes = _shape(state, "classifier.weight", 2)[0]
-    blueprint = Blueprint(genotype, channels, len(cells), classes, entry[1], frame)
+    blueprint = Blueprint(genotype, channels, len(cells), classes, entry[1], stem)
     return Original(
         blueprint,
         any(name.startswith("auxiliary_head.") for name in state),

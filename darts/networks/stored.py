@@ -12,13 +12,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from darts.networks.derived import DerivedNetwork
-from darts.networks.frames import IMAGENET, SMALL_IMAGES, Frame
+from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
 from darts.spaces.genotype import Genotype
 
 FORMAT = "darts network 1"
 WEIGHTS, DESCRIPTION = "network.safetensors", "network.json"
 SIZES = ("channels", "cells", "classes", "in_channels")
-FRAMES: Mapping[str, Frame] = MappingProxyType({"small images": SMALL_IMAGES, "imagenet": IMAGENET})
+STEMS: Mapping[str, StemAndHead] = MappingProxyType(
+    {"small images": SMALL_IMAGES, "imagenet": IMAGENET}
+)
+"""By the name that network.json has under "frame"."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Blueprint:
     cells: int
     classes: int
     in_channels: int
-    frame: Frame = SMALL_IMAGES
+    stem: StemAndHead = SMALL_IMAGES
 
     def __post_init__(self) -> None:
         for name in SIZES:
@@ -53,14 +56,14 @@ class Blueprint:
             classes=self.classes,
             in_channels=self.in_channels,
             auxiliary=auxiliary,
-            frame=self.frame,
+            stem=self.stem,
         )
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "genotype": self.genotype.to_dict(),
             **{name: getattr(self, name) for name in SIZES},
-            "frame": next(name for name, frame in FRAMES.items() if frame == self.frame),
+            "frame": next(name for name, stem in STEMS.items() if stem == self.stem),
         }
 
     @staticmethod
@@ -73,11 +76,11 @@ class Blueprint:
         absent = [name for name in ("genotype", *SIZES, "frame") if name not in content]
         if absent:
             raise ValueError(f"the description of a network has no {', no '.join(absent)}.")
-        frame = content["frame"]
-        if not isinstance(frame, str) or frame not in FRAMES:
-            raise ValueError(f"a network with frame={frame!r}: there are {', '.join(FRAMES)}.")
+        stem = content["frame"]
+        if not isinstance(stem, str) or stem not in STEMS:
+            raise ValueError(f"a network with frame={stem!r}: there are {', '.join(STEMS)}.")
         genotype = Genotype.from_dict(content["genotype"])
-        return Blueprint(genotype, **{name: content[name] for name in SIZES}, frame=FRAMES[frame])
+        return Blueprint(genotype, **{name: content[name] for name in SIZES}, stem=STEMS[stem])
 
 
 def load_network(folder: Path | str) -> DerivedNetwork:

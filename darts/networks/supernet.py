@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from darts.methods.mix import Mix
 from darts.methods.partial_channels import PartialChannels
 from darts.networks.cells import CellMix, ResidualBlock, SearchCell, Stack
-from darts.networks.frames import SMALL_IMAGES, Frame, ImageNetStem
 from darts.networks.recomputation import recomputed
+from darts.networks.stem_and_head import SMALL_IMAGES, ImageNetStem, StemAndHead
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm
@@ -39,18 +39,18 @@ class Supernet(Drawing):
     Args:
         space: what the cells can be.
         channels: channels of the first cells' states.
-        cells: number of cells; the space's arrangement says where they stand.
+        cells: number of cells; the space's macro-architecture says where they stand.
         classes: number of classes.
         in_channels: channels of the images.
         stem_multiplier: channels of the stem's output, in units of `channels`; None is the
-            arrangement's own, 3 in DARTS and 1 in NAS-Bench-201.
+            macro-architecture's own, 3 in DARTS and 1 in NAS-Bench-201.
         activation: what convolutions begin with; a smooth one makes second derivatives exact
             where the kinks of ReLU do not let them be.
         partial: operations see a share of the channels (PC-DARTS).
         auxiliary_skip: there is a skip beside every edge (DARTS-).
         auxiliary_head: there is a second classifier at 2/3 of the depth, used in training mode
             only; `forward` then gives its logits too.
-        frame: stem and auxiliary head. IMAGENET's stem reduces images eightfold, to C channels
+        stem: stem and auxiliary head. IMAGENET's stem reduces images eightfold, to C channels
             unless `stem_multiplier` says otherwise, for cells that read two inputs.
 
     Raises:
@@ -71,11 +71,11 @@ class Supernet(Drawing):
         partial: PartialChannels | None = None,
         auxiliary_skip: bool = False,
         auxiliary_head: bool = False,
-        frame: Frame = SMALL_IMAGES,
+        stem: StemAndHead = SMALL_IMAGES,
     ) -> None:
         super().__init__()
-        arrangement = space.arrangement
-        usual = arrangement.stem_multiplier if frame == SMALL_IMAGES else 1
+        macro = space.macro_architecture
+        usual = macro.stem_multiplier if stem == SMALL_IMAGES else 1
         multiplier = usual if stem_multiplier is None else stem_multiplier
         require_positive(
             channels=channels,
@@ -84,23 +84,23 @@ class Supernet(Drawing):
             in_channels=in_channels,
             stem_multiplier=multiplier,
         )
-        if arrangement.bare and multiplier != arrangement.stem_multiplier:
+        if macro.bare and multiplier != macro.stem_multiplier:
             raise ValueError(
                 f"stem_multiplier={multiplier} asked in space {space.name!r}, whose cells take the "
-                f"stem as it is: it has {arrangement.stem_multiplier}·C channels. Leave it out."
+                f"stem as it is: it has {macro.stem_multiplier}·C channels. Leave it out."
             )
         self.space = space
         self.in_channels = in_channels
-        self.recipe = search_recipe(activation, pools=not arrangement.bare)
+        self.recipe = search_recipe(activation, pools=not macro.bare)
         stem_channels = multiplier * channels
         self.stem: nn.Module
-        if frame == SMALL_IMAGES:
+        if stem == SMALL_IMAGES:
             self.stem = nn.Sequential(
                 nn.Conv2d(in_channels, stem_channels, 3, padding=1, bias=False),
                 BatchNorm(stem_channels, affine=True),
             )
         else:
-            self.stem = ImageNetStem(in_channels, stem_channels, arrangement, _learned, activation)
+            self.stem = ImageNetStem(in_channels, stem_channels, macro, _learned, activation)
         self.cells = nn.ModuleList()
         self.blocks = nn.ModuleDict()
         self.kinds: list[str] = []
@@ -110,7 +110,7 @@ class Supernet(Drawing):
         self.auxiliary_skip = auxiliary_skip
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head: nn.Module | None = None
-        stack = Stack(arrangement, cells, channels, stem_channels, frame != SMALL_IMAGES)
+        stack = Stack(macro, cells, channels, stem_channels, stem != SMALL_IMAGES)
         for index, (place, width) in enumerate(stack):
             if place.block:
                 self.blocks[str(index)] = ResidualBlock(width // 2, width, _learned, activation)
@@ -129,9 +129,9 @@ class Supernet(Drawing):
             self.kinds.append(place.kind)
             stack.add(place, len(space.output))
             if auxiliary_head and index == self.auxiliary_after:
-                self.auxiliary_head = frame.auxiliary_head(stack.widths[-1], classes, _learned)
+                self.auxiliary_head = stem.auxiliary_head(stack.widths[-1], classes, _learned)
         last = stack.widths[-1]
-        self.norm_last = _learned(last) if arrangement.bare else None
+        self.norm_last = _learned(last) if macro.bare else None
         self.classifier = nn.Linear(last, classes)
 
     def forward(

@@ -47,7 +47,7 @@ def channels_within(blueprint: Blueprint, image: tuple[int, int], limit: Multipl
     Raises:
         ValueError: the narrowest network exceeds the limit, or `MOST` channels keep to it.
     """
-    step = 2 if blueprint.frame.even else 1
+    step = 2 if blueprint.stem.even else 1
 
     def cost(channels: int) -> int:
         return multiply_adds(replace(blueprint, channels=channels), image)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from darts.config.as_json import with_current_names
 from darts.records.lock import is_empty
 from darts.records.untrusted import read_json
 from darts.records.writing import unwritable, write_atomically
@@ -92,7 +93,7 @@ class RunFolder:
         return write_atomically(self.path / name, text.encode())
 
     def read(self, name: str) -> Any:
-        """The JSON in `name`.
+        """The JSON in `name`, its settings by the names that they have today.
 
         Raises:
             FileNotFoundError, ValueError: it is not there, or not JSON.
@@ -103,7 +104,7 @@ class RunFolder:
                 f"The run folder {self.path} has no {name}: the run has not come that far. "
                 f"Go on with --resume {self.path}."
             )
-        return read_json(path)
+        return with_current_names(read_json(path))
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()

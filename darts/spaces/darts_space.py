@@ -1,6 +1,6 @@
 """The spaces of the paper: DARTS's with its 14 edges, S1 with its 8 fixed edges, and S2."""
 
-from darts.spaces.arrangement import OnePerCell
+from darts.spaces.macro_architecture import OnePerCell
 from darts.spaces.space import NONE, Space
 
 _OPERATIONS = (
@@ -44,7 +44,7 @@ def s2(cells: int = 20) -> Space:
         nodes=4,
         edges=S1_FIXED.edges,
         keep_edges=None,
-        arrangement=OnePerCell(cells),
+        macro_architecture=OnePerCell(cells),
     )
 
 

@@ -1,7 +1,7 @@
 """NAS-Bench-201 (Dong & Yang 2020): one cell of six edges, five operations, 15,625 genotypes."""
 
-from darts.spaces.arrangement import Stages
 from darts.spaces.genotype import CellGenotype, Genotype
+from darts.spaces.macro_architecture import Stages
 from darts.spaces.space import NONE, Space
 
 NASBENCH201 = Space(
@@ -10,7 +10,7 @@ NASBENCH201 = Space(
     nodes=3,
     edges=tuple((source, target) for target in (1, 2, 3) for source in range(target)),
     keep_edges=None,
-    arrangement=Stages(3),
+    macro_architecture=Stages(3),
     keeps_none=True,
 )
 """Networks have C = 16 and 15 cells: three stages of five. Operations are in the table's order."""

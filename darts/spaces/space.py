@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from functools import reduce
 
-from darts.spaces.arrangement import Arrangement, TwoKinds
+from darts.spaces.macro_architecture import MacroArchitecture, TwoKinds
 
 NONE = "none"
 
@@ -23,7 +23,7 @@ class Space:
         nodes: intermediate nodes of a cell.
         edges: (source, target) states of each edge, in the order of α's rows.
         keep_edges: inputs that a node keeps in the end; None when all edges are fixed.
-        arrangement: how cells make a network, and with it the kinds of cell.
+        macro_architecture: how cells make a network, and with it the kinds of cell.
         edge_operations: where edges differ, the operations of each: `[kind][edge]`, some of
             `operations` in that order. None: every edge has all of them.
         keeps_none: none can be chosen in the end, as in NAS-Bench-201. In DARTS it cannot.
@@ -38,7 +38,7 @@ class Space:
     nodes: int
     edges: tuple[tuple[int, int], ...]
     keep_edges: int | None
-    arrangement: Arrangement = field(default=TwoKinds())
+    macro_architecture: MacroArchitecture = field(default=TwoKinds())
     edge_operations: tuple[tuple[tuple[str, ...], ...], ...] | None = None
     keeps_none: bool = False
 
@@ -72,12 +72,12 @@ class Space:
     @property
     def cell_kinds(self) -> tuple[str, ...]:
         """The kinds of cell, each with its own α."""
-        return self.arrangement.kinds
+        return self.macro_architecture.kinds
 
     @property
     def inputs(self) -> int:
         """Inputs of a cell; also the state that its first node is."""
-        return self.arrangement.inputs
+        return self.macro_architecture.inputs
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Space:
     @property
     def output(self) -> tuple[int, ...]:
         """The states whose concatenation is a cell's output."""
-        return self.arrangement.output(self.nodes)
+        return self.macro_architecture.output(self.nodes)
 
     def incoming(self, target: int) -> tuple[int, ...]:
         """Rows of α: the edges that end in `target`."""

@@ -79,7 +79,7 @@ def _of_search(searching: Searching) -> Phase:
     first = searching.stage * searching.stage_epochs
     epochs = range(first, first + searching.stage_epochs)
     last, batch, judged = epochs[-1], config.batch_size, len(searching.judged)
-    still = sum(map(searching.still, epochs))
+    frozen = sum(map(searching.frozen, epochs))
 
     def sized(images: int) -> Searching:
         if searching.batches.train.batch_size != images:
@@ -101,8 +101,8 @@ def _of_search(searching: Searching) -> Phase:
     steps = sized(batch).batches.per_epoch
     looked_at = len(epochs) * min(config.statistics_batches, steps)
     works = [
-        Work("step of ω, α still", still * steps, batch, lambda n: step(first, n)),
-        Work("step of α and ω", (len(epochs) - still) * steps, batch, lambda n: step(last, n)),
+        Work("step of ω, α frozen", frozen * steps, batch, lambda n: step(first, n)),
+        Work("step of α and ω", (len(epochs) - frozen) * steps, batch, lambda n: step(last, n)),
         Work("averages of batch norm", looked_at, batch, averages),
         Work("evaluation", len(epochs) * ceil(judged / batch), min(batch, judged), evaluation),
     ]

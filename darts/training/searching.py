@@ -99,7 +99,7 @@ class Searching:
                 classes=self.data.train.classes,
                 in_channels=self.data.train.channels,
                 stem_multiplier=config.stem_multiplier,
-                frame=config.stem,
+                stem=config.stem,
                 partial=config.partial_channels,
                 auxiliary_skip=config.auxiliary_skip is not None,
                 auxiliary_head=config.auxiliary_weight > 0,
@@ -179,10 +179,10 @@ class Searching:
             dropout=config.dropout,
         )
 
-    def still(self, epoch: int) -> bool:
-        """Whether α stands still in an epoch."""
+    def frozen(self, epoch: int) -> bool:
+        """Whether α is frozen in an epoch."""
         progressive = self.config.progressive
-        epochs = max(self.config.still_epochs, progressive.still_epochs if progressive else 0)
+        epochs = max(self.config.frozen_epochs, progressive.frozen_epochs if progressive else 0)
         return epoch - self.stage * self.stage_epochs < epochs
 
     def step(self, epoch: int, step: int) -> Record:
@@ -196,7 +196,7 @@ class Searching:
             packed = self._without_reads(epoch, step, train, val)
             terms = StepTerms.unpacked(packed, Vector.of(self.alpha))
         else:
-            terms = self._update(self._problem(epoch, step, train, val), self.still(epoch))
+            terms = self._update(self._problem(epoch, step, train, val), self.frozen(epoch))
         return {**position, **terms.record()}
 
     def problem(self, epoch: int, step: int) -> BilevelProblem:
@@ -216,9 +216,9 @@ class Searching:
         )
         return self.ranks.problem(own)
 
-    def _update(self, problem: BilevelProblem, still: bool) -> StepTerms:
+    def _update(self, problem: BilevelProblem, frozen: bool) -> StepTerms:
         """One alternating update, or one of ω alone."""
-        if still:
+        if frozen:
             with torch.no_grad():
                 outer = read(problem.outer_value(Vector.of(self.omega), Vector.of(self.alpha)))
             return StepTerms(outer, *self._inner_step(problem))
@@ -236,14 +236,14 @@ class Searching:
 
     def _without_reads(self, epoch: int, step: int, train: Batch, val: Batch) -> Tensor:
         """One update that leaves its numbers on the device, captured if it is to be."""
-        still, drops = self.still(epoch), self.drops(epoch)
+        frozen, drops = self.frozen(epoch), self.drops(epoch)
 
         def update(train: Batch, val: Batch) -> Tensor:
-            return self._update(self._problem(epoch, step, train, val), still).packed()
+            return self._update(self._problem(epoch, step, train, val), frozen).packed()
 
         drawn = self.adapter.draws(drops)
         reason = None if drawn is None else f"{drawn} draws anew at each evaluation"
-        return self.capturing(update, train, val, same=(still, drops), reason=reason)
+        return self.capturing(update, train, val, same=(frozen, drops), reason=reason)
 
     def _inner_step(self, problem: BilevelProblem) -> tuple[float, float]:
         """One step of ω; L_train and the norm of its gradient before it."""

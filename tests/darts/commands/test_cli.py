@@ -188,6 +188,8 @@ def test_what_cannot_be_met_is_one_message_without_a_traceback(
         (["full-search", "--search.seed", "3"], "No option --search.seed"),
         (["search", "--preset", "digits-chek"], "Did you mean 'digits-check'?"),
         (["search", "--search.epoch", "3"], "Did you mean --search.epochs?"),
+        (["search", "--search.still-epochs", "3"], "Did you mean --search.frozen-epochs?"),
+        (["full-search", "--retrain.frame", "imagenet"], "Did you mean --retrain.stem?"),
         (["search", "--search.epochs", "x"], "--search.epochs x: it must be a whole number."),
         (["search", "--seeds"], "--seeds needs a value."),
         (["search", "--threads", "-2"], "--threads -2: ask for 1 or more"),

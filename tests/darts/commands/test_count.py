@@ -7,23 +7,23 @@ from darts.commands.count import Count
 from darts.commands.sizes import USUAL, blueprint_of
 from darts.names import WIDTHS
 from darts.networks.counting import count_parameters
-from darts.networks.frames import IMAGENET, SMALL_IMAGES
+from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
 from darts.networks.width import MultiplyAddLimit, multiply_adds
 from darts.spaces.published import DARTS_V2, PUBLISHED
 
 
-@pytest.mark.parametrize("frame", [SMALL_IMAGES, IMAGENET])
-def test_sizes_left_out_are_those_of_published_counts(frame):
-    blueprint, image = blueprint_of(Count("DARTS_V2", frame=frame), DARTS_V2)
-    size = PUBLISHED["DARTS_V2"].imagenet if frame == IMAGENET else PUBLISHED["DARTS_V2"].cifar
+@pytest.mark.parametrize("stem", [SMALL_IMAGES, IMAGENET])
+def test_sizes_left_out_are_those_of_published_counts(stem):
+    blueprint, image = blueprint_of(Count("DARTS_V2", stem=stem), DARTS_V2)
+    size = PUBLISHED["DARTS_V2"].imagenet if stem == IMAGENET else PUBLISHED["DARTS_V2"].cifar
     assert count_parameters(blueprint.build()) / 1e6 == pytest.approx(size.params_millions)
     found = multiply_adds(blueprint, image) / 1e6
     assert round(found, 3) == size.multiply_adds_millions
-    assert image == (USUAL[frame].image_size,) * 2
+    assert image == (USUAL[stem].image_size,) * 2
 
 
 def test_a_frame_by_name_prints_imagenets_counts(capsys):
-    assert cli.main(["count", "DARTS_V2", "--frame", "imagenet"]) == 0
+    assert cli.main(["count", "DARTS_V2", "--stem", "imagenet"]) == 0
     shown = capsys.readouterr().out
     assert shown == (
         "C = 48, 14 cells, 1000 classes: 4.719 M parameters, 529.9 M multiply-adds for one image "
@@ -67,7 +67,7 @@ def test_a_width_is_a_number_or_a_limit_and_reads_back():
             "more than 10,000 channels",
         ),
         (["--image-size", "0"], "give --image-size 1 or more"),
-        (["--frame", "imagenet", "--channels", "7"], "Choose an even number of channels"),
+        (["--stem", "imagenet", "--channels", "7"], "Choose an even number of channels"),
         (["--channels", "0"], "channels=0: give a whole number"),
     ],
 )
@@ -82,9 +82,9 @@ def test_sizes_that_no_network_has_are_refused_in_one_line(arguments, message, c
     ("changes", "message"),
     [
         (["--retrain.cells", "20"], "needs 8×8. Leave it out"),
-        (["--retrain.frame", "imagenet", "--retrain.channels", "4"], "the auxiliary head got"),
+        (["--retrain.stem", "imagenet", "--retrain.channels", "4"], "the auxiliary head got"),
         (["--retrain.channels", "within:millions=0.0001"], "keeps to 0.0001 M multiply-adds"),
-        (["--retrain.frame", "imagenet", "--retrain.channels", "3"], "Give 2 or 4"),
+        (["--retrain.stem", "imagenet", "--retrain.channels", "3"], "Give 2 or 4"),
     ],
 )
 def test_a_genotype_whose_network_does_not_fit_the_images_is_refused_before_a_folder_is_made(

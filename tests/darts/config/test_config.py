@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,10 @@ from darts.config.schedule import HalfCosine, half_cosine
 from darts.config.search import SearchConfig
 from darts.data import Cifar10
 from darts.names import ESTIMATORS, TYPES
-from darts.networks.frames import SMALL_IMAGES
+from darts.networks.stem_and_head import SMALL_IMAGES
 from tests.darts.training.tiny import full_config
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_defaults_are_the_papers():
@@ -33,7 +36,7 @@ def test_the_defaults_are_the_papers():
     assert (retrain.batch_size, retrain.cutout, retrain.padding) == (96, 16, 4)
     assert (retrain.learning_rate, retrain.learning_rate_end) == (0.025, 0.0)
     assert (retrain.drop_path, retrain.auxiliary_weight) == (0.2, 0.4)
-    assert (retrain.frame, retrain.schedule) == (SMALL_IMAGES, HalfCosine())
+    assert (retrain.stem, retrain.schedule) == (SMALL_IMAGES, HalfCosine())
     assert (retrain.warmup_epochs, retrain.label_smoothing) == (0, 0.0)
     paper = PRESETS["cifar10-s1"]
     assert (paper.search, paper.retrain) == (search, retrain)
@@ -43,6 +46,22 @@ def test_the_defaults_are_the_papers():
 def test_every_preset_survives_being_written_and_read(name):
     text = json.dumps(to_json(PRESETS[name]))
     assert from_json(json.loads(text), TYPES) == PRESETS[name]
+
+
+def test_a_config_with_names_that_were_renamed_is_read_and_equal_to_todays():
+    """docs/records/dry_runs.json holds still_epochs and a frame of type SmallImageFrame."""
+    for record in json.loads((ROOT / "docs/records/dry_runs.json").read_text("utf-8")).values():
+        old = record["config"]
+        assert "frame" in old["retrain"]
+        config = from_json(old, TYPES)
+        assert config.search.frozen_epochs == old["search"]["still_epochs"]
+        assert config.retrain.stem == SMALL_IMAGES
+        assert differences(old, to_json(config)) == []
+    text = json.dumps(to_json(PRESETS["cifar10-p-darts"]))
+    for name, before in (("frozen_epochs", "still_epochs"), ("macro_architecture", "arrangement")):
+        assert name in text
+        text = text.replace(f'"{name}"', f'"{before}"')
+    assert from_json(json.loads(text), TYPES) == PRESETS["cifar10-p-darts"]
 
 
 def test_a_config_of_before_keeps_the_graph_that_it_names():

@@ -10,7 +10,7 @@ from darts.config.costs import recorded_costs
 from darts.config.presets import PRESETS
 from darts.config.schedule import Linear
 from darts.data import Cifar10, Cifar100
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.networks.width import MultiplyAddLimit
 from darts.spaces import S1, S1_FIXED, S2
 from tests.darts.data.real_files import real
@@ -28,7 +28,7 @@ def test_the_mobile_setting_of_imagenet():
     assert (retrain.momentum, retrain.weight_decay) == (0.9, 3e-5)
     assert (retrain.label_smoothing, retrain.auxiliary_weight, retrain.clip) == (0.1, 0.4, 5.0)
     assert (retrain.padding, retrain.cutout, retrain.drop_path) == (0, 0, 0.0)
-    assert (retrain.frame, retrain.cells) == (IMAGENET, 14)
+    assert (retrain.stem, retrain.cells) == (IMAGENET, 14)
     assert retrain.channels == MultiplyAddLimit(600.0)
 
 
@@ -78,7 +78,7 @@ OF_OTHER_PAPERS = {
         "learning_rate": 0.1,
         "learning_rate_end": 0.0,
         "alpha_learning_rate": 6e-4,
-        "still_epochs": 15,
+        "frozen_epochs": 15,
         "epochs": 50,
     },
     "cifar10-p-darts": {"epochs": 75, "batch_size": 96, "cells": 5, "alpha_learning_rate": 6e-4},

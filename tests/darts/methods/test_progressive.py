@@ -83,7 +83,7 @@ def test_few_skips_are_left_as_they_are():
 
 
 def test_dropout_on_skips_falls_within_a_stage():
-    """Their code: linear while α stands still, exp(−0.2) an epoch after that."""
+    """Their code: linear while α is frozen, exp(−0.2) an epoch after that."""
     rates = [STAGES.dropout(1, epoch, 25) for epoch in range(25)]
     assert rates[0] == pytest.approx(0.4 * 24 / 25)
     assert rates[9] == pytest.approx(0.4 * 15 / 25)

@@ -27,7 +27,7 @@ def test_genotypes_are_uniform_on_edges_with_different_numbers_of_operations():
         nodes=2,
         edges=((0, 1), (0, 2), (1, 2)),
         keep_edges=1,
-        arrangement=Stages(1),
+        macro_architecture=Stages(1),
         edge_operations=((pair[:2], pair[:2], pair),),
     )
     assert space.size == 2 * (2 + 3)

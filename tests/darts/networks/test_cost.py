@@ -12,7 +12,7 @@ from darts.methods import GumbelSoftmax, TwoPaths
 from darts.methods.random_search import lightest_genotype, random_genotype
 from darts.networks import Architecture
 from darts.networks.cost import multiply_add_table
-from darts.networks.frames import IMAGENET, SMALL_IMAGES
+from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
 from darts.networks.stored import Blueprint
 from darts.networks.width import multiply_adds
 from darts.spaces import (
@@ -36,25 +36,25 @@ CASES = [
 ]
 
 
-def table_of(space, cells, image, frame):
-    blueprint = Blueprint(lightest_genotype(space), 4, cells, 10, 3, frame)
+def table_of(space, cells, image, stem):
+    blueprint = Blueprint(lightest_genotype(space), 4, cells, 10, 3, stem)
     return multiply_add_table(space, blueprint, image)
 
 
-@pytest.mark.parametrize(("space", "cells", "image", "frame"), CASES, ids=lambda c: str(c)[:12])
-def test_the_table_adds_up_to_the_multiply_adds_of_every_genotype(space, cells, image, frame):
+@pytest.mark.parametrize(("space", "cells", "image", "stem"), CASES, ids=lambda c: str(c)[:12])
+def test_the_table_adds_up_to_the_multiply_adds_of_every_genotype(space, cells, image, stem):
     """To the rounding of a sum of some hundred float64 terms."""
-    table = table_of(space, cells, image, frame)
+    table = table_of(space, cells, image, stem)
     for seed in range(2):
         genotype = random_genotype(space, seed)
-        exact = multiply_adds(Blueprint(genotype, 4, cells, 10, 3, frame), image)
+        exact = multiply_adds(Blueprint(genotype, 4, cells, 10, 3, stem), image)
         assert table.of(genotype) * 1e6 == pytest.approx(exact, rel=1e-13)
 
 
-@pytest.mark.parametrize(("space", "cells", "image", "frame"), CASES, ids=lambda c: str(c)[:12])
-def test_the_expectation_is_exact_where_alpha_is_certain(space, cells, image, frame):
+@pytest.mark.parametrize(("space", "cells", "image", "stem"), CASES, ids=lambda c: str(c)[:12])
+def test_the_expectation_is_exact_where_alpha_is_certain(space, cells, image, stem):
     """α so large that softmax rounds to one operation an edge: the genotype's own cost."""
-    table, architecture = table_of(space, cells, image, frame), Architecture(space)
+    table, architecture = table_of(space, cells, image, stem), Architecture(space)
     for seed in range(2):
         alpha = architecture.initial(seed, scale=1.0, dtype=torch.float64)
         genotype = architecture.genotype(alpha)

@@ -12,7 +12,7 @@ from darts.data import Batch
 from darts.networks import Architecture, DerivedNetwork, Supernet
 from darts.networks.adapter import SupernetAdapter
 from darts.networks.counting import count_multiply_adds, count_parameters, multiply_adds_of
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.spaces import S1
 from darts.spaces.published import DARTS_V2, PUBLISHED
 from tests.darts.training.tiny import TWO_EDGES
@@ -54,7 +54,7 @@ def test_counts_on_imagenet_are_the_published_ones(name):
             cells=14,
             classes=1000,
             auxiliary=True,
-            frame=IMAGENET,
+            stem=IMAGENET,
         )
     assert count_parameters(network) == round(size.params_millions * 1e6)
     with_auxiliary = count_parameters(network, auxiliary=True)

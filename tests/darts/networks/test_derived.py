@@ -6,7 +6,7 @@ from torch import nn
 
 from darts.networks import DerivedNetwork
 from darts.networks.cells import dropped
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.spaces import Genotype
 from darts.spaces.published import DARTS_V1, DARTS_V2, PUBLISHED
 
@@ -58,7 +58,7 @@ def test_auxiliary_head_refuses_images_too_small_for_it():
 
 def test_imagenet_network_starts_its_cells_at_a_quarter_and_an_eighth():
     network = DerivedNetwork(
-        DARTS_V2, channels=4, cells=3, classes=7, auxiliary=True, frame=IMAGENET
+        DARTS_V2, channels=4, cells=3, classes=7, auxiliary=True, stem=IMAGENET
     )
     shapes = []
     network.cells[0].register_forward_hook(

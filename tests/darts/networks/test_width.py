@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from darts.networks.counting import count_parameters
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.networks.stored import Blueprint
 from darts.networks.width import MultiplyAddLimit, channels_within, multiply_adds
 from darts.spaces import CellGenotype, Genotype
@@ -22,7 +22,7 @@ ONE_NODE = Genotype(
     )
 )
 SMALL = Blueprint(ONE_NODE, 1, cells=2, classes=10, in_channels=3)
-MOBILE = Blueprint(ONE_NODE, 2, cells=2, classes=10, in_channels=3, frame=IMAGENET)
+MOBILE = Blueprint(ONE_NODE, 2, cells=2, classes=10, in_channels=3, stem=IMAGENET)
 BENCH = Blueprint(
     from_string(
         "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|"
@@ -38,7 +38,7 @@ cost = cache(multiply_adds)
 
 def scanned(blueprint: Blueprint, image: tuple[int, int], millions: float, most: int) -> int:
     """The largest C of all up to `most` whose network keeps to the limit."""
-    step = 2 if blueprint.frame == IMAGENET else 1
+    step = 2 if blueprint.stem == IMAGENET else 1
     costs = {
         channels: cost(replace(blueprint, channels=channels), image)
         for channels in range(step, most + 1, step)
@@ -53,7 +53,7 @@ def scanned(blueprint: Blueprint, image: tuple[int, int], millions: float, most:
     ids=["small images", "imagenet", "nasbench201"],
 )
 def test_bisection_finds_what_a_linear_scan_finds(blueprint, image, most):
-    step = 2 if blueprint.frame == IMAGENET else 1
+    step = 2 if blueprint.stem == IMAGENET else 1
     for channels in range(step, most, 5 * step):
         exact = cost(replace(blueprint, channels=channels), image) / 1e6
         for millions in (exact, exact + 1e-6, exact - 1e-6):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from darts.methods.random_search import random_genotype
 from darts.spaces import NASBENCH201, SPACES, Space
-from darts.spaces.arrangement import OnePerCell
+from darts.spaces.macro_architecture import OnePerCell
 from darts.spaces.nasbench201 import from_string
 from darts.spaces.notation import (
     NOTATIONS,
@@ -39,7 +39,7 @@ def test_what_is_written_reads_back(name):
 EDGES = tuple((source, target) for target in (2, 3, 4) for source in range(target))
 OF_OTHER_SHAPES = (
     *(Space(f"keep-{k}", ("none", "skip_connect"), 3, EDGES, keep_edges=k) for k in (1, 2, None)),
-    Space("one each", ("skip_connect",), 3, EDGES, keep_edges=2, arrangement=OnePerCell(4)),
+    Space("one each", ("skip_connect",), 3, EDGES, keep_edges=2, macro_architecture=OnePerCell(4)),
 )
 
 

@@ -66,7 +66,7 @@ UNEVEN = (PAIR, PAIR[:1], PAIR[:1], PAIR, PAIR)
 )
 def test_size_counts_the_genotypes_that_the_space_accepts(changes, expected):
     """Every cell with two nodes, written down and offered to a space small enough to count."""
-    space = Space("small", **(SMALL | {"arrangement": _Alone()} | changes))
+    space = Space("small", **(SMALL | {"macro_architecture": _Alone()} | changes))
     accepted = set()
     kept = space.kept_inputs
     for names in product(space.operations, repeat=sum(kept)):

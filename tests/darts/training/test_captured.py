@@ -132,14 +132,14 @@ def test_a_gradient_that_is_clipped_and_one_that_is_not_replay_alike():
 
 def test_still_epochs_and_moving_ones_are_captured_apart():
     record = Replaying()
-    eager, captured = pair(search_config(FirstOrder(), epochs=4, still_epochs=2), record)
+    eager, captured = pair(search_config(FirstOrder(), epochs=4, frozen_epochs=2), record)
     assert taken(eager, 12) == taken(captured, 12)
     assert_same_state(eager, captured)
     assert record.captures == 2
 
 
 def test_stages_are_captured_anew_and_their_random_ones_are_not(tmp_path):
-    stages = Progressive((2, 2), (4, 2), (0.0, 0.5), still_epochs=1)
+    stages = Progressive((2, 2), (4, 2), (0.0, 0.5), frozen_epochs=1)
     config = search_config(FirstOrder(), epochs=8, progressive=stages)
     record, followed = Replaying(), Follower()
     with pytest.MonkeyPatch.context() as patch:
@@ -148,7 +148,7 @@ def test_stages_are_captured_anew_and_their_random_ones_are_not(tmp_path):
     run = new_run(tmp_path / "eager")
     search(config, halves(config), run)
     assert timeless(run.records("search/steps")) == timeless(_records(tmp_path / "captured"))
-    assert record.captures == 1  # of the first stage, once α moves; its still epoch is too short
+    assert record.captures == 1  # of the first stage, once α moves; its frozen epoch is too short
     assert "Steps are not captured: dropout of skips draws anew at each evaluation." in (
         followed.notes
     )
@@ -371,7 +371,7 @@ def test_a_captured_step_reads_no_number_and_sends_none(name, no_reads):
     [
         {"partial_channels": PartialChannels(2), "channels": 8},
         {"space": NASBENCH201, "cells": 3},
-        {"still_epochs": 2},
+        {"frozen_epochs": 2},
     ],
     ids=lambda changes: next(iter(changes)),
 )

@@ -32,7 +32,7 @@ from tests.darts.training.tiny import full_config, images, new_run, retrain_conf
 
 GIB = 2**30
 DARTS_V2 = PUBLISHED["DARTS_V2"]
-ALPHA, STILL = "step of α and ω", "step of ω, α still"
+ALPHA, FROZEN = "step of α and ω", "step of ω, α frozen"
 AVERAGES, EVALUATION = "averages of batch norm", "evaluation"
 EIGENVALUE = "eigenvalue of ∇²_αα L_val"
 
@@ -95,7 +95,7 @@ def counts_of(monkeypatch) -> Counter:
         several = f", stage {searching.stage + 1} of {searching.stages}"
         return "search" + (several if searching.stages > 1 else "")
 
-    spy(Searching, "step", lambda s, e, _: [(stage(s), STILL if s.still(e) else ALPHA)])
+    spy(Searching, "step", lambda s, e, _: [(stage(s), FROZEN if s.frozen(e) else ALPHA)])
     spy(Searching, "update_statistics", lambda s, _, n: [(stage(s), AVERAGES)] * n)
     spy(Searching, "alpha_eigenvalue", lambda s, _: [(stage(s), EIGENVALUE)])
     spy(Training, "step", lambda *_: [("retraining", "step")])
@@ -124,7 +124,7 @@ def times_of(found: DryRun) -> dict:
 
 @pytest.mark.parametrize(
     ("name", "averages"),
-    [("still", 20), ("progressive", 2), ("eigenvalue", 2), ("adversarial", 2)],
+    [("frozen", 20), ("progressive", 2), ("eigenvalue", 2), ("adversarial", 2)],
 )
 def test_every_kind_of_work_is_done_as_often_as_is_said(name, averages, tmp_path, monkeypatch):
     """The oracle is the run itself, watched; 8 does not divide the 30 images of a half.
@@ -150,8 +150,8 @@ def watch_steps(owner: type, sizes: set, monkeypatch) -> None:
     step = owner.step
 
     def watched(self, epoch, number):
-        still = ", still" if owner is Searching and self.still(epoch) else ""
-        sizes.add((f"{owner.__name__}{still}", self.config.batch_size))
+        frozen = ", frozen" if owner is Searching and self.frozen(epoch) else ""
+        sizes.add((f"{owner.__name__}{frozen}", self.config.batch_size))
         return step(self, epoch, number)
 
     monkeypatch.setattr(owner, "step", watched)
@@ -159,7 +159,7 @@ def watch_steps(owner: type, sizes: set, monkeypatch) -> None:
 
 def test_a_dry_run_does_all_kinds_of_work_of_the_run_itself(monkeypatch):
     """None is left out, and no batch is of another size than it says."""
-    config = full_config(search=search_config(stop=EigenvalueGrowth(), still_epochs=1))
+    config = full_config(search=search_config(stop=EigenvalueGrowth(), frozen_epochs=1))
     sizes = set()
     at = Batches.at
 
@@ -173,7 +173,7 @@ def test_a_dry_run_does_all_kinds_of_work_of_the_run_itself(monkeypatch):
     seen = counts_of(monkeypatch)
     found = dry_run(config, images())
     assert set(seen) == set(times_of(found))
-    assert {where for where, _ in sizes} == {"Searching, still", "Searching", "Training"} | {
+    assert {where for where, _ in sizes} == {"Searching, frozen", "Searching", "Training"} | {
         "search train",
         "search val",
         "retrain",
@@ -198,10 +198,10 @@ def test_steps_of_alpha_move_alpha_and_omega_at_full_perturbation_and_drop_path(
         after = (*self.alpha.values(), *self.omega.values())
         changed = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
         alphas = len(self.alpha)
-        moved.append((self.still(epoch), any(changed[:alphas]), any(changed[alphas:])))
+        moved.append((self.frozen(epoch), any(changed[:alphas]), any(changed[alphas:])))
         assert self.drops(epoch).drop_path == max(
             self.drops(e).drop_path for e in range(config.epochs)
-        ) or self.still(epoch)
+        ) or self.frozen(epoch)
         return record
 
     monkeypatch.setattr(Searching, "step", watched)

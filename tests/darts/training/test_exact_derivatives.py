@@ -22,7 +22,7 @@ from darts.training.searching import Searching
 from tests.darts.training.tiny import images, search_config
 
 f64 = torch.float64
-STAGES = Progressive((2, 2), (8, 3), (0.3, 0.5), still_epochs=0)
+STAGES = Progressive((2, 2), (8, 3), (0.3, 0.5), frozen_epochs=0)
 LARGE = Space(
     name="large-kernels",
     operations=("sep_conv_7x7", "conv_7x1_1x7", "noise", "max_pool_3x3", "avg_pool_3x3"),
@@ -35,7 +35,7 @@ LARGE = Space(
 
 def small(config: SearchConfig) -> SearchConfig:
     """The same space and methods in a network of seconds."""
-    cells = 3 if config.space.arrangement.inputs == 1 else 2
+    cells = 3 if config.space.macro_architecture.inputs == 1 else 2
     space = s2(cells) if config.space.name == "s2" else config.space
     partial = config.partial_channels
     return replace(
@@ -48,7 +48,7 @@ def small(config: SearchConfig) -> SearchConfig:
         progressive=config.progressive and STAGES,
         cutout=0,
         padding=1,
-        still_epochs=0,
+        frozen_epochs=0,
     )
 
 

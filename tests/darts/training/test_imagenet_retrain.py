@@ -1,11 +1,11 @@
-"""Retraining in ImageNet's frame: two smoothed heads, a width found, and the same bits again."""
+"""Retraining with ImageNet's stem: two smoothed heads, a width found, and the same bits again."""
 
 import pytest
 import torch
 
 from darts.config.schedule import Linear
 from darts.data import ImageSet, LabelledImages, Normalisation, RetrainData
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.networks.stored import load_network
 from darts.networks.width import MultiplyAddLimit
 from darts.records.run_folder import RunFolder
@@ -32,7 +32,7 @@ def photographs(side: int = SIDE) -> ImageSet:
 
 def config(**changes):
     settings = {
-        "frame": IMAGENET,
+        "stem": IMAGENET,
         "epochs": 2,
         "batch_size": 8,
         "cells": 1,
@@ -111,7 +111,7 @@ def test_both_heads_are_smoothed_and_weighted_in_the_gradient(monkeypatch):
 
 
 def test_an_odd_width_is_refused_as_the_config_is_made():
-    with pytest.raises(ValueError, match=r"channels=7\) in the ImageNet frame: .* Give 6 or 8"):
+    with pytest.raises(ValueError, match=r"channels=7\) in the ImageNet stem: .* Give 6 or 8"):
         config(channels=7)
 
 

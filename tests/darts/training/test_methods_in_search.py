@@ -33,7 +33,7 @@ from tests.darts.training.tiny import (
     search_config,
 )
 
-STAGES = Progressive((2, 3), (4, 2), (0.0, 0.5), still_epochs=1)
+STAGES = Progressive((2, 3), (4, 2), (0.0, 0.5), frozen_epochs=1)
 METHODS = {
     "gumbel": {"mixing": GumbelSoftmax()},
     "sampled": {"mixing": SampledPath()},
@@ -43,7 +43,7 @@ METHODS = {
     "random": {"perturbation": RandomPerturbation()},
     "adversarial": {"perturbation": AdversarialPerturbation(steps=2)},
     "progressive": {"progressive": STAGES, "epochs": 4},
-    "still": {"still_epochs": 2},
+    "frozen": {"frozen_epochs": 2},
     "drops": {"drop_path": 0.5, "dropout": 0.2},
     "eigenvalue": {"stop": EigenvalueGrowth()},
     "everything": {
@@ -52,7 +52,7 @@ METHODS = {
         "channels": 4,
         "auxiliary_skip": AuxiliarySkip(),
         "perturbation": RandomPerturbation(),
-        "still_epochs": 1,
+        "frozen_epochs": 1,
         "drop_path": 0.3,
     },
 }
@@ -96,9 +96,9 @@ def test_a_search_killed_twice_has_the_bits_of_one_that_was_not(name, tmp_path):
 @pytest.mark.filterwarnings(f"ignore::{HypergradientWarning.__module__}.HypergradientWarning")
 def test_every_method_goes_with_every_kind_of_estimator(name, estimator):
     """A step that moves α, its implicit term not zero."""
-    settings = {**METHODS[name], "still_epochs": 0}
+    settings = {**METHODS[name], "frozen_epochs": 0}
     if "progressive" in settings:
-        settings["progressive"] = replace(STAGES, still_epochs=0)
+        settings["progressive"] = replace(STAGES, frozen_epochs=0)
     searching = Searching(config := search_config(estimator, **settings), halves(config))
     before = {key: value.detach().clone() for key, value in searching.alpha.items()}
     record = searching.step(1, 0)
@@ -107,7 +107,7 @@ def test_every_method_goes_with_every_kind_of_estimator(name, estimator):
 
 
 def test_alpha_stands_still_at_first_and_omega_does_not():
-    config = search_config(still_epochs=1)
+    config = search_config(frozen_epochs=1)
     searching = Searching(config, halves(config))
     alpha = {name: value.detach().clone() for name, value in searching.alpha.items()}
     omega = {name: value.detach().clone() for name, value in searching.omega.items()}
@@ -165,7 +165,7 @@ def test_the_eigenvalue_is_recorded_where_the_rule_asks_for_it(tmp_path):
 
 
 PAPERS = {
-    "cifar10-pc-darts": {"still_epochs": 15, "batch_size": 256, "alpha_learning_rate": 6e-4},
+    "cifar10-pc-darts": {"frozen_epochs": 15, "batch_size": 256, "alpha_learning_rate": 6e-4},
     "cifar10-p-darts": {"epochs": 75, "progressive": Progressive()},
     "cifar10-snas": {"mixing": GumbelSoftmax()},
     "cifar10-gdas": {"mixing": SampledPath()},

@@ -103,8 +103,8 @@ def test_a_retraining_is_in_half_precision_and_evaluated_in_float32(precision, d
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("space", ["s1", "robust-s4", "nasbench201"])
 def test_every_operation_takes_a_step_in_half_precision(space, precision, recompute, device):
-    arrangement = SPACES[space].arrangement
-    cells = 15 if arrangement.bare else 3
+    macro = SPACES[space].macro_architecture
+    cells = 15 if macro.bare else 3
     config = search_config(space=SPACES[space], cells=cells)
     data = SearchData.of(images(), config.train_share, config.seed).to(device)
     computing = Computing(precision, checkpoint_activations=recompute)

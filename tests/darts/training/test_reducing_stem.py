@@ -15,7 +15,7 @@ from darts.config.presets import PRESETS
 from darts.config.search import SearchConfig
 from darts.networks import Architecture, Supernet
 from darts.networks.adapter import SupernetAdapter
-from darts.networks.frames import IMAGENET
+from darts.networks.stem_and_head import IMAGENET
 from darts.spaces import NASBENCH201, S1
 
 MINI = Path(
@@ -25,7 +25,7 @@ MINI = Path(
 
 def network(cells=2):
     torch.manual_seed(0)
-    return Supernet(S1, channels=2, cells=cells, classes=3, frame=IMAGENET)
+    return Supernet(S1, channels=2, cells=cells, classes=3, stem=IMAGENET)
 
 
 def test_cells_see_a_quarter_and_an_eighth_of_the_resolution():
@@ -68,7 +68,7 @@ def test_spaces_and_widths_that_the_stem_does_not_fit_are_refused(changes):
 
 def test_the_preset_of_photographs_searches_and_retrains_with_that_stem():
     preset = PRESETS["mini100-tiny"]
-    assert preset.search.stem == preset.retrain.frame == IMAGENET
+    assert preset.search.stem == preset.retrain.stem == IMAGENET
     assert preset.data.image_size == 84
     assert replace(preset.search, epochs=4) == preset.search
 
@@ -77,7 +77,7 @@ def test_the_preset_of_photographs_searches_and_retrains_with_that_stem():
 @pytest.mark.skipif(not MINI.is_dir(), reason=f"there are no photographs in {MINI}")
 def test_mini_imagenet_is_searched_and_retrained_at_84(tmp_path, monkeypatch):
     monkeypatch.setattr("darts.training.baselines.MOST_WORK", 0)  # a minute of its own
-    sizes = ("--train-size=200", "--test-size=100", "--search.epochs=1", "--search.still-epochs=0")
+    sizes = ("--train-size=200", "--test-size=100", "--search.epochs=1", "--search.frozen-epochs=0")
     arguments = ("--preset=mini100-tiny", "--data-root", str(MINI), "--device=cpu", *sizes)
     small = ("--search.channels=4", "--retrain.epochs=1", "--retrain.channels=4")
     to = ("--retrain.cells=3", "--run-dir", str(tmp_path / "run"))

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 
 from darts import cli
 from darts.data import ImageSet, RetrainData
-from darts.networks.frames import IMAGENET, SMALL_IMAGES
+from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
 from darts.networks.stored import describe, load_network
 from darts.records.data_record import describe_images
 from darts.records.run_folder import RunFolder
@@ -220,22 +220,22 @@ def nasbench201() -> Genotype:
     )
 
 
-SMALL = {"frame": SMALL_IMAGES, "channels": 2, "auxiliary_weight": 0.0}
+SMALL = {"stem": SMALL_IMAGES, "channels": 2, "auxiliary_weight": 0.0}
 S2 = s2_genotype(AT_42)
 
 
 @pytest.mark.parametrize(
     ("genotype", "changes"),
     [
-        (DARTS_V2, {"frame": IMAGENET, "channels": 4, "cells": 1}),
+        (DARTS_V2, {"stem": IMAGENET, "channels": 4, "cells": 1}),
         (nasbench201(), {**SMALL, "cells": 3}),
         pytest.param(S2, {**SMALL, "cells": 20}, marks=pytest.mark.slow),
     ],
-    ids=["imagenet frame", "nasbench201", "s2"],
+    ids=["imagenet stem", "nasbench201", "s2"],
 )
 def test_a_trained_network_of_every_kind_comes_back_from_an_export(genotype, changes, tmp_path):
     """Retrained for two steps, exported, read, and evaluated: the same answers, the same record."""
-    data = imagenet.photographs(imagenet.SIDE if changes["frame"] == IMAGENET else 32)
+    data = imagenet.photographs(imagenet.SIDE if changes["stem"] == IMAGENET else 32)
     config = imagenet.config(epochs=1, batch_size=14, **changes)
     full = full_config(search=None, retrain=config)
     run = new_run(tmp_path / "run", config=full)
@@ -245,7 +245,7 @@ def test_a_trained_network_of_every_kind_comes_back_from_an_export(genotype, cha
     item = from_run(RunFolder.open(run.path))
     export(item, tmp_path / "to", formats=("pt2",))
     assert describe(tmp_path / "to")["frame"] == (
-        "imagenet" if changes["frame"] == IMAGENET else "small images"
+        "imagenet" if changes["stem"] == IMAGENET else "small images"
     )
     network = load_network(tmp_path / "to")
     test = data.normalisation(data.test.images)

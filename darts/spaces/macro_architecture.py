@@ -1,4 +1,4 @@
-"""How cells make a network: which kind stands where, what it reads, and what surrounds it."""
+"""Macro-architectures: how cells make a network, which kind stands where and what it reads."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Arrangement(ABC):
-    """The macro structure that a space's cells are stacked in."""
+class MacroArchitecture(ABC):
+    """How the cells of a space are stacked into a network."""
 
     @property
     @abstractmethod
@@ -63,7 +63,7 @@ def reductions(cells: int) -> tuple[int, ...]:
     return tuple(sorted({cells // 3, 2 * cells // 3}))
 
 
-class _Chain(Arrangement):
+class _Chain(MacroArchitecture):
     """Cells in a row, each reading the two before it; those at 1/3 and 2/3 reduce (DARTS)."""
 
     @property
@@ -125,7 +125,7 @@ class OnePerCell(_Chain):
 
 
 @dataclass(frozen=True)
-class Stages(Arrangement):
+class Stages(MacroArchitecture):
     """Stages of one kind of cell, a residual block between (Dong & Yang 2020, §2.1).
 
     A cell reads the one before it, and its last node is its output. Channels are C, 2C, 4C, ...
@@ -169,15 +169,15 @@ class Stages(Arrangement):
         return tuple(Place("cell", block=index > 0 and index % each == 0) for index in range(cells))
 
 
-def arrangement_of(kinds: tuple[str, ...]) -> Arrangement:
-    """The arrangement whose kinds of cell have these names.
+def macro_architecture_of(kinds: tuple[str, ...]) -> MacroArchitecture:
+    """The macro-architecture whose kinds of cell have these names.
 
     Raises:
         ValueError: there is none.
     """
-    for arrangement in (TwoKinds(), Stages(), OnePerCell(max(1, len(kinds)))):
-        if sorted(kinds) == sorted(arrangement.kinds):
-            return arrangement
+    for macro in (TwoKinds(), Stages(), OnePerCell(max(1, len(kinds)))):
+        if sorted(kinds) == sorted(macro.kinds):
+            return macro
     raise ValueError(
         f"no network is made of cells {kinds}: it takes 'normal' and 'reduce', or 'cell' alone "
         f"(NAS-Bench-201), or 'cell_0' to 'cell_{max(0, len(kinds) - 1)}' (one a cell)."

@@ -1,4 +1,4 @@
-"""What surrounds the cells of a derived network: stem and auxiliary head, by image size."""
+"""What surrounds the cells of a network: stem and auxiliary head, by image size."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from darts.spaces.arrangement import Arrangement
 from darts.spaces.feature_map import Activation
+from darts.spaces.macro_architecture import MacroArchitecture
 
 
 class Stem(nn.Module):
-    """From images to the first cell's inputs, as many as the arrangement asks."""
+    """From images to the first cell's inputs, as many as the macro-architecture asks."""
 
     channels: int
     """Channels of every output."""
@@ -27,11 +27,11 @@ class Stem(nn.Module):
 class SmallImageStem(Stem):
     """CIFAR: one 3×3 convolution and norm; to three times the cells' channels in DARTS."""
 
-    def __init__(self, in_channels: int, channels: int, arrangement: Arrangement) -> None:
+    def __init__(self, in_channels: int, channels: int, macro: MacroArchitecture) -> None:
         super().__init__()
-        self.channels = arrangement.stem_multiplier * channels
+        self.channels = macro.stem_multiplier * channels
         self.halves = False
-        self.inputs = arrangement.inputs
+        self.inputs = macro.inputs
         self.convolution = nn.Conv2d(in_channels, self.channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(self.channels)
 
@@ -60,15 +60,15 @@ class ImageNetStem(Stem):
         self,
         in_channels: int,
         channels: int,
-        arrangement: Arrangement,
+        macro: MacroArchitecture,
         norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
         activation: Activation = torch.relu,
     ) -> None:
         super().__init__()
-        if arrangement.inputs != 2:
+        if macro.inputs != 2:
             raise ValueError(
                 "the ImageNet stem has two outputs, for cells that read two; these read "
-                f"{arrangement.inputs}. Use the frame SMALL_IMAGES."
+                f"{macro.inputs}. Use the stem SMALL_IMAGES."
             )
         self.channels = channels
         self.halves = True
@@ -136,17 +136,17 @@ class AuxiliaryHead(nn.Module):
 
 
 @dataclass(frozen=True)
-class Frame(ABC):
+class StemAndHead(ABC):
     """A stem and an auxiliary head for images of one size.
 
     Attributes:
-        stem: from the images to the first cell.
+        module: the stem itself, from the images to the first cell.
         pool_stride: of the pool that the auxiliary head begins with.
         norm_last: whether a norm follows that head's last convolution.
         even: C must be even.
     """
 
-    stem: ClassVar[type[Stem]]
+    module: ClassVar[type[Stem]]
     pool_stride: ClassVar[int]
     norm_last: ClassVar[bool]
     even: ClassVar[bool]
@@ -161,26 +161,26 @@ class Frame(ABC):
 
 
 @dataclass(frozen=True)
-class SmallImageFrame(Frame):
+class SmallImageStemAndHead(StemAndHead):
     """CIFAR and smaller (DARTS's `NetworkCIFAR`)."""
 
-    stem = SmallImageStem
+    module = SmallImageStem
     pool_stride = 3
     norm_last = True
     even = False
 
 
 @dataclass(frozen=True)
-class ImageNetFrame(Frame):
+class ImageNetStemAndHead(StemAndHead):
     """224×224 images, cells from 56×56 and 28×28 on (DARTS's `NetworkImageNet`).
 
     C is even: the first cell halves one of its inputs by two convolutions of C/2 channels each.
     """
 
-    stem = ImageNetStem
+    module = ImageNetStem
     pool_stride = 2
     norm_last = False
     even = True
 
 
-SMALL_IMAGES, IMAGENET = SmallImageFrame(), ImageNetFrame()
+SMALL_IMAGES, IMAGENET = SmallImageStemAndHead(), ImageNetStemAndHead()
