@@ -76,7 +76,9 @@ class Pair:
         images = self.data[0].to(dtype).contiguous(memory_format=layout)
 
         def loss(net: Any, alpha: Any) -> Tensor:
-            return F.cross_entropy(net(images, self.architecture.mixing(alpha)), self.data[1])
+            return F.cross_entropy(
+                net(images, self.architecture.mixing_weights(alpha)), self.data[1]
+            )
 
         alpha = {kind: tensor.to(dtype) for kind, tensor in self.alpha.items()}
         problem, omega, _ = BilevelProblem.from_module(module, loss, loss, hyperparams=alpha)

@@ -83,7 +83,7 @@ def ours(setting: Setting) -> dict[str, Case]:
     problem = adapter.problem(setting.data(1), setting.data(2), seed=0)
     omega = adapter.omega
     at, hyper = Vector.of(omega).detach(), Vector.of(alpha).detach()
-    mixing = architecture.mixing(alpha)
+    mixing = architecture.mixing_weights(alpha)
     exact, difference = ReverseOverForward(), CentralDifference(0.1)
 
     def estimate(estimator: Estimator) -> Case:
@@ -130,7 +130,7 @@ def reference(setting: Setting) -> dict[str, Case]:
     train, val = setting.data(1), setting.data(2)
 
     def loss(data: Batch) -> Any:
-        return lambda net, a: F.cross_entropy(net(data[0], architecture.mixing(a)), data[1])
+        return lambda net, a: F.cross_entropy(net(data[0], architecture.mixing_weights(a)), data[1])
 
     problem, omega, _ = BilevelProblem.from_module(
         module, loss(train), loss(val), hyperparams=alpha

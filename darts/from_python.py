@@ -74,14 +74,14 @@ def retrain(
     device: str = "cpu",
     **about: Any,
 ) -> RetrainResult:
-    """Train a genotype's network from scratch on images of one's own, and judge it on test images.
+    """Train a genotype's network from scratch on images of one's own, and test it.
 
     Writes a run folder as `search` does; `darts.networks.load_network(run_dir / "retrain")` gives
     the trained network. Its costs are those of training: one gradient a step.
 
     Args:
         genotype: of a search's result, or any other.
-        data: as `search` takes it. Images that `search` set aside as a test part are so here too,
+        data: as `search` takes it. Images that `search` set aside as a test set are so here too,
             for the same images, test_share and split_seed.
         labels: as `search` takes them.
         config: settings of the training; by default those of the preset "own".

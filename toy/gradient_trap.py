@@ -1,4 +1,4 @@
-"""The gradient trap (A.3): a supernet of two cells, searched, and judged in A.3's three ways."""
+"""The gradient trap (A.3): a supernet of two cells, searched, and evaluated in A.3's three ways."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darts.data import Digits, ImageSet, RetrainData, SearchData
 from darts.parallel.launch import CPU, Devices
 from darts.records.run_folder import RunFolder
 from darts.spaces import S1
-from darts.training.checkpoint import Checkpoints
+from darts.training.checkpoint import StageCheckpoints
 from darts.training.retrain import retrain
 from darts.training.search import STAGE, search
 from darts.training.searching import Searching
@@ -78,9 +78,9 @@ def errors(
     """Search, and the error in per cent in each of `WAYS`; goes on with what `run` holds.
 
     A.3's three sentences are read so: the supernet as the search leaves it, trained on ω's half
-    and judged on α's ("search sets"); a supernet with the α found, trained anew on the whole
-    training part and judged on the test part ("whole sets"); and the network derived from α,
-    trained and judged likewise ("derived network").
+    and evaluated on α's ("search sets"); a supernet with the α found, trained anew on the whole
+    training set and evaluated on the test set ("whole sets"); and the network derived from α,
+    trained and evaluated likewise ("derived network").
     """
     config = replace(trap.search, estimator=estimator, seed=seed)
     halves = SearchData.of(images, config.train_share, seed)
@@ -120,11 +120,11 @@ def train_weights(
     """Train ω anew with α held; the error on `data.val` in per cent after the last epoch.
 
     It is a search in which α is frozen from the beginning, so that it has the search's
-    schedule, augmentation and checkpoints. `data.val` is judged and moves nothing.
+    schedule, augmentation and checkpoints. `data.val` is evaluated and moves nothing.
     """
     frozen = replace(config, estimator=FirstOrder(), frozen_epochs=config.epochs)
     origin = {**to_json(frozen), "computing": to_json(devices.computing)}
-    checkpoints = Checkpoints(run, STAGE, origin, share=frozen.checkpoint_share)
+    checkpoints = StageCheckpoints(run, STAGE, origin, share=frozen.checkpoint_share)
     if checkpoints.latest() is None:
         begin = Searching(frozen, data.to(devices.device), devices)
         state = begin.state()
@@ -138,7 +138,7 @@ def _last_alpha(
 ) -> dict[str, Tensor]:
     """α after the last epoch, which is always kept."""
     origin = {**to_json(config), "computing": to_json(devices.computing)}
-    saved = Checkpoints(run, STAGE, origin).latest()
+    saved = StageCheckpoints(run, STAGE, origin).latest()
     assert saved is not None
     assert saved.position == (config.epochs, 0)
     alpha: dict[str, Tensor] = saved.state["alpha"]

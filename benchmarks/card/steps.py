@@ -197,14 +197,16 @@ def reference(setting: Setting, device: str) -> Stepping:
         images, labels = data
 
         def evaluate(omega: Any, alpha: Any) -> Tensor:
-            given = images, architecture.mixing(alpha)
+            given = images, architecture.mixing_weights(alpha)
             return F.cross_entropy(torch.func.functional_call(module, omega, given).float(), labels)
 
         return evaluate
 
     def direct(data: tuple[Tensor, Tensor]) -> Callable[[], Tensor]:
         images, labels = data
-        return lambda: F.cross_entropy(module(images, architecture.mixing(alpha)).float(), labels)
+        return lambda: F.cross_entropy(
+            module(images, architecture.mixing_weights(alpha)).float(), labels
+        )
 
     made = Original(BilevelProblem(loss(train), loss(val)), module, omega, alpha, device)
     made.train, made.val = direct(train), direct(val)

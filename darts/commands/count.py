@@ -8,11 +8,11 @@ import torch
 from darts.commands.command import Command, Invocation
 from darts.commands.named import exists, genotype_named
 from darts.commands.sizes import Sizes, blueprint_of
+from darts.networks.blueprint import DESCRIPTION, Blueprint, describe
 from darts.networks.counting import count_parameters
-from darts.networks.stored import DESCRIPTION, Blueprint, describe
 from darts.networks.width import multiply_adds
 from darts.spaces import spaces_in_words
-from darts.training.saved import RETRAINED, is_run
+from darts.training.saved_network import RETRAINED, is_run
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from darts.config.as_json import from_json, to_json
 from darts.config.full import full_config
 from darts.data import DataSet
 from darts.names import DATA_SETS, TYPES
-from darts.networks.stored import describe
+from darts.networks.blueprint import describe
 from darts.records.run_folder import RunFolder
+from darts.training.evaluate_network import FILE as EVALUATION
+from darts.training.evaluate_network import evaluate_network, in_words
 from darts.training.random_search import SAMPLES
-from darts.training.saved import is_run
-from darts.training.saved_evaluation import FILE as EVALUATION
-from darts.training.saved_evaluation import evaluate_saved, in_words
+from darts.training.saved_network import is_run
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Evaluate(DataOptions, Command):
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size}: ask for 1 image or more.")
         device = computing_device(self.device, self.threads)
-        record = evaluate_saved(
+        record = evaluate_network(
             self.source, data.load(), to_json(data), batch_size=self.batch_size, device=device
         )
         print(in_words(record))

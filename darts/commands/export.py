@@ -10,7 +10,7 @@ from darts.commands.named import genotype_named
 from darts.commands.sizes import Sizes, blueprint_of
 from darts.records.run_folder import RunFolder
 from darts.training.export import export
-from darts.training.saved import from_run, is_run, untrained
+from darts.training.saved_network import from_run, is_run, untrained
 
 
 @dataclass(frozen=True)

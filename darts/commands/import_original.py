@@ -10,11 +10,11 @@ from darts.commands.errors import UsageError, refusing
 from darts.commands.named import genotype_named
 from darts.commands.sizes import USUAL
 from darts.data import Normalisation
+from darts.networks.blueprint import STEMS
 from darts.networks.original import original
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
-from darts.networks.stored import STEMS
 from darts.training.export import require_new
-from darts.training.saved import SavedNetwork
+from darts.training.saved_network import SavedNetwork
 
 THEIRS: Mapping[StemAndHead, Normalisation] = MappingProxyType(
     {

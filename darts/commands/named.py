@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darts.commands.errors import UsageError
 from darts.extras import require_extra
-from darts.networks.stored import DESCRIPTION
+from darts.networks.blueprint import DESCRIPTION
 from darts.records.run_folder import RunFolder
 from darts.records.untrusted import read_text
 from darts.reports.events import TensorBoardEvents

@@ -34,7 +34,7 @@ class DataOptions:
         workers: threads that read photographs ahead; by default one for each CPU.
         task: what labels of a folder are: classification, regression, multi-label
             (docs/OWN_DATA.md).
-        test_share: of a folder's images, where it has no test part.
+        test_share: of a folder's images, where it has no test set.
         mirror: whether a folder's images are mirrored at random in training; by default those in
             colour, unless classes are single letters or digits.
         crop: whether they are shifted at random, by the padding of search and retraining.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from darts.networks.blueprint import Blueprint
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
-from darts.networks.stored import Blueprint
 from darts.networks.width import Width, channels_within
 from darts.spaces import Genotype
 

@@ -60,7 +60,7 @@ class Computing:
                 "out, and lower --retrain.batch-size if memory is short."
             )
 
-    def require_parts(self, stage: str, batch_size: int) -> None:
+    def require_shards(self, stage: str, batch_size: int) -> None:
         """Raise ValueError unless every process gets equally much of a batch."""
         if batch_size % self.processes:
             raise ValueError(
@@ -73,13 +73,13 @@ class Computing:
         self, batch_size: int, estimator: Estimator, perturbation: Perturbation | None
     ) -> None:
         """Raise ValueError if a search on several processes would not be that of one."""
-        self.require_parts("search", batch_size)
+        self.require_shards("search", batch_size)
         if self.processes == 1:
             return
         if isinstance(perturbation, AdversarialPerturbation):
             raise ValueError(
                 f"AdversarialPerturbation on {self.processes} processes: each would climb the loss "
-                "of its own part of the batch. Use RandomPerturbation, or one process."
+                "of its own shard of the batch. Use RandomPerturbation, or one process."
             )
         derivatives = getattr(estimator, "derivatives", None)
         if isinstance(derivatives, Autograd) and derivatives.chunk > 1:

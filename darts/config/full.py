@@ -68,7 +68,7 @@ class FullConfig:
         if search is not None:
             self.computing.require_search(search.batch_size, search.estimator, search.perturbation)
         if retrain is not None:
-            self.computing.require_parts("retrain", retrain.batch_size)
+            self.computing.require_shards("retrain", retrain.batch_size)
 
     @property
     def seed(self) -> int:

@@ -19,22 +19,22 @@ from darts.config.declared import (
 from darts.config.schedule import HalfCosine, Schedule
 from darts.config.spelling import Seed
 from darts.data import Augmentation
+from darts.networks.blueprint import Blueprint
 from darts.networks.stem_and_head import SMALL_IMAGES, StemAndHead
-from darts.networks.stored import Blueprint
 from darts.networks.width import MOST, Width, channels_within
 from darts.spaces import Genotype
 
 
 @dataclass(frozen=True)
 class RetrainConfig:
-    """Training of a genotype's network from scratch on the whole training part (§4.1.1).
+    """Training of a genotype's network from scratch on the whole training set (§4.1.1).
 
     A section after a setting is where the paper's text has the default; the text leaves those of
     DARTS to DARTS (Liu et al. 2019, §3.2, and its code).
 
     Args:
         seed: of the initial weights, the order of images, augmentation and drop-path.
-        epochs: passes over the training part (§4.1.1).
+        epochs: passes over the training set (§4.1.1).
         batch_size: images in a step (DARTS).
         stem: stem and auxiliary head: small-images (DARTS), or imagenet, whose stem reduces
             224×224 to 28×28.

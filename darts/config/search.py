@@ -67,7 +67,7 @@ class SearchConfig:
         epochs: passes over the training half (§4.1.1: 500 there, 100 later); with `progressive`,
             of all stages together.
         batch_size: images in each of the two batches of a step (§4.1.1).
-        train_share: share of the training part that ω sees; α sees the rest (DARTS).
+        train_share: share of the training set that ω sees; α sees the rest (DARTS).
         channels: initial channels C (§4.1.1).
         cells: cells in the supernet (§4.1.3); those at 1/3 and 2/3 reduce (DARTS).
         stem: what images go through first: small-images, one convolution (DARTS), or imagenet,
@@ -86,7 +86,7 @@ class SearchConfig:
         cutout: side in pixels of the erased square; 0 is none.
         statistics_batches: training batches from which batch norm's averages are taken
             before each evaluation.
-        evaluation_images: of α's half, evenly spaced, on which the supernet is judged after each
+        evaluation_images: of α's half, evenly spaced, on which the supernet is evaluated after each
             epoch; None takes all. With 5,000 a figure of 80 % has a standard error of 0.6 %.
         checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
             every step.
@@ -184,8 +184,8 @@ class SearchConfig:
         padding = self.padding if crop else 0
         return Augmentation(padding=padding, mirror=mirror, cutout=self.cutout)
 
-    def judged(self, val: Images) -> Images:
-        """The images of α's half on which the supernet is judged after each epoch."""
+    def evaluated(self, val: Images) -> Images:
+        """The images of α's half on which the supernet is evaluated after each epoch."""
         most = self.evaluation_images
         if most is None or most >= len(val):
             return val

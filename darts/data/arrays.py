@@ -40,7 +40,7 @@ def image_set(
             `labels`.
         labels: of a classification one each, [n], whole numbers or text; of a regression numbers,
             [n] or [n k]; of multi-label 0 and 1, [n k].
-        test: the test part, (images, labels) or a dataset; None sets `test_share` of the images
+        test: the test set, (images, labels) or a dataset; None sets `test_share` of the images
             aside, by class in a classification, the same ones for the same `split_seed`.
         task: "classification", "regression" or "multi-label".
         class_names: one a class, label or number; with them classes are numbered from 0. None
@@ -197,7 +197,7 @@ def _kinds_of(raw: np.ndarray) -> np.ndarray:
 
 
 def _labels_like(raw: np.ndarray, kind: Task, names: tuple[str, ...], numbered: bool) -> Tensor:
-    """Labels by the names of the training part; whole numbers from 0 if `numbered`."""
+    """Labels by the names of the training set; whole numbers from 0 if `numbered`."""
     if kind != CLASSIFICATION:
         return _numbers(raw[:, None] if raw.ndim == 1 else raw)
     kinds = _kinds_of(raw)

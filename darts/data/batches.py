@@ -13,7 +13,7 @@ from darts.data.image_file import UnreadableImageError
 from darts.data.images import Images, ImageSet, Normalisation
 from darts.data.seeds import derive_seed
 from darts.data.splits import split
-from darts.spaces.joint_draws import WHOLE, Part
+from darts.spaces.joint_draws import WHOLE, Shard
 
 
 class Batch(NamedTuple):
@@ -32,7 +32,7 @@ class Batches:
     a batch of one. The images of the next two steps are prefetched: a set whose images are in
     files reads them meanwhile.
 
-    Of several processes each reads its `part` of every batch; the parts together are the batch
+    Of several processes each reads its `shard` of every batch; the shards together are the batch
     that one process has, bit for bit.
 
     Raises:
@@ -45,7 +45,7 @@ class Batches:
     batch_size: int
     seed: int
     purpose: str
-    part: Part = WHOLE
+    shard: Shard = WHOLE
 
     def __post_init__(self) -> None:
         if not 0 < self.batch_size <= len(self.data):
@@ -60,7 +60,7 @@ class Batches:
         return len(self.data) // self.batch_size
 
     def at(self, epoch: int, step: int) -> Batch:
-        """The part of one step's batch; a step past the end goes on into the following epochs."""
+        """The shard of one step's batch; a step past the end goes on into the following epochs."""
         epoch, step = epoch + step // self.per_epoch, step % self.per_epoch
         chosen, seed = self._drawn(epoch, step)
         for soon in range(step, step + 3):
@@ -73,18 +73,18 @@ class Batches:
                 "checkpoint is kept: go on with --resume and the run folder."
             ) from error
         draw = torch.Generator().manual_seed(seed)
-        images = self.normalisation(self.augmentation.move(raw, draw, self.part))
+        images = self.normalisation(self.augmentation.move(raw, draw, self.shard))
         return Batch(
-            self.augmentation.erase(images, draw, self.part),
+            self.augmentation.erase(images, draw, self.shard),
             self.data.labels[chosen.to(self.data.labels.device)],
         )
 
     def _drawn(self, epoch: int, step: int) -> tuple[Tensor, int]:
-        """The indices of the part's images in a step, and the seed of the step's augmentation."""
+        """The indices of the shard's images in a step, and the seed of the step's augmentation."""
         epoch, step = epoch + step // self.per_epoch, step % self.per_epoch
         order = _order(len(self.data), derive_seed(self.seed, self.purpose, epoch))
         chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-        return self.part.rows(chosen), derive_seed(self.seed, self.purpose, epoch, step)
+        return self.shard.rows(chosen), derive_seed(self.seed, self.purpose, epoch, step)
 
 
 @lru_cache(maxsize=4)
@@ -97,7 +97,7 @@ def _order(n: int, seed: int) -> Tensor:
 class PairedBatches:
     """The stream of a search: step k of an epoch is (train batch, val batch).
 
-    The two shuffle independently. An epoch has as many steps as the training part has whole
+    The two shuffle independently. An epoch has as many steps as the training set has whole
     batches; the validation stream runs on beside it and starts over as it ends.
     """
 
@@ -113,13 +113,13 @@ class PairedBatches:
 
 
 def in_order(
-    data: Images, normalisation: Normalisation, batch_size: int, part: Part = WHOLE
+    data: Images, normalisation: Normalisation, batch_size: int, shard: Shard = WHOLE
 ) -> Iterator[Batch]:
     """Every image once, in order, not augmented: for evaluation.
 
-    Of several processes each has whole batches, every `part.count`-th one.
+    Of several processes each has whole batches, every `shard.count`-th one.
     """
-    own = torch.split(torch.arange(len(data)), batch_size)[part.index :: part.count]
+    own = torch.split(torch.arange(len(data)), batch_size)[shard.index :: shard.count]
     for number, chosen in enumerate(own):
         for soon in own[number : number + 3]:
             data.prefetch(soon, None)
@@ -129,7 +129,7 @@ def in_order(
 
 @dataclass(frozen=True)
 class SearchData:
-    """The two halves of the training part. A search never holds a test image."""
+    """The two halves of the training set. A search never holds a test image."""
 
     train: Images
     val: Images
@@ -148,7 +148,7 @@ class SearchData:
 
 @dataclass(frozen=True)
 class RetrainData:
-    """The whole training part, and the images that the retrained network is judged on."""
+    """The whole training set, and the images that the retrained network is evaluated on."""
 
     train: Images
     test: Images

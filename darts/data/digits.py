@@ -18,8 +18,8 @@ class Digits:
     depend on the seed of a run. A digit's mirror image is not the same digit.
 
     Args:
-        train_share: share of the 1,797 images in the training part.
-        train_size: stratified subset of the training part, in images; None takes it all.
+        train_share: share of the 1,797 images in the training set.
+        train_size: stratified subset of the training set, in images; None takes it all.
         split_seed: seed of both draws.
         image_size: side in pixels to which images are averaged (`area_average`); None leaves 8.
     """

@@ -114,7 +114,7 @@ class ImageFolders:
     Args:
         root: folder that holds `train` and `val`.
         train_size: stratified subset of the training images; None takes them all.
-        test_size: the same of the images in `val`, which are the test part.
+        test_size: the same of the images in `val`, which are the test set.
         split_seed: seed of both draws; it does not depend on the seed of a run.
         image_size: side in pixels that networks see.
         workers: threads that decode; None is one for each CPU. No number changes any bit.

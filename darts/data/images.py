@@ -226,7 +226,7 @@ def _by_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A data set: its training and test parts, and facts about its images.
+    """A data set: its training and test sets, and facts about its images.
 
     Args:
         name: on the command line and in records.

@@ -11,7 +11,7 @@ from darts.data.image_file import NAMES
 
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")
-"""Names of the folder of the test part; the first that is there is taken."""
+"""Names of the folder of the test set; the first that is there is taken."""
 PATHS = ("path", "file", "filename", "image")
 PARTS = ("split", "part", "subset")
 """Columns of a CSV file; all others are labels."""

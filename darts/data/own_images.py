@@ -23,7 +23,7 @@ from darts.tasks import Classification, TaskName
 MOST_BYTES = 4 * 2**30
 """Of all images in memory; more are read from files as they are asked for, by `ImageFolders`."""
 SMALLEST = 2
-"""Images of a part, and classes, below which there is nothing to learn or judge."""
+"""Images of a part, and classes, below which there is nothing to learn or to evaluate."""
 
 
 @dataclass(frozen=True)

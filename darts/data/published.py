@@ -12,14 +12,14 @@ from darts.data.splits import subset
 
 @dataclass(frozen=True)
 class Published:
-    """A set of small images with an official training and test part, held in memory.
+    """A set of small images with an official training and test set, held in memory.
 
     A subclass is a set: it says how it is called and what torchvision knows it by.
 
     Args:
         root: folder that holds, or is to hold, `folder`.
-        train_size: stratified subset of the training part, in images; None takes it all.
-        test_size: the same of the test part.
+        train_size: stratified subset of the training set, in images; None takes it all.
+        test_size: the same of the test set.
         split_seed: seed of both draws; it does not depend on the seed of a run.
         download: fetch the files if they are not there.
         image_size: side in pixels to which images are averaged (`area_average`); None leaves them.

@@ -22,7 +22,7 @@ def require_combination(
 ) -> None:
     """Raise ValueError unless a supernet of these sizes can be searched by these methods at once.
 
-    What is not named here goes with everything: estimators, auxiliary skips, drops.
+    What is not named here goes with everything: estimators, auxiliary skips, drop-path, dropout.
     """
     for depth in (cells,) if progressive is None else progressive.cells:
         space.macro_architecture.places(depth)

@@ -37,8 +37,8 @@ class Mixing(ABC):
     def draw(self, logits: Logits, progress: float) -> Drawn:
         """The weights of one step, `progress` in [0, 1) of the way through the search."""
 
-    def settled(self, logits: Logits) -> Drawn:
-        """The weights without chance, by which a supernet is judged: the softmax."""
+    def deterministic(self, logits: Logits) -> Drawn:
+        """The weights without randomness, by which a supernet is evaluated: the softmax."""
         return Drawn(torch.softmax(logits, dim=-1))
 
 
@@ -47,7 +47,7 @@ class Softmax(Mixing):
     """DARTS (Liu et al. 2019, Eq. 2): every operation by its softmax weight."""
 
     def draw(self, logits: Logits, progress: float) -> Drawn:
-        return self.settled(logits)
+        return self.deterministic(logits)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class SampledPath(Mixing):
 
     The weight of the drawn operation is 1 in value, with the gradient of its Gumbel-softmax
     probability at temperature τ. The others are not computed: time and memory are those of one
-    path. A supernet of this kind is judged by its most probable path.
+    path. A supernet of this kind is evaluated by its most probable path.
 
     Args:
         start: τ at the beginning (their code: 10).
@@ -97,7 +97,7 @@ class SampledPath(Mixing):
         relaxed = torch.softmax((logits + gumbel(logits)) / temperature, dim=-1)
         return _straight_through(relaxed, relaxed.argmax(dim=-1))
 
-    def settled(self, logits: Logits) -> Drawn:
+    def deterministic(self, logits: Logits) -> Drawn:
         return _strongest(logits)
 
 
@@ -127,7 +127,7 @@ class TwoPaths(Mixing):
         opened = (chosen + gumbel(logits)).argmax(dim=-1)
         return Drawn(_straight_through(probabilities, opened).weights, active)
 
-    def settled(self, logits: Logits) -> Drawn:
+    def deterministic(self, logits: Logits) -> Drawn:
         return _strongest(logits)
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree
-from darts.methods.mix import Mix
 from darts.methods.mixing import Softmax
+from darts.methods.mixing_weights import MixingWeights
 from darts.methods.perturbation import Perturbation, perturbed
 from darts.methods.target import Target
 from darts.networks.architecture import Alpha, Architecture
@@ -27,8 +27,8 @@ Batch = tuple[Float[Tensor, "_ _ _ _"], Tensor]
 
 
 @dataclass(frozen=True)
-class Drops:
-    """What a step drops out, and the weight of auxiliary skips: the numbers of a `Mix`."""
+class Regularisation:
+    """What regularises a step: auxiliary skips, drop-path and dropout, as in `MixingWeights`."""
 
     auxiliary_skip: float = 0.0
     drop_path: float = 0.0
@@ -36,7 +36,7 @@ class Drops:
     dropout: float = 0.0
 
 
-NO_DROPS = Drops()
+UNREGULARISED = Regularisation()
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class SupernetAdapter:
             )
         if not self.weight_decay >= 0:
             raise ValueError(f"weight_decay={self.weight_decay}: it must not be negative.")
-        if self.architecture.mix.samples and self.weight_decay == 0:
+        if self.architecture.mixing.samples and self.weight_decay == 0:
             raise ValueError(
-                f"weight_decay=0 with {type(self.architecture.mix).__name__}(): L_train would "
+                f"weight_decay=0 with {type(self.architecture.mixing).__name__}(): L_train would "
                 "ignore the operations that are not drawn, and its Hessian be singular there. Give "
                 "a weight decay above 0."
             )
@@ -101,7 +101,7 @@ class SupernetAdapter:
         *,
         alpha: Alpha | None = None,
         progress: float = 0.0,
-        drops: Drops = NO_DROPS,
+        regularisation: Regularisation = UNREGULARISED,
     ) -> BilevelProblem:
         """The problem of one step.
 
@@ -116,16 +116,16 @@ class SupernetAdapter:
                 state is neither set nor kept, which a captured step cannot do.
             alpha: α at the beginning of the step; a perturbation is found there.
             progress: how far the search has come, in [0, 1), for schedules.
-            drops: what is dropped out.
+            regularisation: what is dropped out, and how heavy auxiliary skips are.
         """
         self.supernet.train()
-        offsets = self._offsets(train, seed, alpha, progress, drops)
+        offsets = self._offsets(train, seed, alpha, progress, regularisation)
 
         def inner(omega: Tree, alpha: Tree) -> Tensor:
-            mix = self._mix(alpha, progress, drops)
+            mixing = self._mix(alpha, progress, regularisation)
             if offsets is not None:
-                mix = replace(mix, operations=perturbed(mix.operations, offsets))
-            loss = self._loss(omega, mix, train, self.auxiliary_weight)
+                mixing = replace(mixing, operations=perturbed(mixing.operations, offsets))
+            loss = self._loss(omega, mixing, train, self.auxiliary_weight)
             # α of a kind of cell that a small supernet lacks has no influence, and is meant to
             for leaf in alpha.values():
                 loss = loss + leaf.flatten()[:0].sum()
@@ -135,51 +135,58 @@ class SupernetAdapter:
             return loss + self.weight_decay / 2 * flat.square().sum()
 
         def outer(omega: Tree, alpha: Tree) -> Tensor:
-            mix = self._mix(alpha, progress, drops)
-            return self._with_cost(self._loss(omega, mix, val, 0.0), alpha, mix)
+            mixing = self._mix(alpha, progress, regularisation)
+            return self._with_cost(self._loss(omega, mixing, val, 0.0), alpha, mixing)
 
         problem = BilevelProblem(inner, outer)
         return problem if seed is None else problem.replaying(seed)
 
-    def draws(self, drops: Drops) -> str | None:
+    def draws(self, regularisation: Regularisation) -> str | None:
         """What of an evaluation is random, in words; None where nothing is."""
         drawn = {
-            type(self.architecture.mix).__name__: not isinstance(self.architecture.mix, Softmax),
+            type(self.architecture.mixing).__name__: not isinstance(
+                self.architecture.mixing, Softmax
+            ),
             type(self.perturbation).__name__: self.perturbation is not None,
-            "drop-path": drops.drop_path > 0,
-            "dropout of skips": drops.skip_dropout > 0,
-            "dropout": drops.dropout > 0,
+            "drop-path": regularisation.drop_path > 0,
+            "dropout of skips": regularisation.skip_dropout > 0,
+            "dropout": regularisation.dropout > 0,
             "an operation that draws": not all(
                 module.shared for module in self.supernet.modules() if isinstance(module, Operation)
             ),
         }
         return next((name for name, random in drawn.items() if random), None)
 
-    def cost(self, alpha: Tree, mix: Mix | None = None) -> tuple[Tensor, Tensor]:
+    def cost(self, alpha: Tree, mixing: MixingWeights | None = None) -> tuple[Tensor, Tensor]:
         """The expected cost of the network to be retrained, and that of α's genotype.
 
         Args:
             alpha: α.
-            mix: the weights of a step, if costs are to be added up by them.
+            mixing: the weights of a step, if costs are to be added up by them.
         """
         assert self.costs is not None
         return self.costs.expected(
             self.architecture.space,
-            self.architecture.mixing(alpha),
-            None if mix is None else mix.operations,
+            self.architecture.mixing_weights(alpha),
+            None if mixing is None else mixing.operations,
         )
 
-    def _with_cost(self, loss: Tensor, alpha: Tree, mix: Mix) -> Tensor:
+    def _with_cost(self, loss: Tensor, alpha: Tree, mixing: MixingWeights) -> Tensor:
         if self.target is None:
             return loss
-        return self.target.loss(loss, *self.cost(alpha, mix if self.target.drawn else None))
+        return self.target.loss(loss, *self.cost(alpha, mixing if self.target.drawn else None))
 
-    def _mix(self, alpha: Tree, progress: float, drops: Drops) -> Mix:
-        mix = self.architecture.draw(alpha, progress)
-        return replace(mix, **vars(drops))
+    def _mix(self, alpha: Tree, progress: float, regularisation: Regularisation) -> MixingWeights:
+        mixing = self.architecture.draw(alpha, progress)
+        return replace(mixing, **vars(regularisation))
 
     def _offsets(
-        self, train: Batch, seed: int | None, alpha: Alpha | None, progress: float, drops: Drops
+        self,
+        train: Batch,
+        seed: int | None,
+        alpha: Alpha | None,
+        progress: float,
+        regularisation: Regularisation,
     ) -> dict[str, Tensor] | None:
         """The perturbation of one step, found at its first point."""
         if self.perturbation is None:
@@ -192,7 +199,7 @@ class SupernetAdapter:
         on_gpu = device.type == "cuda"
         with torch.random.fork_rng([device] if on_gpu else []):
             torch.manual_seed(seed)  # the sample and the masks of the step itself
-            mix = self._mix(alpha, progress, drops)
+            mixing = self._mix(alpha, progress, regularisation)
             masks = torch.get_rng_state()
             masks_on_gpu = torch.cuda.get_rng_state(device) if on_gpu else None
 
@@ -200,11 +207,11 @@ class SupernetAdapter:
                 torch.set_rng_state(masks)
                 if masks_on_gpu is not None:  # drop-path and dropout draw there
                     torch.cuda.set_rng_state(masks_on_gpu, device)
-                moved = replace(mix, operations=weights)
+                moved = replace(mixing, operations=weights)
                 return self._loss(self.omega, moved, train, self.auxiliary_weight)
 
             return self.perturbation.offsets(
-                mix.operations,
+                mixing.operations,
                 loss,
                 self.perturbation.radius(progress),
                 torch.Generator().manual_seed(seed),
@@ -223,10 +230,12 @@ class SupernetAdapter:
             if not isinstance(modules[name.rpartition(".")[0]], BatchNorm)
         }
 
-    def _loss(self, omega: Tree, mix: Mix, batch: Batch, auxiliary_weight: float) -> Tensor:
+    def _loss(
+        self, omega: Tree, mixing: MixingWeights, batch: Batch, auxiliary_weight: float
+    ) -> Tensor:
         images, labels = batch
         scratch = {name: buffer.clone() for name, buffer in self._written.items()}
-        output = torch.func.functional_call(self.supernet, (omega, scratch), (images, mix))
+        output = torch.func.functional_call(self.supernet, (omega, scratch), (images, mixing))
         if not isinstance(output, tuple):
             return self.task.loss(output, labels)
         logits, auxiliary = output
@@ -244,7 +253,7 @@ class SupernetAdapter:
         The only thing here that writes buffers. Call it before `logits`, after ω or α moved.
         """
         norms = [module for module in self.supernet.modules() if isinstance(module, BatchNorm)]
-        mixing = replace(self.architecture.settled(alpha), auxiliary_skip=auxiliary_skip)
+        mixing = replace(self.architecture.deterministic(alpha), auxiliary_skip=auxiliary_skip)
         self.supernet.train()
         count = 0
         try:
@@ -268,7 +277,7 @@ class SupernetAdapter:
         self, images: Float[Tensor, "b c h w"], alpha: Alpha, auxiliary_skip: float = 0.0
     ) -> Float[Tensor, "b classes"]:
         """The supernet's answer in evaluation mode, by its running statistics."""
-        mixing = replace(self.architecture.settled(alpha), auxiliary_skip=auxiliary_skip)
+        mixing = replace(self.architecture.deterministic(alpha), auxiliary_skip=auxiliary_skip)
         self.supernet.eval()
         try:
             return cast(Tensor, self.supernet(images, mixing))

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from darts.methods.mix import Mix
 from darts.methods.mixing import Drawn, Mixing, Softmax
+from darts.methods.mixing_weights import MixingWeights
 from darts.methods.partial_channels import edge_shares
 from darts.spaces.discretisation import strongest_cell
 from darts.spaces.genotype import Genotype
@@ -28,13 +28,13 @@ class Architecture:
 
     Args:
         space: the edges and operations.
-        mix: how the weights of a step come from α; the default is the softmax itself.
+        mixing: how the weights of a step come from α; the default is the softmax itself.
         edge_normalisation: α has one more number an edge, β, under the key "normal edges" for the
             kind "normal"; the softmax of β over the edges into a node multiplies theirs (PC-DARTS).
     """
 
     space: Space
-    mix: Mixing = field(default=Softmax())
+    mixing: Mixing = field(default=Softmax())
     edge_normalisation: bool = False
 
     def initial(
@@ -68,7 +68,7 @@ class Architecture:
             shapes |= {_edges_of(kind): (edges,) for kind in self.space.cell_kinds}
         return shapes
 
-    def draw(self, alpha: Mapping[str, Tensor], progress: float) -> Mix:
+    def draw(self, alpha: Mapping[str, Tensor], progress: float) -> MixingWeights:
         """The weights of one step; `progress` in [0, 1) says how far the search has come.
 
         Random numbers come from the global generator; see `Mixing`.
@@ -76,24 +76,24 @@ class Architecture:
         return self._mixed(
             alpha,
             {
-                kind: self.mix.draw(self._masked(kind, alpha[kind]), progress)
+                kind: self.mixing.draw(self._masked(kind, alpha[kind]), progress)
                 for kind in self.space.cell_kinds
             },
         )
 
-    def settled(self, alpha: Mapping[str, Tensor]) -> Mix:
-        """The weights without chance, by which the supernet is judged."""
+    def deterministic(self, alpha: Mapping[str, Tensor]) -> MixingWeights:
+        """The weights without randomness, by which the supernet is evaluated."""
         return self._mixed(
             alpha,
             {
-                kind: self.mix.settled(self._masked(kind, alpha[kind]))
+                kind: self.mixing.deterministic(self._masked(kind, alpha[kind]))
                 for kind in self.space.cell_kinds
             },
         )
 
-    def _mixed(self, alpha: Mapping[str, Tensor], drawn: Mapping[str, Drawn]) -> Mix:
+    def _mixed(self, alpha: Mapping[str, Tensor], drawn: Mapping[str, Drawn]) -> MixingWeights:
         active = {kind: part.active for kind, part in drawn.items() if part.active is not None}
-        return Mix(
+        return MixingWeights(
             operations={kind: part.weights for kind, part in drawn.items()},
             active=active or None,
             edges=self._edge_weights(alpha),
@@ -106,7 +106,7 @@ class Architecture:
             kind: edge_shares(self.space, alpha[_edges_of(kind)]) for kind in self.space.cell_kinds
         }
 
-    def mixing(self, alpha: Mapping[str, Tensor]) -> Alpha:
+    def mixing_weights(self, alpha: Mapping[str, Tensor]) -> Alpha:
         """Softmax over the operations of every edge, times the edge's share where it has one."""
         edges = self._edge_weights(alpha)
         weights = {
@@ -135,7 +135,7 @@ class Architecture:
             ValueError: α has other kinds or another shape than the space, or is not finite.
         """
         self.require(alpha)
-        mixing = self.mixing(alpha)
+        mixing = self.mixing_weights(alpha)
         return Genotype(
             tuple(strongest_cell(self.space, kind, mixing[kind]) for kind in self.space.cell_kinds)
         )

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from darts.methods.mix import Mix
+from darts.methods.mixing_weights import MixingWeights
 from darts.methods.partial_channels import PartialChannels, passed_by, shuffled
 from darts.networks.weighted_sum import weighted_sum
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.genotype import CellGenotype
-from darts.spaces.joint_draws import WHOLE, Drawing, Part
+from darts.spaces.joint_draws import WHOLE, Drawing, Shard
 from darts.spaces.macro_architecture import MacroArchitecture, Place
 from darts.spaces.operations import (
     ConvNorm,
@@ -113,8 +113,8 @@ class ResidualBlock(nn.Module):
 
 
 @dataclass(frozen=True)
-class CellMix:
-    """A `Mix` for one kind of cell, taken apart: one 0-d weight each, None where not active."""
+class CellMixingWeights:
+    """The `MixingWeights` of one kind of cell: a 0-d tensor each, None where not active."""
 
     operations: Sequence[Sequence[Tensor | None]]
     edges: Sequence[Tensor] | None = None
@@ -123,17 +123,19 @@ class CellMix:
     skip_dropout: float = 0.0
 
     @staticmethod
-    def of(mix: Mix, kind: str) -> "CellMix":
-        weights = mix.operations[kind]
+    def of(mixing: MixingWeights, kind: str) -> "CellMixingWeights":
+        weights = mixing.operations[kind]
         edges = None
-        if mix.edges is not None:
-            weights = mix.edges[kind][:, None] * weights
-            edges = mix.edges[kind].unbind()
+        if mixing.edges is not None:
+            weights = mixing.edges[kind][:, None] * weights
+            edges = mixing.edges[kind].unbind()
         rows: list[list[Tensor | None]] = [list(row.unbind()) for row in weights.unbind()]
-        if mix.active is not None:
-            for row, flags in zip(rows, mix.active[kind].tolist(), strict=True):
+        if mixing.active is not None:
+            for row, flags in zip(rows, mixing.active[kind].tolist(), strict=True):
                 row[:] = [w if flag else None for w, flag in zip(row, flags, strict=True)]
-        return CellMix(rows, edges, mix.auxiliary_skip, mix.drop_path, mix.skip_dropout)
+        return CellMixingWeights(
+            rows, edges, mixing.auxiliary_skip, mixing.drop_path, mixing.skip_dropout
+        )
 
 
 class SearchCell(Drawing):
@@ -196,7 +198,7 @@ class SearchCell(Drawing):
             stride = edge_stride(source, space.inputs, reduction)
             self.auxiliary[str(row)] = build("skip_connect", channels, stride, recipe)
 
-    def forward(self, inputs: Sequence[FeatureMap], mix: CellMix) -> FeatureMap:
+    def forward(self, inputs: Sequence[FeatureMap], mixing: CellMixingWeights) -> FeatureMap:
         """The cell's output."""
         states = [
             self._state(process(x)) for process, x in zip(self.preprocess, inputs, strict=True)
@@ -206,23 +208,23 @@ class SearchCell(Drawing):
             node = weighted_sum(seen[0], self.training)
             for row in self.space.incoming(target):
                 source = self.space.edges[row][0]
-                for name, weight in zip(self.space.operations, mix.operations[row], strict=True):
+                for name, weight in zip(self.space.operations, mixing.operations[row], strict=True):
                     if weight is None or name == NONE or name not in self.choices[row]:
                         continue
                     operation = self._operation(row, source, name)
-                    if self._drops(operation, mix):
+                    if self._is_dropped(operation, mixing):
                         output = seen[source].of(operation)
-                        node.add_output(weight, self._dropped(output, operation, mix))
+                        node.add_output(weight, self._dropped(output, operation, mixing))
                     else:
                         node.add(weight, operation, seen[source])
-                if mix.auxiliary_skip > 0:
+                if mixing.auxiliary_skip > 0:
                     skip = cast(Operation, self.auxiliary[str(row)])
-                    node.add(mix.auxiliary_skip, skip, seen[source])
+                    node.add(mixing.auxiliary_skip, skip, seen[source])
             total = node.total()
             if total is None:  # every edge is none
                 source = self.space.edges[self.space.incoming(target)[0]][0]
                 total = torch.zeros_like(self._skipped(seen[source], source))
-            states.append(self._state(self._joined(total, target, states, mix)))
+            states.append(self._state(self._joined(total, target, states, mixing)))
             seen.append(self._seen(states[-1]))
         return self._state(torch.cat([states[i].raw for i in self.space.output], dim=1))
 
@@ -231,7 +233,7 @@ class SearchCell(Drawing):
         return state if self.partial is None else self._state(state.raw[:, : self.seen_channels])
 
     def _joined(
-        self, total: Tensor, target: int, states: Sequence[FeatureMap], mix: CellMix
+        self, total: Tensor, target: int, states: Sequence[FeatureMap], mixing: CellMixingWeights
     ) -> Tensor:
         """With the channels that went by the operations, edge by edge, and shuffled."""
         if self.partial is None:
@@ -241,7 +243,7 @@ class SearchCell(Drawing):
             source = self.space.edges[row][0]
             stride = edge_stride(source, self.space.inputs, self.reduction)
             part = passed_by(states[source].raw, self.seen_channels, stride)
-            part = part if mix.edges is None else mix.edges[row] * part
+            part = part if mixing.edges is None else mixing.edges[row] * part
             rest = part if rest is None else rest + part
         assert rest is not None  # Space gives every node an edge
         return shuffled(torch.cat([total, rest], dim=1), self.partial.share)
@@ -251,14 +253,14 @@ class SearchCell(Drawing):
         shared = cast(nn.ModuleDict, self.shared[source])
         return cast(Operation, own[name] if name in own else shared[name])
 
-    def _drops(self, operation: Operation, mix: CellMix) -> bool:
-        chance = mix.skip_dropout if isinstance(operation, Identity) else mix.drop_path
+    def _is_dropped(self, operation: Operation, mixing: CellMixingWeights) -> bool:
+        chance = mixing.skip_dropout if isinstance(operation, Identity) else mixing.drop_path
         return self.training and chance > 0
 
-    def _dropped(self, output: Tensor, operation: nn.Module, mix: CellMix) -> Tensor:
+    def _dropped(self, output: Tensor, operation: nn.Module, mixing: CellMixingWeights) -> Tensor:
         if isinstance(operation, Identity):
-            return self.part.dropout(output, mix.skip_dropout)
-        return dropped(output, mix.drop_path, self.part)
+            return self.shard.dropout(output, mixing.skip_dropout)
+        return dropped(output, mixing.drop_path, self.shard)
 
     def _skipped(self, state: FeatureMap, source: int) -> Tensor:
         """The pixels of a state that its edges keep."""
@@ -308,7 +310,7 @@ class DerivedCell(Drawing):
                 operation = next(operations)
                 output = operation(states[source])
                 if self.training and drop_path > 0 and not isinstance(operation, Identity):
-                    output = dropped(output, drop_path, self.part)
+                    output = dropped(output, drop_path, self.shard)
                 total = output if total is None else total + output
             assert total is not None  # every node has an edge
             states.append(self._state(total))
@@ -318,7 +320,7 @@ class DerivedCell(Drawing):
         return FeatureMap(x, self.recipe.activation)
 
 
-def dropped(x: Tensor, probability: float, part: Part = WHOLE) -> Tensor:
+def dropped(x: Tensor, probability: float, shard: Shard = WHOLE) -> Tensor:
     """Drop-path: each sample zero with `probability`, or scaled so that the mean stays."""
     keep = 1 - probability
 
@@ -326,4 +328,4 @@ def dropped(x: Tensor, probability: float, part: Part = WHOLE) -> Tensor:
         chances = torch.full((shape[0], 1, 1, 1), keep, dtype=x.dtype, device=x.device)
         return chances.bernoulli()
 
-    return x * (part.drawn(mask, x.shape) / keep)
+    return x * (shard.drawn(mask, x.shape) / keep)

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from darts.networks.blueprint import Blueprint
 from darts.networks.cells import DerivedCell, edge_stride
 from darts.networks.counting import multiply_adds_of
-from darts.networks.stored import Blueprint
 from darts.networks.width import multiply_adds
 from darts.spaces.feature_map import FeatureMap
 from darts.spaces.genotype import Genotype

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from darts.networks.blueprint import Blueprint
 from darts.networks.cost import CostTable, Place, operation_costs
-from darts.networks.stored import Blueprint
 from darts.spaces.space import NONE, Space
 
 FORMAT = "darts latency 1"

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from darts.networks.blueprint import Blueprint
 from darts.networks.derived import DerivedNetwork
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
-from darts.networks.stored import Blueprint
 from darts.spaces.genotype import Genotype
 
 LARGEST = 2_000_000_000

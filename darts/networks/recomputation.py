@@ -12,14 +12,14 @@ from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
 from darts.kernels import unpacked
-from darts.networks.cells import CellMix
+from darts.networks.cells import CellMixingWeights
 from darts.spaces.feature_map import Activation, FeatureMap
 
 
 def recomputed(
-    cell: nn.Module, states: Sequence[FeatureMap], mix: CellMix, activation: Activation
+    cell: nn.Module, states: Sequence[FeatureMap], mixing: CellMixingWeights, activation: Activation
 ) -> FeatureMap:
-    """`cell(states, mix)`, keeping nothing of it but what it reads.
+    """`cell(states, mixing)`, keeping nothing of it but what it reads.
 
     One more evaluation of the cell for each gradient. The parameters are those that the module
     has now: under `functional_call`, which is gone by the time of the gradient, they would
@@ -31,7 +31,7 @@ def recomputed(
         [state.raw for state in states],
         dict(cell.named_parameters()),
         dict(cell.named_buffers()),
-        (mix.operations, mix.edges),
+        (mixing.operations, mixing.edges),
     )
     given, structure = optree.tree_flatten(read)
     pairs = [unpacked(x) if isinstance(x, Tensor) else (x, None) for x in given]
@@ -50,7 +50,7 @@ def recomputed(
                 (parameters, buffers),
                 (
                     [FeatureMap(x, activation) for x in raw],
-                    replace(mix, operations=operations, edges=edges),
+                    replace(mixing, operations=operations, edges=edges),
                 ),
                 strict=True,
             )

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from darts.methods.mix import Mix
+from darts.methods.mixing_weights import MixingWeights
 from darts.methods.partial_channels import PartialChannels
-from darts.networks.cells import CellMix, ResidualBlock, SearchCell, Stack
+from darts.networks.cells import CellMixingWeights, ResidualBlock, SearchCell, Stack
 from darts.networks.recomputation import recomputed
 from darts.networks.stem_and_head import SMALL_IMAGES, ImageNetStem, StemAndHead
 from darts.spaces.feature_map import Activation, FeatureMap
@@ -137,15 +137,15 @@ class Supernet(Drawing):
     def forward(
         self,
         images: Float[Tensor, "b c h w"],
-        mixing: Mix | Mapping[str, Float[Tensor, "edges operations"]],
+        mixing: MixingWeights | Mapping[str, Float[Tensor, "edges operations"]],
     ) -> Float[Tensor, "b classes"] | tuple[Float[Tensor, "b classes"], Float[Tensor, "b classes"]]:
         """The logits of `images` under the mixing weights of every kind of cell.
 
         With an auxiliary head in training mode, (logits, auxiliary logits).
         """
-        mix = mixing if isinstance(mixing, Mix) else Mix(mixing)
-        self._require_inputs(images, mix)
-        weights = {kind: CellMix.of(mix, kind) for kind in mix.operations}
+        mixing = mixing if isinstance(mixing, MixingWeights) else MixingWeights(mixing)
+        self._require_inputs(images, mixing)
+        weights = {kind: CellMixingWeights.of(mixing, kind) for kind in mixing.operations}
         recent = self._stem(images)
         auxiliary: Tensor | None = None
         for index, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):
@@ -161,7 +161,7 @@ class Supernet(Drawing):
         last = recent[-1].raw
         if self.norm_last is not None:
             last = self.recipe.activation(self.norm_last(last))
-        features = self.part.dropout(last.mean(dim=(2, 3)), mix.dropout, self.training)
+        features = self.shard.dropout(last.mean(dim=(2, 3)), mixing.dropout, self.training)
         logits: Tensor = self.classifier(features)
         return logits if auxiliary is None else (logits, auxiliary)
 
@@ -175,24 +175,24 @@ class Supernet(Drawing):
         ]
         return maps if len(maps) == self.space.inputs else maps * self.space.inputs
 
-    def _require_inputs(self, images: Tensor, mix: Mix) -> None:
+    def _require_inputs(self, images: Tensor, mixing: MixingWeights) -> None:
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise ValueError(
                 f"Supernet(in_channels={self.in_channels}) got images of shape "
                 f"{tuple(images.shape)}; it needs (batch, {self.in_channels}, height, width)."
             )
         expected = (len(self.space.edges), len(self.space.operations))
-        found = {kind: tuple(weights.shape) for kind, weights in mix.operations.items()}
+        found = {kind: tuple(weights.shape) for kind, weights in mixing.operations.items()}
         if found != dict.fromkeys(self.space.cell_kinds, expected):
             raise ValueError(
                 f"Supernet of space {self.space.name!r} needs mixing weights of shape {expected} "
                 f"for each of {self.space.cell_kinds}; found {found}. "
-                f"Architecture(space).mixing(alpha) makes them."
+                f"Architecture(space).mixing_weights(alpha) makes them."
             )
-        if mix.auxiliary_skip > 0 and not self.auxiliary_skip:
+        if mixing.auxiliary_skip > 0 and not self.auxiliary_skip:
             raise ValueError(
-                f"a mix with auxiliary_skip={mix.auxiliary_skip}, but this supernet has no skips "
-                "beside its edges. Make it with Supernet(auxiliary_skip=True)."
+                f"mixing weights with auxiliary_skip={mixing.auxiliary_skip}, but this supernet "
+                "has no skips beside its edges. Make it with Supernet(auxiliary_skip=True)."
             )
 
 

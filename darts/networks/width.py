@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from darts.networks.blueprint import Blueprint
 from darts.networks.counting import count_multiply_adds
-from darts.networks.stored import Blueprint
 
 MOST = 10_000
 """Channels beyond which no network is built."""

@@ -1,4 +1,4 @@
-"""The processes of one run: each has its part of every batch, and all hold the same numbers."""
+"""The processes of one run: each has its shard of every batch, and all hold the same numbers."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bilevel import BilevelProblem
 from bilevel.distributed import averaged, gathered
-from darts.spaces.joint_draws import Part, share_draws
+from darts.spaces.joint_draws import Shard, share_draws
 from darts.spaces.shared_statistics import share_statistics
 
 Made = TypeVar("Made")
@@ -21,9 +21,9 @@ Made = TypeVar("Made")
 class Ranks:
     """This process among those of its run; of one alone every method is the identity.
 
-    Every process draws for the whole batch by the same seed and reads its part, so that the joint
+    Every process draws for the whole batch by the same seed and reads its shard, so that the joint
     batch is that of one process. Sums over processes have the same bits on all of them, hence so
-    have ω, α and all decisions. Sums of parts round otherwise than the sum of the whole: a run
+    have ω, α and all decisions. Sums over shards round otherwise than the sum of the whole: a run
     on another number of processes has other bits.
 
     All processes must make the same calls in the same order. A call raises RuntimeError or
@@ -45,22 +45,22 @@ class Ranks:
         return self.index == 0
 
     @property
-    def part(self) -> Part:
-        return Part(self.index, self.count)
+    def shard(self) -> Shard:
+        return Shard(self.index, self.count)
 
     def problem(self, own: BilevelProblem) -> BilevelProblem:
-        """The problem of the joint batch, from the one of this process's part."""
+        """The problem of the joint batch, from the one of this process's shard."""
         return own if self.count == 1 else averaged(own)
 
     def join(self, network: nn.Module) -> None:
         """Let batch norm see the joint batch, and masks be drawn for it. In place."""
         if self.count > 1:
             share_statistics(network, gathered)
-            share_draws(network, self.part)
+            share_draws(network, self.shard)
 
     @torch.no_grad()
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace gradients of means over parts by that of the mean over the joint batch."""
+        """Replace gradients of means over shards by that of the mean over the joint batch."""
         if self.count == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]

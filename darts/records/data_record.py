@@ -30,7 +30,7 @@ def record_images(run: RunFolder, images: ImageSet, halves: SearchData | None = 
 
 
 def describe_images(images: ImageSet, halves: SearchData | None = None) -> dict[str, Any]:
-    """The data set, and the two parts that a search splits its training part into if it does."""
+    """The data set, and the two parts that a search splits its training set into if it does."""
     record = {
         "name": images.name,
         "class_names": list(images.class_names),

@@ -9,31 +9,31 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
-class Part:
-    """Which of how many equal parts of the batch a process holds.
+class Shard:
+    """Which of how many equal shards of the batch a process holds.
 
     All processes draw for the whole batch under one random state, and each keeps its rows: what
     is drawn does not depend on the number of processes, nor does the random state afterwards.
 
     Args:
-        index: of the part, from 0.
-        count: of the parts.
+        index: of the shard, from 0.
+        count: of the shards.
     """
 
     index: int = 0
     count: int = 1
 
     def rows(self, x: Tensor) -> Tensor:
-        """This part of a tensor on the whole batch, [b·count ...] → [b ...]."""
+        """This shard of a tensor on the whole batch, [b·count ...] → [b ...]."""
         b = len(x) // self.count
         return x[self.index * b : (self.index + 1) * b]
 
     def drawn(self, draw: Callable[[tuple[int, ...]], Tensor], shape: torch.Size) -> Tensor:
-        """Rows of `draw(shape of the whole batch)`; `shape` is that of this part, [b ...]."""
+        """Rows of `draw(shape of the whole batch)`; `shape` is that of this shard, [b ...]."""
         return self.rows(draw((shape[0] * self.count, *shape[1:])))
 
     def dropout(self, x: Tensor, probability: float, training: bool = True) -> Tensor:
-        """`F.dropout` of this part."""
+        """`F.dropout` of this shard."""
         if self.count == 1 or not training or probability == 0:
             return F.dropout(x, probability, training)
         layout = (
@@ -49,17 +49,17 @@ class Part:
         return x * self.drawn(mask, x.shape)
 
 
-WHOLE = Part()
+WHOLE = Shard()
 
 
 class Drawing(nn.Module):
-    """A module that draws masks or noise; `part` says for which part of the batch."""
+    """A module that draws masks or noise; `shard` says for which share of the batch."""
 
-    part: Part = WHOLE
+    shard: Shard = WHOLE
 
 
-def share_draws(network: nn.Module, part: Part) -> None:
-    """Let everything that `network` draws be for its part of the batch, in place."""
+def share_draws(network: nn.Module, shard: Shard) -> None:
+    """Let everything that `network` draws be for its shard of the batch, in place."""
     for module in network.modules():
         if isinstance(module, Drawing):
-            module.part = part
+            module.shard = shard

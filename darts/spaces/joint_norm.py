@@ -1,4 +1,4 @@
-"""Batch norm over the batch of several processes, each with its part of it."""
+"""Batch norm over the batch of several processes, each with its shard of it."""
 
 from collections.abc import Callable
 
@@ -15,16 +15,16 @@ def joint_norm(
 ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, " c"], Float[Tensor, " c"]]:
     """x normalised by the mean and variance of the batch of all processes; those two as well.
 
-    Every process holds its part of the batch. The variance is the unbiased one, for running
+    Every process holds its shard of the batch. The variance is the unbiased one, for running
     statistics; x is normalised by the biased one, as in `F.batch_norm`. Means and spreads are
     combined after Chan, Golub and LeVeque (1979), so that nothing cancels. One collective. As
     often differentiable as `gather` is.
     """
     wide = x if x.dtype == torch.float64 else x.float()
-    part_mean = wide.mean(dim=(0, 2, 3))
-    part_spread = (wide - part_mean[:, None, None]).square().sum(dim=(0, 2, 3))
-    part_count = torch.full_like(part_mean, x.numel() // x.shape[1])
-    counts, means, spreads = gather(torch.stack([part_count, part_mean, part_spread])).unbind(1)
+    own_mean = wide.mean(dim=(0, 2, 3))
+    own_spread = (wide - own_mean[:, None, None]).square().sum(dim=(0, 2, 3))
+    own_count = torch.full_like(own_mean, x.numel() // x.shape[1])
+    counts, means, spreads = gather(torch.stack([own_count, own_mean, own_spread])).unbind(1)
     count = counts.sum(dim=0)
     mean = (counts * means).sum(dim=0) / count
     spread = (spreads + counts * (means - mean).square()).sum(dim=0)

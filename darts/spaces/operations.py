@@ -276,7 +276,7 @@ class Noise(Operation, Drawing):
     def forward(self, x: FeatureMap) -> Tensor:
         pixels = x.raw[:, :, :: self.stride, :: self.stride]
         # not randn_like, whose values would depend on the memory layout
-        return self.part.drawn(
+        return self.shard.drawn(
             lambda shape: torch.randn(shape, dtype=pixels.dtype, device=pixels.device),
             pixels.shape,
         )

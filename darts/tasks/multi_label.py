@@ -63,6 +63,6 @@ class MultiLabel(Task):
             if count in (0, len(labels)):
                 raise ValueError(
                     f"Label {index} is {'in none' if count == 0 else 'in every one'} of the "
-                    f"{len(labels)} images of a part: nothing can be learnt or judged of it there. "
+                    f"{len(labels)} images of a split: nothing can be learnt or measured there. "
                     "Leave it out, or take more images."
                 )

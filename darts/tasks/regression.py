@@ -22,7 +22,7 @@ class Regression(Task):
     Measures, each the plain average over the k numbers: mae, the mean absolute error, and rmse,
     the root of the mean squared error, both in the labels' own units; r2, the share of a number's
     variance that is explained: 1 at best, 0 for a network that always answers the mean. A number
-    that never varies among the images judged counts 1 if it is met exactly, else 0.
+    that never varies among the images evaluated counts 1 if it is met exactly, else 0.
 
     Args:
         mean: of each number over the training images.

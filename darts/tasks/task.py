@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that networks are judged by.
+    """A number that networks are compared by.
 
     Attributes:
         name: in records, after the part's name: "test_accuracy_percent".
@@ -66,7 +66,7 @@ class Task(ABC):
         """Raise ValueError unless labels [n ...] fit the task with so many outputs."""
 
     def require_part(self, labels: Tensor) -> None:
-        """Raise ValueError if a part of the data with these labels could not be judged."""
+        """Raise ValueError if networks could not be evaluated on a split with these labels."""
         return
 
     def require_smoothing(self, label_smoothing: float) -> None:

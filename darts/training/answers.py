@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from darts.data import ImageSet
 from darts.data.batches import in_order
-from darts.networks.stored import load_network
+from darts.networks.blueprint import load_network
 from darts.records.run_folder import RunFolder
 from darts.tasks import Classification
 

@@ -25,7 +25,7 @@ class Baselines:
         logistic_percent: multinomial logistic regression on the normalised pixels; None if there
             are too many images, pixels and classes to fit one, or too few images of a class to
             hold any out.
-        penalty: its C, chosen on a fifth of the training part held out for that; None likewise.
+        penalty: its C, chosen on a fifth of the training set held out for that; None likewise.
         converged: whether L-BFGS met its tolerance within `iterations`; None likewise.
         iterations: the most that L-BFGS was allowed.
     """
@@ -44,17 +44,17 @@ def measure_baselines(
     seed: int,
     iterations: int = 200,
 ) -> Baselines:
-    """Both from the training part, the linear one if it can be; look at the test part once."""
+    """Both from the training set, the linear one if it can be; look at the test set once."""
     majority = int(torch.tensor(train.counts).argmax())
     majority_percent = 100 * test.counts[majority] / len(test)
     if len(train) * math.prod(train.shape) * train.classes > MOST_WORK:
         return Baselines(majority_percent, None, None, None, iterations)
     try:
-        fit_part, held_out = split(train, 0.8, derive_seed(seed, "baseline split"))
+        fitted, held_out = split(train, 0.8, derive_seed(seed, "baseline split"))
     except ValueError:  # a class of four images or fewer has none in a fifth
         return Baselines(majority_percent, None, None, None, iterations)
     scores = {
-        penalty: _logistic(fit_part, held_out, normalisation, penalty, iterations)[0]
+        penalty: _logistic(fitted, held_out, normalisation, penalty, iterations)[0]
         for penalty in PENALTIES
     }
     best = max(PENALTIES, key=lambda penalty: scores[penalty])
@@ -69,8 +69,8 @@ def measure_baselines(
 
 
 def _logistic(
-    fit_part: Images,
-    judged: Images,
+    fitted: Images,
+    held_out: Images,
     normalisation: Normalisation,
     penalty: float,
     iterations: int,
@@ -81,9 +81,9 @@ def _logistic(
     model = LogisticRegression(C=penalty, max_iter=iterations)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(_pixels(fit_part, normalisation), fit_part.labels.cpu().numpy())
+        model.fit(_pixels(fitted, normalisation), fitted.labels.cpu().numpy())
     converged = not any(issubclass(entry.category, ConvergenceWarning) for entry in caught)
-    right = model.predict(_pixels(judged, normalisation)) == judged.labels.cpu().numpy()
+    right = model.predict(_pixels(held_out, normalisation)) == held_out.labels.cpu().numpy()
     return 100 * float(right.mean()), converged
 
 

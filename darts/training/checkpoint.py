@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, belong to one config, and are checked before use."""
+"""StageCheckpoints that are whole or absent, belong to one config, and are checked before use."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ class Saved:
 
 
 @dataclass
-class Checkpoints:
+class StageCheckpoints:
     """The last few states of one stage, in `<stage>/checkpoints/`.
 
     `epoch-000012-step-000345.checkpoint` is one line with the SHA-256 of the rest; a line of JSON,

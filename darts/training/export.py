@@ -9,7 +9,7 @@ from torch import nn
 
 from darts.extras import require_extra
 from darts.spaces.notation import genotype_to_text
-from darts.training.saved import SavedNetwork
+from darts.training.saved_network import SavedNetwork
 
 FORMATS = ("pt2", "onnx")
 """What a folder may hold beside safetensors, JSON and the genotype."""

@@ -158,7 +158,7 @@ def _require_reach(search: SearchConfig, costs: CostTable) -> None:
 
 
 def _halves(config: FullConfig, images: ImageSet) -> SearchData | None:
-    """What a search splits the training part into; None if there is no search."""
+    """What a search splits the training set into; None if there is no search."""
     if config.search is None:
         return None
     return SearchData.of(images, config.search.train_share, config.search.seed)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from darts.data.seeds import derive_seed
 from darts.methods.random_search import lightest_genotype, random_genotype
+from darts.networks.blueprint import Blueprint
 from darts.networks.cost import Place, places_of
 from darts.networks.latency import LatencyTable, sizes
-from darts.networks.stored import Blueprint
 from darts.spaces.feature_map import FeatureMap
 from darts.spaces.operations import build, derived_recipe
 from darts.spaces.space import NONE, Space

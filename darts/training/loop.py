@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from bilevel import NonFiniteError
 from darts.parallel.launch import Devices
 from darts.records.run_folder import RunFolder
-from darts.training.checkpoint import Checkpoints
+from darts.training.checkpoint import StageCheckpoints
 from darts.training.evaluation import NonFiniteLossError
 from darts.training.state import State
 
@@ -87,7 +87,7 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
         NonFiniteLossError: a number is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config.
     """
-    checkpoints = Checkpoints(run, stage.name, origin, share=share, ranks=devices.ranks)
+    checkpoints = StageCheckpoints(run, stage.name, origin, share=share, ranks=devices.ranks)
     saved = checkpoints.resume()
     epochs_done, done = saved.position if saved else (0, 0)
     if saved:

@@ -78,7 +78,7 @@ def _of_search(searching: Searching) -> Phase:
     config, data, numbers = searching.config, searching.data, count()
     first = searching.stage * searching.stage_epochs
     epochs = range(first, first + searching.stage_epochs)
-    last, batch, judged = epochs[-1], config.batch_size, len(searching.judged)
+    last, batch, evaluated = epochs[-1], config.batch_size, len(searching.evaluated)
     frozen = sum(map(searching.frozen, epochs))
 
     def sized(images: int) -> Searching:
@@ -96,7 +96,9 @@ def _of_search(searching: Searching) -> Phase:
         return ()
 
     def evaluation(images: int) -> Iterable[float]:
-        return [searching.evaluate(last, _first(searching.judged, data.normalisation, images)).loss]
+        return [
+            searching.evaluate(last, _first(searching.evaluated, data.normalisation, images)).loss
+        ]
 
     steps = sized(batch).batches.per_epoch
     looked_at = len(epochs) * min(config.statistics_batches, steps)
@@ -104,7 +106,9 @@ def _of_search(searching: Searching) -> Phase:
         Work("step of ω, α frozen", frozen * steps, batch, lambda n: step(first, n)),
         Work("step of α and ω", (len(epochs) - frozen) * steps, batch, lambda n: step(last, n)),
         Work("averages of batch norm", looked_at, batch, averages),
-        Work("evaluation", len(epochs) * ceil(judged / batch), min(batch, judged), evaluation),
+        Work(
+            "evaluation", len(epochs) * ceil(evaluated / batch), min(batch, evaluated), evaluation
+        ),
     ]
     if config.stop is not None and config.stop.needs_eigenvalue:
         name = "eigenvalue of ∇²_αα L_val"

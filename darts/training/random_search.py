@@ -29,7 +29,7 @@ class RandomSearchConfig:
         random: how many are drawn, and how many kept.
         evaluation: the short training of each sample, on one half of the training images.
         seed: of the samples, the split, and every training.
-        train_share: share of the training part that samples are trained on; the rest ranks them.
+        train_share: share of the training set that samples are trained on; the rest ranks them.
     """
 
     space: Space = S1_FIXED
@@ -110,5 +110,5 @@ def require_feasible(config: RandomSearchConfig, images: ImageSet) -> None:
 
 
 def _for_training(halves: SearchData) -> RetrainData:
-    """Samples are trained on the first half and judged on the second."""
+    """Samples are trained on the first half and evaluated on the second."""
     return RetrainData(halves.train, halves.val, halves.normalisation, halves.mirror, halves.crop)

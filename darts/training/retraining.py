@@ -19,17 +19,17 @@ from darts.networks.compilation import compiled
 from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.parallel.launch import CPU, Devices
 from darts.spaces import Genotype
-from darts.spaces.joint_draws import WHOLE, Part
+from darts.spaces.joint_draws import WHOLE, Shard
 from darts.training.captured import GPU_LAYOUT, Capturing, Recorder, cuda_graph, needed_reads
 from darts.training.evaluation import Evaluation, evaluate
 from darts.training.mixed_precision import MixedPrecision, require_finite_norm
 from darts.training.optimizers import restore, set_rate, weights_optimizer
-from darts.training.saved import SavedNetwork
+from darts.training.saved_network import SavedNetwork
 from darts.training.state import State
 
 
-def training_batches(config: RetrainConfig, data: RetrainData, part: Part = WHOLE) -> Batches:
-    """The stream of a training, or one process's part of it."""
+def training_batches(config: RetrainConfig, data: RetrainData, shard: Shard = WHOLE) -> Batches:
+    """The stream of a training, or one process's shard of it."""
     return Batches(
         data.train,
         data.normalisation,
@@ -37,7 +37,7 @@ def training_batches(config: RetrainConfig, data: RetrainData, part: Part = WHOL
         config.batch_size,
         config.seed,
         "retrain",
-        part,
+        shard,
     )
 
 
@@ -102,7 +102,7 @@ class Training:
             self.capturing.stop(needed or "there is no GPU")
         self.wall_seconds = 0.0
         self.totals = Totals()
-        self.batches = training_batches(config, data, self.ranks.part)
+        self.batches = training_batches(config, data, self.ranks.shard)
         self.blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
         with seeded(derive_seed(config.seed, "derived network"), device):
             self.network = self.blueprint.build(auxiliary=config.auxiliary_weight > 0).to(device)
@@ -157,9 +157,9 @@ class Training:
                 packed = self.capturing(update, batch, same=drop_path)
             else:
                 packed = update(batch)
-        judged, length, loss, *own = packed.tolist()
+        whole_loss, length, loss, *own = packed.tolist()
         if self.reads_nothing:
-            _require_finite(judged)
+            _require_finite(whole_loss)
             require_finite_norm(length)
         *sums, count = self.ranks.sums(*own, len(batch.labels))
         return loss, sums, int(count)
@@ -174,17 +174,17 @@ class Training:
         total = loss
         if auxiliary is not None:
             total = loss + config.auxiliary_weight * self.loss(auxiliary, labels)
-        judged = self.ranks.mean(total)
+        whole_loss = self.ranks.mean(total)
         if not leaving():
-            _require_finite(read(judged))
+            _require_finite(read(whole_loss))
         torch.autograd.backward(self.precision.scaler.scale(total))
         self.ranks.average_gradients(self.network.parameters())
         _, length = self.precision.step(self.optimizer, config.clip)
-        numbers = (judged, length, self.ranks.mean(loss))
+        numbers = (whole_loss, length, self.ranks.mean(loss))
         with torch.no_grad():
             wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
             sums = self.task.sums(wide, labels)
-        each = [torch.as_tensor(x).to(judged.device, torch.float64) for x in numbers]
+        each = [torch.as_tensor(x).to(whole_loss.device, torch.float64) for x in numbers]
         return torch.cat([torch.stack(each), sums])
 
     def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
@@ -195,7 +195,7 @@ class Training:
     def test(self) -> Evaluation:
         return self.evaluate(
             in_order(
-                self.data.test, self.data.normalisation, self.config.batch_size, self.ranks.part
+                self.data.test, self.data.normalisation, self.config.batch_size, self.ranks.shard
             )
         )
 

@@ -107,7 +107,7 @@ def search(
     origin = {**to_json(config), "computing": to_json(devices.computing)}
     drive(stage, run, devices, origin, config.checkpoint_share)
     stopped = _stopped(config, run)
-    result = _result(run, len(searching.judged), searching.wall_seconds, stopped, score)
+    result = _result(run, len(searching.evaluated), searching.wall_seconds, stopped, score)
     if config.target is not None:
         assert searching.costs is not None
         cost = {
@@ -184,7 +184,7 @@ def _stopped(config: SearchConfig, run: RunFolder) -> Stopped | None:
 
 def _result(
     run: RunFolder,
-    judged: int,
+    images: int,
     wall_seconds: float,
     stopped: Stopped | None,
     score: Score | None,
@@ -194,7 +194,7 @@ def _result(
     genotype = Genotype.from_dict(record["genotype"])
     return SearchResult(
         genotype,
-        Evaluation.from_record(record, "val", judged),
+        Evaluation.from_record(record, "val", images),
         wall_seconds,
         record["epoch"],
         stopped,

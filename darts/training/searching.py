@@ -15,12 +15,12 @@ from darts.data import Batch, Batches, Images, PairedBatches, SearchData
 from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
 from darts.networks import Architecture, Supernet
-from darts.networks.adapter import Drops, SupernetAdapter
+from darts.networks.adapter import Regularisation, SupernetAdapter
 from darts.networks.cost import CostTable
 from darts.parallel.launch import CPU, Devices
 from darts.records.run_folder import Record
 from darts.spaces import Genotype, Space
-from darts.spaces.joint_draws import WHOLE, Part
+from darts.spaces.joint_draws import WHOLE, Shard
 from darts.training.captured import (
     GPU_LAYOUT,
     Capturing,
@@ -41,7 +41,7 @@ class Searching:
     """One search, step by step. A stage has its own supernet, α, optimisers and schedules.
 
     There is one stage, unless the config is `progressive`. The data stream goes through all.
-    Processes that share a search take the same steps, each with its part of the batches.
+    Processes that share a search take the same steps, each with its shard of the batches.
 
     On a GPU a step reads no number before its end, where the estimator needs none, and is captured
     as a graph where `devices.computing` says so and the step allows it.
@@ -69,7 +69,7 @@ class Searching:
         if config.target is not None and costs is None:
             self.costs = supernet_costs(config, data)
         self.data = data
-        self.judged = config.judged(data.val)
+        self.evaluated = config.evaluated(data.val)
         self.device = devices.device
         self.ranks = devices.ranks
         self.recompute = devices.computing.checkpoint_activations
@@ -84,7 +84,7 @@ class Searching:
         if devices.computing.capture and not self.reads_nothing:
             self.capturing.stop(needed or "there is no GPU")
         self.wall_seconds = 0.0
-        self.batches = paired_batches(config, data, self.ranks.part)
+        self.batches = paired_batches(config, data, self.ranks.shard)
         self.stages = 1 if config.progressive is None else config.progressive.stages
         self._begin_stage(0, config.space)
 
@@ -153,7 +153,7 @@ class Searching:
         if progressive is None or stage == self.stage:
             return None
         assert stage == self.stage + 1  # epochs come in order
-        mixing = self.architecture.mixing(self.alpha)
+        mixing = self.architecture.mixing_weights(self.alpha)
         self._begin_stage(stage, progressive.narrowed(self.space, mixing, stage))
         return (
             f"Stage {stage + 1} of {self.stages}: {progressive.cells[stage]} cells, "
@@ -165,12 +165,12 @@ class Searching:
         within = epoch - self.stage * self.stage_epochs
         return (within + step / self.batches.per_epoch) / self.stage_epochs
 
-    def drops(self, epoch: int) -> Drops:
-        """What an epoch drops out, and the weight of its auxiliary skips."""
+    def regularisation(self, epoch: int) -> Regularisation:
+        """What an epoch regularisation out, and the weight of its auxiliary skips."""
         config, progress = self.config, self.progress(epoch)
         within = epoch - self.stage * self.stage_epochs
         progressive, skip = config.progressive, config.auxiliary_skip
-        return Drops(
+        return Regularisation(
             auxiliary_skip=skip.weight(progress) if skip else 0.0,
             drop_path=config.drop_path * progress,
             skip_dropout=(
@@ -204,15 +204,15 @@ class Searching:
         return self._problem(epoch, step, *self.batches.at(epoch, step))
 
     def _problem(self, epoch: int, step: int, train: Batch, val: Batch) -> BilevelProblem:
-        drops = self.drops(epoch)
-        random = not self.reads_nothing or self.adapter.draws(drops) is not None
+        regularisation = self.regularisation(epoch)
+        random = not self.reads_nothing or self.adapter.draws(regularisation) is not None
         own = self.adapter.problem(
             train,
             val,
             derive_seed(self.config.seed, "masks", epoch, step) if random else None,
             alpha=self.alpha,
             progress=self.progress(epoch, step),
-            drops=drops,
+            regularisation=regularisation,
         )
         return self.ranks.problem(own)
 
@@ -236,14 +236,14 @@ class Searching:
 
     def _without_reads(self, epoch: int, step: int, train: Batch, val: Batch) -> Tensor:
         """One update that leaves its numbers on the device, captured if it is to be."""
-        frozen, drops = self.frozen(epoch), self.drops(epoch)
+        frozen, regularisation = self.frozen(epoch), self.regularisation(epoch)
 
         def update(train: Batch, val: Batch) -> Tensor:
             return self._update(self._problem(epoch, step, train, val), frozen).packed()
 
-        drawn = self.adapter.draws(drops)
+        drawn = self.adapter.draws(regularisation)
         reason = None if drawn is None else f"{drawn} draws anew at each evaluation"
-        return self.capturing(update, train, val, same=(frozen, drops), reason=reason)
+        return self.capturing(update, train, val, same=(frozen, regularisation), reason=reason)
 
     def _inner_step(self, problem: BilevelProblem) -> tuple[float, float]:
         """One step of ω; L_train and the norm of its gradient before it."""
@@ -257,7 +257,9 @@ class Searching:
         progressive = self.config.progressive
         if progressive is None or self.stage + 1 < self.stages:
             return genotype
-        return progressive.limited(self.space, self.architecture.mixing(self.alpha), genotype)
+        return progressive.limited(
+            self.space, self.architecture.mixing_weights(self.alpha), genotype
+        )
 
     def update_statistics(self, epoch: int, batches: int) -> None:
         """Take batch norm's averages from the first training batches of an epoch."""
@@ -265,12 +267,12 @@ class Searching:
             self.adapter.update_statistics(
                 [self.batches.train.at(epoch, step) for step in range(batches)],
                 self.alpha,
-                self.drops(epoch).auxiliary_skip,
+                self.regularisation(epoch).auxiliary_skip,
             )
 
     def evaluate(self, epoch: int, batches: Iterable[Batch]) -> Evaluation:
         """The supernet on images, by the averages last taken."""
-        skip = self.drops(epoch).auxiliary_skip
+        skip = self.regularisation(epoch).auxiliary_skip
         with seeded(derive_seed(self.config.seed, "evaluation", epoch), self.device):
             return evaluate(
                 lambda images: self.adapter.logits(images, self.alpha, skip),
@@ -284,14 +286,16 @@ class Searching:
         self.update_statistics(epoch, min(self.config.statistics_batches, len(steps)))
         val = self.evaluate(
             epoch,
-            in_order(self.judged, self.data.normalisation, self.config.batch_size, self.ranks.part),
+            in_order(
+                self.evaluated, self.data.normalisation, self.config.batch_size, self.ranks.shard
+            ),
         )
         if not val.loss < float("inf"):
             raise NonFiniteLossError(
                 f"After epoch {epoch} the supernet's validation loss is {val.loss}. Lower the "
                 "learning rate in a new run; the last checkpoint is kept."
             )
-        mixing = self.architecture.mixing(self.alpha)
+        mixing = self.architecture.mixing_weights(self.alpha)
         record = {
             "epoch": epoch,
             "train_loss": _mean(steps, "train_loss"),
@@ -361,8 +365,8 @@ class Searching:
         self.wall_seconds = state["wall_seconds"]
 
 
-def paired_batches(config: SearchConfig, data: SearchData, part: Part = WHOLE) -> PairedBatches:
-    """The stream of a search, or one process's part of it.
+def paired_batches(config: SearchConfig, data: SearchData, shard: Shard = WHOLE) -> PairedBatches:
+    """The stream of a search, or one process's shard of it.
 
     ω's batches are augmented, and so are α's, as in DARTS.
     """
@@ -370,7 +374,7 @@ def paired_batches(config: SearchConfig, data: SearchData, part: Part = WHOLE) -
 
     def batches(purpose: str, images: Images) -> Batches:
         size, seed = config.batch_size, config.seed
-        return Batches(images, data.normalisation, augmentation, size, seed, purpose, part)
+        return Batches(images, data.normalisation, augmentation, size, seed, purpose, shard)
 
     return PairedBatches(batches("search train", data.train), batches("search val", data.val))
 

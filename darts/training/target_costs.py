@@ -4,9 +4,9 @@ from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
 from darts.data import SearchData
 from darts.methods.random_search import lightest_genotype
+from darts.networks.blueprint import Blueprint
 from darts.networks.cost import CostTable, multiply_add_table
 from darts.networks.latency import LatencyTable
-from darts.networks.stored import Blueprint
 
 
 def retrain_costs(

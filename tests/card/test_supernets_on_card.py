@@ -10,7 +10,7 @@ from bilevel import Autograd, Vector
 from bilevel.derivatives import ReverseOverForward
 from darts.methods import AdversarialPerturbation
 from darts.networks import Architecture, Supernet
-from darts.networks.adapter import Drops, SupernetAdapter
+from darts.networks.adapter import Regularisation, SupernetAdapter
 from darts.spaces import NASBENCH201
 from darts.spaces.average_pool import AveragePool
 from tests.darts.training.tiny import TWO_EDGES
@@ -64,7 +64,7 @@ def test_loss_and_gradients_are_those_of_the_reference(card, space, dtype):
     copy_weights(supernet_of(space, torch.float64, "cpu"), theirs)
     images, labels = batch(torch.float64, "cpu")
     alpha = alpha_of(space, torch.float64, "cpu")
-    mixing = Architecture(space).mixing(alpha)
+    mixing = Architecture(space).mixing_weights(alpha)
     given = mixing if space != NASBENCH201 else {"cell": mixing["cell"]}
     truth = F.cross_entropy(theirs(images, given), labels)
     slopes = torch.autograd.grad(truth, list(alpha.values()))
@@ -105,10 +105,12 @@ def test_masks_are_replayed_on_the_device_and_its_state_is_left_alone(card):
         supernet_of(TWO_EDGES, torch.float32, card), Architecture(TWO_EDGES), weight_decay=1e-3
     )
     alpha, data = alpha_of(TWO_EDGES, torch.float32, card), batch(torch.float32, card)
-    drops = Drops(drop_path=0.5, skip_dropout=0.5, dropout=0.5)
+    regularisation = Regularisation(drop_path=0.5, skip_dropout=0.5, dropout=0.5)
     before = torch.cuda.get_rng_state() if card != "cpu" else torch.get_rng_state()
     first, second, other = (
-        adapter.problem(data, data, seed, drops=drops).inner(adapter.omega, alpha).item()
+        adapter.problem(data, data, seed, regularisation=regularisation)
+        .inner(adapter.omega, alpha)
+        .item()
         for seed in (3, 3, 4)
     )
     after = torch.cuda.get_rng_state() if card != "cpu" else torch.get_rng_state()
@@ -127,11 +129,11 @@ def test_an_adversary_climbs_at_the_masks_of_the_step(card):
         perturbation=perturbation,
     )
     alpha, data = alpha_of(TWO_EDGES, torch.float64, card), batch(torch.float64, card)
-    drops = Drops(drop_path=0.5, dropout=0.5)
+    regularisation = Regularisation(drop_path=0.5, dropout=0.5)
     if card != "cpu":
         torch.cuda.manual_seed(17)  # another state of the device at each call
-    first = adapter._offsets(data, 5, alpha, 0.5, drops)
-    second = adapter._offsets(data, 5, alpha, 0.5, drops)
+    first = adapter._offsets(data, 5, alpha, 0.5, regularisation)
+    second = adapter._offsets(data, 5, alpha, 0.5, regularisation)
     assert first is not None
     assert all(torch.allclose(first[kind], second[kind], atol=1e-9) for kind in first)
 

@@ -11,7 +11,7 @@ from darts.data import Augmentation, Batches, LabelledImages, Normalisation, Pai
 from darts.data.augmentation import UNCHANGED
 from darts.data.batches import in_order
 from darts.data.seeds import derive_seed, seeded
-from darts.spaces.joint_draws import Part
+from darts.spaces.joint_draws import Shard
 
 IDENTITY = Normalisation((0.0,), (1.0,), full_scale=1.0)
 
@@ -65,7 +65,7 @@ def test_parts_of_several_processes_together_are_the_batch_of_one(count):
     augmentation = Augmentation(padding=1, mirror=True, cutout=1)
     whole = batches(numbered(), augmentation).at(2, 1)
     parts = [
-        replace(batches(numbered(), augmentation), part=Part(index, count)).at(2, 1)
+        replace(batches(numbered(), augmentation), shard=Shard(index, count)).at(2, 1)
         for index in range(count)
     ]
     assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
@@ -74,14 +74,14 @@ def test_parts_of_several_processes_together_are_the_batch_of_one(count):
 
 def test_a_process_asks_for_its_own_images_alone():
     data = followed()
-    replace(batches(data), part=Part(1, 3)).at(0, 0)
+    replace(batches(data), shard=Shard(1, 3)).at(0, 0)
     assert [len(indices) for indices, _ in data.asked] == [2]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
 def test_processes_share_an_evaluation_by_whole_batches(count):
     data = numbered()
-    shares = [list(in_order(data, IDENTITY, 3, Part(index, count))) for index in range(count)]
+    shares = [list(in_order(data, IDENTITY, 3, Shard(index, count))) for index in range(count)]
     seen = [int(v) for share in shares for batch in share for v in batch.images[:, 0, 0, 0]]
     assert sorted(seen) == list(range(20))
     assert [len(batch.labels) for batch in shares[0]][:2] == [3, 3][: len(shares[0])]

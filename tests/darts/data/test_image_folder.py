@@ -25,7 +25,7 @@ from darts.data.image_file import UnreadableImageError
 from darts.data.image_view import (
     resized,
 )
-from darts.spaces.joint_draws import Part
+from darts.spaces.joint_draws import Shard
 from tests.darts.data.image_folder import HIGH, WIDE, photograph, write_tree
 from tests.darts.data.real_files import real
 
@@ -97,7 +97,7 @@ def test_a_batch_is_the_same_bits_for_every_number_of_threads_and_order_of_askin
 
 def test_photographs_of_several_processes_together_are_those_of_one(root):
     whole = training(root).at(1, 1)
-    parts = [replace(training(root), part=Part(index, 3)).at(1, 1) for index in range(3)]
+    parts = [replace(training(root), shard=Shard(index, 3)).at(1, 1) for index in range(3)]
     assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
     assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
 

@@ -209,7 +209,7 @@ def test_without_a_compiler_the_supernet_runs_in_pytorch(environment, reason, tm
         "from darts.networks import Architecture, Supernet; from darts.spaces import S1;"
         "a = Architecture(S1);"
         "print(Supernet(S1, channels=2, cells=1)(torch.randn(2, 3, 8, 8),"
-        " a.mixing(a.initial(0))).shape, usable(torch.zeros(1)), kernels().reason)"
+        " a.mixing_weights(a.initial(0))).shape, usable(torch.zeros(1)), kernels().reason)"
     )
     result = subprocess.run(
         [sys.executable, "-c", script],

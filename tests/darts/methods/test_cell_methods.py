@@ -5,10 +5,10 @@ import torch
 from torch.nn import functional as F
 
 from darts.methods.auxiliary_skip import AuxiliarySkip
-from darts.methods.mix import Mix
+from darts.methods.mixing_weights import MixingWeights
 from darts.methods.partial_channels import PartialChannels, edge_shares, shuffled
 from darts.networks import Architecture, Supernet
-from darts.networks.cells import CellMix, SearchCell
+from darts.networks.cells import CellMixingWeights, SearchCell
 from darts.networks.counting import count_parameters
 from darts.spaces import S1, Space
 from darts.spaces.feature_map import FeatureMap
@@ -50,8 +50,8 @@ def test_partial_channels_mix_a_quarter_and_pass_the_rest_by(kind):
     states = inputs()
     weights = torch.rand(2, 4, dtype=torch.float64)
     beta = torch.tensor([0.3, 0.7], dtype=torch.float64)
-    mix = Mix({kind: weights}, edges={kind: beta})
-    found = cell(states, CellMix.of(mix, kind)).raw
+    mix = MixingWeights({kind: weights}, edges={kind: beta})
+    found = cell(states, CellMixingWeights.of(mix, kind)).raw
     expected = 0
     for row, state in enumerate(states):
         seen = FeatureMap(state.raw[:, :2], torch.tanh)
@@ -95,7 +95,9 @@ def test_edge_normalisation_decides_which_edges_are_kept():
     alpha["normal edges"][rows[1]] = 1.0
     inputs = architecture.genotype(alpha)["normal"].inputs(3)
     assert [source for _, source in inputs] == [3, 1]
-    torch.testing.assert_close(architecture.mixing(alpha)["normal"].sum(), torch.tensor(4.0))
+    torch.testing.assert_close(
+        architecture.mixing_weights(alpha)["normal"].sum(), torch.tensor(4.0)
+    )
 
 
 @pytest.mark.parametrize("channels", [2, 4, 12])
@@ -111,8 +113,10 @@ def test_an_auxiliary_skip_adds_its_weight_times_the_skip_of_every_edge(kind):
     cell = cell_of(kind, auxiliary_skip=True)
     states = inputs()
     weights = torch.rand(2, 4, dtype=torch.float64)
-    plain = cell(states, CellMix.of(Mix({kind: weights}), kind)).raw
-    beside = cell(states, CellMix.of(Mix({kind: weights}, auxiliary_skip=0.5), kind)).raw
+    plain = cell(states, CellMixingWeights.of(MixingWeights({kind: weights}), kind)).raw
+    beside = cell(
+        states, CellMixingWeights.of(MixingWeights({kind: weights}, auxiliary_skip=0.5), kind)
+    ).raw
     skips = sum(cell.auxiliary[str(row)](state) for row, state in enumerate(states))
     torch.testing.assert_close(beside - plain, 0.5 * skips, rtol=1e-10, atol=1e-12)
     if kind == "normal":
@@ -128,7 +132,9 @@ def test_the_auxiliary_skip_fades_from_one_to_zero():
 
 def test_a_supernet_without_auxiliary_skips_refuses_their_weight():
     space = ONE_NODE
-    mix = Mix(Architecture(space).mixing(Architecture(space).initial(0)), auxiliary_skip=0.3)
+    mix = MixingWeights(
+        Architecture(space).mixing_weights(Architecture(space).initial(0)), auxiliary_skip=0.3
+    )
     with pytest.raises(ValueError, match=r"auxiliary_skip=0.3, but this supernet has no skips"):
         Supernet(space, channels=2, cells=1)(torch.randn(2, 3, 4, 4), mix)
 
@@ -144,8 +150,8 @@ def node_with(**drops):
     weights = torch.zeros(2, 4, dtype=torch.float64)
     weights[0, drops.pop("operation")] = 1.0
     cell = cell_of("normal")
-    mix = Mix({"normal": weights}, **drops)
-    return cell, lambda: cell([STATE, STATE], CellMix.of(mix, "normal")).raw
+    mix = MixingWeights({"normal": weights}, **drops)
+    return cell, lambda: cell([STATE, STATE], CellMixingWeights.of(mix, "normal")).raw
 
 
 def test_drop_path_drops_whole_images_and_keeps_the_mean():
@@ -175,7 +181,7 @@ def test_nothing_is_dropped_in_evaluation_mode():
 
 def test_a_supernet_with_an_auxiliary_head_gives_both_logits_in_training_only():
     supernet = Supernet(ONE_NODE, channels=2, cells=3, auxiliary_head=True)
-    mixing = Architecture(ONE_NODE).mixing(Architecture(ONE_NODE).initial(0))
+    mixing = Architecture(ONE_NODE).mixing_weights(Architecture(ONE_NODE).initial(0))
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     logits, auxiliary = supernet(torch.randn(2, 3, 32, 32), mixing)
     assert logits.shape == auxiliary.shape == (2, 10)

@@ -12,7 +12,7 @@ STAGES = Progressive()
 
 
 def mixing_of(seed: int):
-    return Architecture(S1).mixing(Architecture(S1).initial(seed, scale=1.0))
+    return Architecture(S1).mixing_weights(Architecture(S1).initial(seed, scale=1.0))
 
 
 def test_each_edge_keeps_its_strongest_operations():
@@ -45,7 +45,7 @@ def test_at_most_two_skips_remain_in_a_normal_cell_and_reductions_are_left_alone
     alpha = Architecture(S1).initial(seed, scale=0.5)
     for weights in alpha.values():
         weights[:, S1.operations.index("skip_connect")] += 1.5
-    mixing = Architecture(S1).mixing(alpha)
+    mixing = Architecture(S1).mixing_weights(alpha)
     genotype = Architecture(S1).genotype(alpha)
     limited = STAGES.limited(S1, mixing, genotype)
     limited.require(S1)
@@ -79,7 +79,7 @@ def test_few_skips_are_left_as_they_are():
     for weights in alpha.values():
         weights[:, S1.operations.index("skip_connect")] -= 5
     genotype = Architecture(S1).genotype(alpha)
-    assert STAGES.limited(S1, Architecture(S1).mixing(alpha), genotype) == genotype
+    assert STAGES.limited(S1, Architecture(S1).mixing_weights(alpha), genotype) == genotype
 
 
 def test_dropout_on_skips_falls_within_a_stage():

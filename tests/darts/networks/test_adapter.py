@@ -32,7 +32,7 @@ def test_losses_are_cross_entropies_and_the_inner_one_has_the_weight_decay(space
     adapter, alpha = adapter_of(space), alpha_of(space)
     train, val = batch(), batch(7)
     problem = adapter.problem(train, val, seed=0)
-    mixing = adapter.architecture.mixing(alpha)
+    mixing = adapter.architecture.mixing_weights(alpha)
     penalty = 0.05 * sum((p**2).sum() for p in adapter.omega.values())
     expected = F.cross_entropy(adapter.supernet(train[0], mixing), train[1]) + penalty
     torch.testing.assert_close(problem.inner(adapter.omega, alpha), expected)
@@ -158,7 +158,7 @@ def test_after_statistics_of_one_batch_evaluation_agrees_with_training_on_it():
     adapter, alpha = adapter_of(), alpha_of()
     images, labels = batch(200)
     adapter.update_statistics([(images, labels)], alpha)
-    training = adapter.supernet(images, adapter.architecture.mixing(alpha))
+    training = adapter.supernet(images, adapter.architecture.mixing_weights(alpha))
     torch.testing.assert_close(
         adapter.logits(images, alpha), training.detach(), rtol=0.03, atol=0.03
     )
@@ -168,7 +168,7 @@ def test_statistics_stop_changing_after_the_update():
     adapter, alpha = adapter_of(), alpha_of()
     adapter.update_statistics([batch()], alpha)
     before = {name: tensor.clone() for name, tensor in adapter.supernet.named_buffers()}
-    adapter.supernet(batch()[0], adapter.architecture.mixing(alpha))
+    adapter.supernet(batch()[0], adapter.architecture.mixing_weights(alpha))
     for name, tensor in adapter.supernet.named_buffers():
         assert torch.equal(tensor, before[name]), name
 

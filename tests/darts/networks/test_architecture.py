@@ -43,7 +43,7 @@ def test_initial_alpha_leaves_the_global_random_state_alone():
 def test_mixing_weights_of_an_edge_add_up_to_one():
     alpha = alpha_of(S1)
     alpha["normal"][3, 2] = torch.log(torch.tensor(3.0))
-    mixing = Architecture(S1).mixing(alpha)
+    mixing = Architecture(S1).mixing_weights(alpha)
     torch.testing.assert_close(mixing["normal"].sum(dim=1), torch.ones(14))
     assert mixing["normal"][3, 2].item() == pytest.approx(3 / 10)
     assert mixing["normal"][3, 1].item() == pytest.approx(1 / 10)
@@ -131,7 +131,7 @@ def test_an_edge_never_gets_an_operation_that_it_does_not_have():
         for row, names in enumerate(ROBUST_S1.choices(kind)):
             for column, name in enumerate(ROBUST_S1.operations):
                 alpha[kind][row, column] = 0.0 if name in names else 50.0
-    mixing = Architecture(ROBUST_S1).mixing(alpha)
+    mixing = Architecture(ROBUST_S1).mixing_weights(alpha)
     for kind in ROBUST_S1.cell_kinds:
         for row, names in enumerate(ROBUST_S1.choices(kind)):
             for name, weight in zip(ROBUST_S1.operations, mixing[kind][row], strict=True):

@@ -11,9 +11,9 @@ from darts.config.method_presets import METHOD_PRESETS
 from darts.methods import GumbelSoftmax, TwoPaths
 from darts.methods.random_search import lightest_genotype, random_genotype
 from darts.networks import Architecture
+from darts.networks.blueprint import Blueprint
 from darts.networks.cost import multiply_add_table
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
-from darts.networks.stored import Blueprint
 from darts.networks.width import multiply_adds
 from darts.spaces import (
     NASBENCH201,
@@ -58,7 +58,7 @@ def test_the_expectation_is_exact_where_alpha_is_certain(space, cells, image, st
     for seed in range(2):
         alpha = architecture.initial(seed, scale=1.0, dtype=torch.float64)
         genotype = architecture.genotype(alpha)
-        weights = architecture.mixing(alpha)
+        weights = architecture.mixing_weights(alpha)
         _, found = table.expected(space, weights)
         assert float(found) == pytest.approx(table.of(genotype), rel=1e-13)
         # order of edges is kept by adding a rank to the strongest, so that none is tied at one
@@ -82,7 +82,7 @@ def test_the_expectation_is_the_mean_over_draws_of_the_kept_edges():
     """Of 4,000 genotypes drawn edge by edge."""
     space, alpha = S1_FIXED, Architecture(S1_FIXED).initial(1, scale=1.0, dtype=torch.float64)
     table = table_of(space, 3, (8, 8), SMALL_IMAGES)
-    weights = Architecture(space).mixing(alpha)
+    weights = Architecture(space).mixing_weights(alpha)
     expected = float(table.expected(space, weights)[0])
     chosen = [S1_FIXED.operations.index(name) for name in S1_FIXED.candidates]
     generator, total, squares = torch.Generator().manual_seed(0), 0.0, 0.0
@@ -127,7 +127,7 @@ def test_its_gradient_is_the_slope_of_its_values(drawn):
     def cost(flat):
         parts = flat.split([part.numel() for part in alpha.values()])
         own = {k: v.view_as(alpha[k]) for k, v in zip(alpha, parts, strict=True)}
-        weights = architecture.mixing(own)
+        weights = architecture.mixing_weights(own)
         return table.expected(space, weights, weights if drawn else None)[0]
 
     assert torch.autograd.gradcheck(cost, flat, eps=1e-6, atol=1e-7)
@@ -146,7 +146,7 @@ def test_proxylessnass_cost_moves_alpha_by_probabilities_and_not_by_draws():
     alpha = architecture.initial(0, scale=1.0, dtype=torch.float64)["cell"].requires_grad_()
     loss, zero = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     assert not search.target.drawn
-    expected, _ = table.expected(NASBENCH201, architecture.mixing({"cell": alpha}))
+    expected, _ = table.expected(NASBENCH201, architecture.mixing_weights({"cell": alpha}))
     total = search.target.loss(loss, expected, zero)
     found = torch.autograd.grad(total, alpha)[0]
     p, costs = torch.softmax(alpha.detach(), 1), table.operations["cell"]
@@ -166,7 +166,7 @@ def test_fbnets_cost_is_that_of_the_gumbel_weights_of_the_step():
     alpha = architecture.initial(0, scale=1.0, dtype=torch.float64)
     torch.manual_seed(0)
     masks = architecture.draw(alpha, 0.5).operations
-    expected, found = table.expected(NASBENCH201, architecture.mixing(alpha), masks)
+    expected, found = table.expected(NASBENCH201, architecture.mixing_weights(alpha), masks)
     latency = table.fixed + sum(
         float(masks["cell"][row, column]) * float(table.operations["cell"][row, column])
         for row in range(6)

@@ -88,7 +88,7 @@ def test_multiply_adds_of_a_supernet():
     architecture = Architecture(S1)
     with torch.device("meta"):
         supernet = Supernet(S1, channels=4, cells=3)
-    mixing = architecture.mixing(architecture.initial(0, device="meta"))
+    mixing = architecture.mixing_weights(architecture.initial(0, device="meta"))
     derived = DerivedNetwork(DARTS_V2, channels=4, cells=3)
     counted = count_multiply_adds(supernet, (3, 8, 8), mixing)
     assert counted > 3 * count_multiply_adds(derived, (3, 8, 8))
@@ -131,7 +131,9 @@ def test_a_step_of_a_supernet_counts_three_forwards_less_what_the_images_would_t
     alpha = architecture.initial(0)
     supernet = Supernet(TWO_EDGES, channels=2, cells=2)
     batch = Batch(torch.randn(3, 3, 32, 32), torch.tensor([0, 1, 2]))
-    mixing = {kind: weights.to("meta") for kind, weights in architecture.mixing(alpha).items()}
+    mixing = {
+        kind: weights.to("meta") for kind, weights in architecture.mixing_weights(alpha).items()
+    }
     forward = hooked(supernet, (3, 32, 32), mixing)
     assert count_multiply_adds(supernet, (3, 32, 32), mixing) == forward
     adapter = SupernetAdapter(supernet, architecture, weight_decay=3e-4)

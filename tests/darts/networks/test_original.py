@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from darts import cli
+from darts.networks.blueprint import describe, load_network
 from darts.networks.original import load_original, original
-from darts.networks.stored import describe, load_network
 from darts.spaces import Genotype
 from darts.spaces.published import DARTS_V1, DARTS_V2, PUBLISHED
 from tests.reference_darts_network import NetworkCIFAR, NetworkImageNet

@@ -8,13 +8,13 @@ from bilevel import Autograd, CentralDifference
 from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder
 from darts.networks import Architecture, Supernet, SupernetAdapter
-from darts.networks.adapter import Drops
+from darts.networks.adapter import Regularisation
 from darts.spaces import S1_FIXED
 from darts.spaces.darts_space import s2
 from tests.dense import ravel
 
 f64 = torch.float64
-DROPS = Drops(drop_path=0.3, skip_dropout=0.2, dropout=0.1)
+REGULARISATION = Regularisation(drop_path=0.3, skip_dropout=0.2, dropout=0.1)
 
 
 def case(space, recompute, cells=3):
@@ -25,7 +25,7 @@ def case(space, recompute, cells=3):
     adapter = SupernetAdapter(supernet, Architecture(space), 0.1)
     alpha = adapter.architecture.initial(1, scale=0.5, dtype=f64)
     batches = [(torch.randn(5, 3, 6, 6, dtype=f64), torch.randint(3, (5,))) for _ in range(2)]
-    return adapter, alpha, adapter.problem(*batches, seed=7, drops=DROPS)
+    return adapter, alpha, adapter.problem(*batches, seed=7, regularisation=REGULARISATION)
 
 
 @pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")

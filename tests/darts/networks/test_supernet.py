@@ -87,7 +87,7 @@ def test_supernet_agrees_with_the_plain_reference_up_to_second_order(space, size
 
     def derivatives(net, parameters):
         points = [*parameters, *alpha.values()]
-        mixing = Architecture(space).mixing(alpha)
+        mixing = Architecture(space).mixing_weights(alpha)
         torch.manual_seed(5)  # noise
         logits = net(images, compact(space, mixing) if net is reference else mixing)
         loss = F.cross_entropy(logits, labels)
@@ -116,7 +116,7 @@ def test_hessian_product_of_a_smooth_supernet_is_the_difference_of_gradients(spa
     alpha = {kind: tensor.detach() for kind, tensor in alpha_of(space).items()}
     images, labels = batch((6, 6))
     supernet = Supernet(space, channels=2, cells=3, classes=3, activation=torch.tanh).double()
-    mixing = Architecture(space).mixing(alpha)
+    mixing = Architecture(space).mixing_weights(alpha)
     names = [name for name, _ in supernet.named_parameters()]
     omega = [p.detach().clone() for p in supernet.parameters()]
     direction = [torch.randn_like(p) for p in omega]
@@ -148,7 +148,7 @@ def test_hessian_product_of_a_smooth_supernet_is_the_difference_of_gradients(spa
 def test_evaluation_mode_normalises_by_the_running_statistics():
     supernet = Supernet(S1_FIXED, channels=2, cells=1, classes=3).eval()
     images = torch.randn(4, 3, 8, 8)
-    mixing = Architecture(S1_FIXED).mixing(Architecture(S1_FIXED).initial(0))
+    mixing = Architecture(S1_FIXED).mixing_weights(Architecture(S1_FIXED).initial(0))
     together = supernet(images, mixing)
     apart = torch.cat([supernet(image[None], mixing) for image in images])
     torch.testing.assert_close(together, apart)
@@ -170,7 +170,7 @@ def test_forward_writes_neither_buffers_nor_random_state(space, mode):
 
 def mixing_of(space):
     architecture = Architecture(space)
-    return architecture.mixing(architecture.initial(0))
+    return architecture.mixing_weights(architecture.initial(0))
 
 
 @EVERY
@@ -240,7 +240,7 @@ def test_the_layout_changes_rounding_alone(space):
     """Loss and gradient in float64, odd sides, where PyTorch's own operations see the layout."""
     images, labels = batch((7, 5))
     supernet = Supernet(space, channels=4, cells=3, classes=3, activation=torch.tanh).double()
-    mixing = Architecture(space).mixing(alpha_of(space))
+    mixing = Architecture(space).mixing_weights(alpha_of(space))
     found = []
     for layout in (torch.channels_last, torch.contiguous_format):
         supernet.layout = layout

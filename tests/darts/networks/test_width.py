@@ -7,9 +7,9 @@ from functools import cache
 import pytest
 import torch
 
+from darts.networks.blueprint import Blueprint
 from darts.networks.counting import count_parameters
 from darts.networks.stem_and_head import IMAGENET
-from darts.networks.stored import Blueprint
 from darts.networks.width import MultiplyAddLimit, channels_within, multiply_adds
 from darts.spaces import CellGenotype, Genotype
 from darts.spaces.nasbench201 import from_string

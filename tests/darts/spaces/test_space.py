@@ -143,7 +143,7 @@ def test_a_space_that_a_user_registers_is_found_by_name_and_searched(tmp_path):
     genotype = Architecture(space).genotype(alpha)
     genotype.require(space)
     images = torch.randn(2, 3, 8, 8)
-    assert supernet(images, Architecture(space).mixing(alpha)).shape == (2, 10)
+    assert supernet(images, Architecture(space).mixing_weights(alpha)).shape == (2, 10)
     assert DerivedNetwork(genotype, channels=2, cells=3)(images).shape == (2, 10)
     with pytest.raises(ValueError, match="there is a space 'my-space' already"):
         register_space(space)

@@ -117,7 +117,7 @@ def test_what_nothing_can_be_learnt_of_is_refused_by_name():
         Regression.measured(torch.full((3, 1), 7.0), names=["age"])
     pixels, rare = torch.zeros(8, 1, 2, 2, dtype=torch.uint8), torch.zeros(8, 2)
     rare[0], rare[:4, 1] = 1, 1
-    with pytest.raises(ValueError, match="Label 0 is in none of the 4 images of a part"):
+    with pytest.raises(ValueError, match="Label 0 is in none of the 4 images of a split"):
         split(LabelledImages(pixels, rare, 2, MultiLabel()), 0.5, seed=0)
     for task in (MultiLabel(), Regression((0.0,), (1.0,))):
         with pytest.raises(ValueError, match=f"label-smoothing 0.1 with the task {task.name}"):

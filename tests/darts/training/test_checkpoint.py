@@ -1,4 +1,4 @@
-"""Checkpoints: two are kept, each is checked, none from another config is used."""
+"""StageCheckpoints: two are kept, each is checked, none from another config is used."""
 
 import hashlib
 import time
@@ -9,7 +9,7 @@ import torch
 
 from darts.config.as_json import to_json
 from darts.records.run_folder import RunFolder
-from darts.training.checkpoint import MAGIC, Checkpoints
+from darts.training.checkpoint import MAGIC, StageCheckpoints
 from darts.training.evaluation import NonFiniteLossError
 from darts.training.state import pack
 from tests.darts.training.tiny import Follower, assert_same_bits, search_config
@@ -26,18 +26,18 @@ def state(epoch: int, step: int) -> dict:
 def saved(tmp_path):
     """Three states were written, a record before each; two are kept."""
     run = RunFolder(tmp_path, (Follower(),))
-    checkpoints = Checkpoints(run, "search", CONFIG, share=1.0)
+    checkpoints = StageCheckpoints(run, "search", CONFIG, share=1.0)
     for position in POSITIONS:
         run.append("search/steps", {"epoch": position[0], "step": position[1]})
         checkpoints.save(position, state(*position))
     return checkpoints
 
 
-def last(checkpoints: Checkpoints) -> Path:
+def last(checkpoints: StageCheckpoints) -> Path:
     return sorted(checkpoints.folder.iterdir())[-1]
 
 
-def notes(checkpoints: Checkpoints) -> list[str]:
+def notes(checkpoints: StageCheckpoints) -> list[str]:
     return checkpoints.run.listeners[0].notes
 
 
@@ -58,7 +58,7 @@ def test_only_the_last_two_are_kept(saved):
 def test_without_checkpoints_there_is_no_state_and_records_begin_anew(tmp_path):
     run = RunFolder(tmp_path)
     run.append("search/steps", {"epoch": 0})
-    assert Checkpoints(run, "search", CONFIG).resume() is None
+    assert StageCheckpoints(run, "search", CONFIG).resume() is None
     assert run.records("search/steps") == []
 
 
@@ -150,7 +150,7 @@ def test_a_checkpoint_whose_records_are_lost_is_passed_over(saved):
 def test_a_checkpoint_of_another_config_is_refused_by_the_names_of_the_settings(saved):
     other = to_json(search_config(epochs=9, channels=4))
     with pytest.raises(ValueError, match=r"channels: 2 ≠ 4; epochs: 3 ≠ 9"):
-        Checkpoints(saved.run, "search", other).latest()
+        StageCheckpoints(saved.run, "search", other).latest()
 
 
 @pytest.mark.parametrize("stolen", [pack({"x": torch.ones(1)})[:-1], b"cos\nsystem\n(S'true'\ntR."])
@@ -172,7 +172,7 @@ def test_a_state_that_is_not_finite_is_not_written(saved):
 
 def test_at_a_share_of_1_every_step_is_due_and_at_a_small_one_only_after_a_while(saved):
     assert saved.due
-    seldom = Checkpoints(saved.run, "search", CONFIG, share=1e-6)
+    seldom = StageCheckpoints(saved.run, "search", CONFIG, share=1e-6)
     assert seldom.due  # nothing is known yet of how long a write takes
     seldom.save((1, 1), state(1, 1))
     assert not seldom.due
@@ -180,7 +180,7 @@ def test_at_a_share_of_1_every_step_is_due_and_at_a_small_one_only_after_a_while
 
 def test_writing_keeps_to_its_share_of_the_time(tmp_path):
     """Steps of 1 ms: at a share of 20 %, writes take at most that, up to the one just begun."""
-    checkpoints = Checkpoints(RunFolder(tmp_path), "search", CONFIG, share=0.2)
+    checkpoints = StageCheckpoints(RunFolder(tmp_path), "search", CONFIG, share=0.2)
     began, writing, writes = time.perf_counter(), [], 0
     for step in range(400):
         time.sleep(0.001)

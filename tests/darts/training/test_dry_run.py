@@ -199,8 +199,8 @@ def test_steps_of_alpha_move_alpha_and_omega_at_full_perturbation_and_drop_path(
         changed = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
         alphas = len(self.alpha)
         moved.append((self.frozen(epoch), any(changed[:alphas]), any(changed[alphas:])))
-        assert self.drops(epoch).drop_path == max(
-            self.drops(e).drop_path for e in range(config.epochs)
+        assert self.regularisation(epoch).drop_path == max(
+            self.regularisation(e).drop_path for e in range(config.epochs)
         ) or self.frozen(epoch)
         return record
 

@@ -85,7 +85,7 @@ def problem_of(config: SearchConfig, *, recompute: bool) -> tuple[BilevelProblem
         seed=3,
         alpha=alpha,
         progress=searching.progress(epoch),
-        drops=searching.drops(epoch),
+        regularisation=searching.regularisation(epoch),
     )
     return problem, searching.omega, alpha
 

@@ -12,8 +12,8 @@ import torch
 from darts import cli, extras
 from darts.data import Digits, Normalisation, RetrainData
 from darts.networks import DerivedNetwork
+from darts.networks.blueprint import Blueprint, describe, load_network
 from darts.networks.counting import count_multiply_adds, count_parameters
-from darts.networks.stored import Blueprint, describe, load_network
 from darts.records.data_record import describe_images
 from darts.records.run_folder import RunFolder
 from darts.spaces.notation import genotype_from_text
@@ -21,7 +21,7 @@ from darts.spaces.published import DARTS_V2
 from darts.training.evaluation import Evaluation
 from darts.training.export import export
 from darts.training.retraining import Training
-from darts.training.saved import from_run, untrained
+from darts.training.saved_network import from_run, untrained
 from tests import documents
 from tests.darts.training.tiny import full_config, new_run
 

@@ -5,8 +5,8 @@ import torch
 
 from darts.config.schedule import Linear
 from darts.data import ImageSet, LabelledImages, Normalisation, RetrainData
+from darts.networks.blueprint import load_network
 from darts.networks.stem_and_head import IMAGENET
-from darts.networks.stored import load_network
 from darts.networks.width import MultiplyAddLimit
 from darts.records.run_folder import RunFolder
 from darts.training.retrain import retrain

@@ -9,8 +9,8 @@ import torch
 from darts import cli
 from darts.methods import CostWeight
 from darts.methods.random_search import lightest_genotype, random_genotype
+from darts.networks.blueprint import Blueprint
 from darts.networks.latency import LatencyTable
-from darts.networks.stored import Blueprint
 from darts.networks.width import multiply_adds
 from darts.records.run_folder import RunFolder
 from darts.spaces import registry

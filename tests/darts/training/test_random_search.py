@@ -7,10 +7,10 @@ from darts.methods import RandomSearch
 from darts.methods.random_search import random_genotype
 from darts.records.run_folder import RunFolder
 from darts.spaces import Genotype
+from darts.training.evaluate_network import evaluate_network
 from darts.training.export import export
 from darts.training.random_search import STREAM, RandomSearchConfig, random_search
-from darts.training.saved import from_run
-from darts.training.saved_evaluation import evaluate_saved
+from darts.training.saved_network import from_run
 from tests.darts.training.tiny import (
     TWO_EDGES,
     Follower,
@@ -58,7 +58,7 @@ def test_a_sample_is_evaluated_and_exported_like_the_network_of_a_run(finished, 
     run, _ = finished
     for number, record in enumerate(run.records(STREAM)):
         sample = RunFolder.open(run.path / "samples" / str(number))
-        found = evaluate_saved(sample.path, images(), {}, batch_size=None, device="cpu")
+        found = evaluate_network(sample.path, images(), {}, batch_size=None, device="cpu")
         assert found["images"] == len(images().test)
         item = from_run(sample)
         assert item.blueprint.genotype.to_dict() == record["genotype"]

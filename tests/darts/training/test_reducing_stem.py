@@ -32,7 +32,7 @@ def test_cells_see_a_quarter_and_an_eighth_of_the_resolution():
     seen = []
     net = network()
     net.cells[0].register_forward_pre_hook(lambda _, given: seen.extend(given[0]))
-    mixing = Architecture(S1).mixing(Architecture(S1).initial(0))
+    mixing = Architecture(S1).mixing_weights(Architecture(S1).initial(0))
     with torch.no_grad():
         assert net(torch.randn(2, 3, 84, 84), mixing).shape == (2, 3)
     assert [tuple(state.raw.shape) for state in seen] == [(2, 2, 21, 21), (2, 2, 11, 11)]

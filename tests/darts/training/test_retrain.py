@@ -10,7 +10,7 @@ from darts.data import Digits, RetrainData
 from darts.networks import DerivedNetwork
 from darts.records.run_folder import RunFolder
 from darts.spaces import CellGenotype, Genotype
-from darts.training.checkpoint import Checkpoints
+from darts.training.checkpoint import StageCheckpoints
 from darts.training.evaluation import NonFiniteLossError
 from darts.training.retrain import retrain
 from tests.darts.training.tiny import (
@@ -88,7 +88,7 @@ def test_the_optimiser_has_the_configs_momentum_and_weight_decay(uninterrupted):
         "genotype": GENOTYPE.to_json(),
         "computing": to_json(PLAIN),
     }
-    groups = Checkpoints(run, "retrain", origin).latest().state["optimizer"]["param_groups"]
+    groups = StageCheckpoints(run, "retrain", origin).latest().state["optimizer"]["param_groups"]
     assert [(group["momentum"], group["weight_decay"]) for group in groups] == [(0.9, 3e-4)]
 
 

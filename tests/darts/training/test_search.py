@@ -15,7 +15,7 @@ from darts.config.compute import PLAIN
 from darts.data import SearchData
 from darts.records.run_folder import RunFolder
 from darts.spaces import Genotype
-from darts.training.checkpoint import Checkpoints, Saved
+from darts.training.checkpoint import Saved, StageCheckpoints
 from darts.training.evaluation import NonFiniteLossError
 from darts.training.full import require_feasible
 from darts.training.search import search
@@ -40,7 +40,7 @@ def halves(config):
 
 def saved(run: RunFolder, config) -> Saved:
     origin = {**to_json(config), "computing": to_json(PLAIN)}
-    return Checkpoints(run, "search", origin).latest()
+    return StageCheckpoints(run, "search", origin).latest()
 
 
 def final_state(run: RunFolder, config) -> dict:
@@ -236,8 +236,8 @@ def test_a_batch_larger_than_a_half_is_refused_before_anything_is_built():
 def test_the_supernet_is_judged_on_evenly_spaced_images_of_alphas_half():
     val = images().train.take(torch.arange(40))
     for most, expected in ((None, 40), (40, 40), (100, 40), (4, 4)):
-        assert len(search_config(evaluation_images=most).judged(val)) == expected
-    taken = search_config(evaluation_images=4).judged(val)
+        assert len(search_config(evaluation_images=most).evaluated(val)) == expected
+    taken = search_config(evaluation_images=4).evaluated(val)
     assert torch.equal(taken.labels, val.labels[[0, 10, 20, 30]])
 
 

@@ -12,7 +12,7 @@ from darts.config.search import SearchConfig
 from darts.data import Digits, SearchData
 from darts.methods import CostLimit, CostWeight
 from darts.names import TYPES
-from darts.networks.stored import Blueprint
+from darts.networks.blueprint import Blueprint
 from darts.networks.width import multiply_adds
 from darts.records.run_folder import RunFolder
 from darts.reports.search_part import _costs

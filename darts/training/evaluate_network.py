@@ -1,4 +1,4 @@
-"""The evaluation of a saved network alone, on the test part of a data set."""
+"""The evaluation of a saved network alone, on the test set of a data set."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -7,18 +7,18 @@ from typing import Any
 
 from darts.data import ImageSet, Normalisation
 from darts.data.batches import in_order
-from darts.networks.stored import describe, load_network
+from darts.networks.blueprint import describe, load_network
 from darts.records.run_folder import Record, RunFolder
 from darts.tasks import task_of
 from darts.training.evaluation import NonFiniteLossError, evaluate
-from darts.training.saved import network_folder
+from darts.training.saved_network import network_folder
 
 FILE = "evaluation.json"
 USUAL_BATCH = 96
 MEASURES = ("f1_percent", "exact_percent", "mae", "rmse", "r2")
 
 
-def evaluate_saved(
+def evaluate_network(
     path: Path,
     images: ImageSet,
     data: Any,
@@ -34,7 +34,7 @@ def evaluate_saved(
 
     Args:
         path: the folder.
-        images: the data set; its test part is looked at.
+        images: the data set; its test set is looked at.
         data: its config as JSON, for the record.
         batch_size: images at a time; by default those of the training.
         device: where to compute.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Mix:
+class MixingWeights:
     """Everything that a supernet reads besides images and its own weights.
 
     Args:

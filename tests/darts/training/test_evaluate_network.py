@@ -12,19 +12,19 @@ from safetensors.torch import load_file, save
 
 from darts import cli
 from darts.data import ImageSet, RetrainData
+from darts.networks.blueprint import describe, load_network
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
-from darts.networks.stored import describe, load_network
 from darts.records.data_record import describe_images
 from darts.records.run_folder import RunFolder
 from darts.spaces import Genotype
 from darts.spaces.nasbench201 import from_string
 from darts.spaces.published import DARTS_V2
+from darts.training.evaluate_network import evaluate_network, in_words
 from darts.training.evaluation import NonFiniteLossError
 from darts.training.export import export
 from darts.training.full import full_run
 from darts.training.retrain import retrain
-from darts.training.saved import from_run
-from darts.training.saved_evaluation import evaluate_saved, in_words
+from darts.training.saved_network import from_run
 from tests.darts.networks.test_width import AT_42, s2_genotype
 from tests.darts.training import test_imagenet_retrain as imagenet
 from tests.darts.training.tiny import full_config, images, new_run, retrain_config, search_config
@@ -50,7 +50,7 @@ def copy(run, tmp_path) -> Path:
 
 def evaluated(path: Path, data: ImageSet, **settings: object) -> dict:
     """The three numbers."""
-    record = evaluate_saved(path, data, None, **settings)
+    record = evaluate_network(path, data, None, **settings)
     return {name: record[name] for name in ("loss", "accuracy_percent", "top5_percent", "images")}
 
 
@@ -113,14 +113,14 @@ def test_other_test_images_give_other_numbers(run):
 )
 def test_other_classes_are_refused(run, change, message):
     with pytest.raises(ValueError, match=message):
-        evaluate_saved(run.path, replace(images(), **change), None)
+        evaluate_network(run.path, replace(images(), **change), None)
 
 
 def test_images_of_other_channels_are_refused_before_they_are_looked_at(copy, capsys):
     data = imagenet.photographs(side=8)
     ten = replace(data, class_names=tuple("0123456789"))
     with pytest.raises(ValueError, match=r"in images of 1 channels; noise has 10 .* and 3 chan"):
-        evaluate_saved(copy, ten, None)
+        evaluate_network(copy, ten, None)
     assert not (copy / "evaluation.json").exists()
 
 
@@ -204,7 +204,7 @@ def test_weights_that_are_not_finite_end_in_words_and_not_in_a_record(copy):
     description = {**describe(folder), "weights_sha256": hashlib.sha256(content).hexdigest()}
     (folder / "network.json").write_text(json.dumps(description))
     with pytest.raises(NonFiniteLossError, match="has a mean loss of nan over 449 images"):
-        evaluate_saved(copy, images(), None)
+        evaluate_network(copy, images(), None)
     assert not (copy / "evaluation.json").exists()
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from darts.data import RetrainData
 from darts.data.seeds import derive_seed, seeded
 from darts.networks import DerivedNetwork
+from darts.networks.blueprint import DESCRIPTION, FORMAT, WEIGHTS, Blueprint, describe, load_network
 from darts.networks.counting import count_parameters
-from darts.networks.stored import DESCRIPTION, FORMAT, WEIGHTS, Blueprint, describe, load_network
 from darts.networks.width import multiply_adds
 from darts.records.run_folder import RunFolder
 from darts.records.writing import write_atomically
@@ -48,7 +48,7 @@ class SavedNetwork:
         config: Any,
         test: Evaluation,
     ) -> "SavedNetwork":
-        """One that was trained with a config, JSON, and judged once."""
+        """One that was trained with a config, JSON, and evaluated once."""
         facts = {
             "trained": True,
             "class_names": None,
