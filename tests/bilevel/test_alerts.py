@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +40,14 @@ SOLVING = [
 ]
 every_solver = pytest.mark.parametrize("estimator", SOLVING, ids=lambda e: type(e).__name__)
 f64 = torch.float64
+
+
+def warned(call: Callable[[], object]) -> set[type[Warning]]:
+    """The kinds of warning that a call gives."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return {warning.category for warning in caught}
 
 
 @every_solver
@@ -80,16 +89,18 @@ def test_an_alternation_is_not_asked_to_be_stationary(estimator: Any) -> None:
 @every_solver
 def test_is_silent_at_an_inner_minimum(estimator: Any) -> None:
     case = with_spectrum(1, torch.linspace(1, 10, 11))
-    estimator(case.problem, *case.point)
+    omega, alpha = case.point
+    assert warned(lambda: estimator(case.problem, omega, alpha)) == set()
+    assert NotStationary in warned(lambda: estimator(case.problem, omega + 1, alpha))
 
 
 @every_solver
 def test_differences_have_no_gradient_to_check(estimator: Any) -> None:
     case = nested(1)
     relaxed = replace(estimator, derivatives=CentralDifference())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotConverged)  # of the series' accuracy, not of the point
-        relaxed(case.problem, *case.point)
+    # NotConverged is of the series' accuracy, not of the point
+    assert warned(lambda: relaxed(case.problem, *case.point)) <= {NotConverged}
+    assert NotStationary in warned(lambda: estimator(case.problem, *case.point))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +111,7 @@ def test_differences_have_no_gradient_to_check(estimator: Any) -> None:
 def test_the_estimators_of_the_paper_say_nothing(estimator: Any) -> None:
     indefinite = quadratic([[1, 0], [0, -2]], [[1, 1]], [1, 1])
     for case in (nested(1), indefinite):
-        estimator(case.problem, *case.point)  # a warning would be an error here
+        assert warned(lambda case=case: estimator(case.problem, *case.point)) == set()
 
 
 @every_solver

@@ -40,7 +40,8 @@ def test_every_example_can_be_read(name):
     for example in kind_of(name).examples:
         line = re.search(r"darts ([^>$)]*)", example)[1]
         command, *words = shlex.split(line.replace('"', ""))
-        read(kind_of(command), Invocation(command, tuple(words)))
+        found = read(kind_of(command), Invocation(command, tuple(words)))
+        assert isinstance(found, kind_of(command))
 
 
 def test_every_option_is_listed_once_and_in_full_help(capsys):
