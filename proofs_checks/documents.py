@@ -12,37 +12,45 @@ from proofs_checks.paper import of_the_paper, stated
 
 PAGE_HEADER = """# The verdict in one page
 
-For a reader who wants to know what is true of "Stabilizing DARTS with Amended Gradient Estimation
-on Architectural Parameters" (*the paper*). At the end they know it, and where each sentence is
-proved. [The ledger](LEDGER.md) has every claim with its evidence, and [the proofs](PROOFS.md) the
-mathematics ([second part](PROOFS_FURTHER.md)). `python -m proofs_checks` verifies all of it again
-in about two minutes. That its checks can fail has been tried: [planted errors](PLANTS.md).
+For a reader who wants to know which claims of "Stabilizing DARTS with Amended Gradient Estimation
+on Architectural Parameters" (*the paper*) are true. The table counts them, and below it are the
+five that matter most.
+
+[The ledger](LEDGER.md) has every claim with its evidence. The mathematics is in the
+[proofs](PROOFS.md) ([on average](PROOFS_ON_AVERAGE.md), [further](PROOFS_FURTHER.md)), and the
+measurements are in [How often is the sign wrong?](WRONG_SIGNS.md) `python -m proofs_checks`
+verifies all of it again in about two minutes. [Planted errors](PLANTS.md) show that its checks can
+fail.
 """
 LEDGER_HEADER = """# Ledger
 
-Every claim of the paper, in the order of its text, and of this project, with its verdict and the
-evidence. [The verdict in one page](VERDICT.md) says how a verdict is reached. This page is written
-by `python -m proofs_checks --write-docs`, and a test says when it is stale. Errors planted in
-formulas are at its end; [PLANTS.md](PLANTS.md) has those planted in bounds, tables, records, rules
-and words.
+For a reader who has a claim in mind and wants its verdict and its evidence. The first table has the
+paper's claims in the order of its text, the second has this project's own. An id leads to the
+evidence.
+
+[The verdict in one page](VERDICT.md) counts the claims, and says how a verdict is reached.
+`python -m proofs_checks --claim E7` verifies one claim again. At the end are the errors that were
+planted in formulas; [Planted errors](PLANTS.md) has those in bounds, tables, records, rules and
+words. `python -m proofs_checks --write-docs` writes this page, and a test fails when it is stale.
 """
 RULES = """## How a verdict is reached
 
-- *holds*, *holds if* and *fails* rest on proofs, exact examples and counts, which are verified anew
-  each time. Where the evidence is numerical, its errors are bounded or its intervals given.
-- *supported*, *not supported* and *undecided at this scale* are taken from the record of an
-  experiment by a rule that stands in the row: where the claim puts a quantity, and how one value
-  for each independent run is read from the record. The 95 % interval of their mean lies all on the
-  claimed side, all on the other, or on both; below three runs nothing is decided. The verdict is
-  recomputed from the record each time, and one that contradicts the row makes it fail
+- **holds**, **holds if** and **fails** rest on proofs, exact examples and counts. They are verified
+  anew each time. Where the evidence is numerical, its errors are bounded or its intervals given.
+- **supported**, **not supported** and **undecided at this scale** rest on the record of an
+  experiment and on a rule in its row. The rule says which values the claim predicts, and which one
+  value each independent run gives. If the 95 % interval of their mean lies within the predicted
+  values, the claim is supported. If it lies outside, the claim is not supported. If it reaches over
+  both, or if there are fewer than three runs, the claim is undecided. The verdict is computed from
+  the record each time. If it contradicts the row, the claim is not verified
   (`proofs_checks/experiment.py`).
-- *not tested* says what would decide. No figure that the paper printed is taken for granted because
-  it was not tested, nor doubted.
+- **not tested** says what would decide. The figures that the paper printed are then neither taken
+  for granted nor doubted.
 - A claim that the text makes twice has one row with both places. Definitions, settings of runs and
-  bare citations are not claims; judgements of other papers are listed and not tested.
+  bare citations are no claims. Opinions on other papers are listed, and not tested.
 """
 PAPER_HEADINGS = ("id", "place", "the paper claims", "verdict", "why, or what would decide")
-OWN_HEADINGS = ("id", "where", "claim", "verdict", "by what")
+OWN_HEADINGS = ("id", "where", "claim", "verdict", "evidence")
 
 
 def page_text(claims: Sequence[Claim]) -> str:
@@ -86,8 +94,8 @@ def in_a_sentence(counts: Counter[Verdict]) -> str:
     holding = counts[Verdict.HOLDS] + counts[Verdict.HOLDS_IF]
     unclear = (Verdict.UNDETERMINED, Verdict.UNDECIDED, Verdict.NOT_TESTED)
     return (
-        f"By proof or count {holding} hold, {counts[Verdict.HOLDS_IF]} of them under a condition "
-        f"that it does not state, and {counts[Verdict.FAILS]} fail. By experiment "
+        f"By proof or count, {holding} hold, {counts[Verdict.HOLDS_IF]} of them under a condition "
+        f"that the paper does not state, and {counts[Verdict.FAILS]} fail. By experiment, "
         f"{_are(counts[Verdict.SUPPORTED])} supported and {_are(counts[Verdict.NOT_SUPPORTED])} "
         "not. "
         f"{sum(counts[verdict] for verdict in unclear)} are open."

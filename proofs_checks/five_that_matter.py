@@ -38,18 +38,18 @@ FIVE = (
         "E7",
         Verdict.FAILS,
         "The direction of the second term (Eq. 7)",
-        "The proof concludes from the eigenvalues of a matrix that is not symmetric that its "
-        "quadratic form cannot be negative, and that does not follow. The claim is true under "
-        "conditions that a theorem here states, and otherwise holds on average only.",
+        "The proof looks at the eigenvalues of a matrix that is not symmetric; they do not say "
+        "what it needs, the sign of the quadratic form. The claim is true under conditions that a "
+        "theorem here states, and otherwise only on average.",
     ),
     Summary(
         "§3.4",
         Verdict.FAILS,
         "The comparison with DARTS's second order",
         "DARTS's term has no guarantee on its direction, and neither has the amended one. "
-        "Where the "
-        "Hessian is positive definite, as the paper assumes, DARTS's is never the further from the "
-        "direction H⁻¹v that both stand in for; where it is not, the amended one can be better.",
+        "Where the Hessian is positive definite, as the paper assumes, the vector that DARTS puts "
+        "in place of H⁻¹v is never further from it in angle than the amended one; where it is not, "
+        "the amended one can be better.",
     ),
     Summary(
         "T9",

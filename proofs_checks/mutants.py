@@ -386,8 +386,8 @@ def mutant_table(catches: dict[Mutant, tuple[Catch, ...]]) -> str:
     lines = [
         "## Planted errors",
         "",
-        f"{len(catches)} errors, each put in place of one formula; the first three claims that no "
-        "longer verify, and the evidence that broke.",
+        f"Each of these {len(catches)} errors was put in place of one formula. The last column has "
+        "the first three claims that then failed to verify, and the evidence that broke.",
         "",
         "| formula | planted error | caught by |",
         "|---|---|---|",

@@ -188,15 +188,21 @@ def require_passing(checks: Sequence[str], tree: Path) -> None:
 
 def page(caught: Sequence[tuple[Plant, str]]) -> str:
     """docs/PLANTS.md."""
+    missed = sum(words == NOT_CAUGHT for _, words in caught)
     lines = [
         "# Planted errors",
         "",
-        f"{len(caught)} errors, each written into one file of a copy of the project, and what "
-        "noticed it: a piece of a claim's evidence, or a test.",
-        "`python -m proofs_checks.plants` plants all of them again and says which are caught "
-        "(`plants.toml` has the texts; add words to choose by kind, file or check). Errors in "
-        "formulas are planted by `python -m proofs_checks --write-docs` "
-        "([ledger](LEDGER.md#planted-errors)).",
+        "For a reader who doubts that the checks of this project can fail. Each row is an error "
+        "that was written into one file of a copy of the project, and what noticed it: a test, or "
+        "a piece of a claim's evidence.",
+        "",
+        f"Of {len(caught)} errors {missed or 'none'} went unnoticed. The errors that were planted "
+        "in formulas are at the end of [the ledger](LEDGER.md#planted-errors).",
+        "",
+        "`python -m proofs_checks.plants` plants all of them again, and says which are caught. "
+        "With words, such as `python -m proofs_checks.plants bound`, it takes those whose entry "
+        "has all of the words. `proofs_checks/plants.toml` has the texts. "
+        "`python -m proofs_checks.plants --write-docs` writes this page.",
         "",
         "| kind | file | planted error | check | noticed by |",
         "|---|---|---|---|---|",

@@ -34,7 +34,7 @@ MEANINGS = {
     Verdict.UNDETERMINED: "the text has two readings; it is true in one and false in the other",
     Verdict.SUPPORTED: "an experiment's whole interval lies where the claim puts it",
     Verdict.NOT_SUPPORTED: "an experiment's whole interval lies elsewhere",
-    Verdict.UNDECIDED: "an experiment was made, and its interval reaches over both, or fewer than "
-    "three runs are there",
+    Verdict.UNDECIDED: "an experiment was made, and its interval reaches over both, or there are "
+    "fewer than three runs",
     Verdict.NOT_TESTED: "no experiment of this project has looked at it, or none could",
 }

@@ -34,8 +34,8 @@ def test_sentences_of_another_verdict_are_refused():
 def test_the_sentence_counts_what_holds_fails_is_supported_and_open():
     text = in_a_sentence(Counter({verdict: 2**k for k, verdict in enumerate(Verdict)}))
     assert text == (
-        "By proof or count 3 hold, 2 of them under a condition that it does not state, and 4 fail. "
-        "By experiment 16 are supported and 32 are not. 200 are open."
+        "By proof or count, 3 hold, 2 of them under a condition that the paper does not state, and "
+        "4 fail. By experiment, 16 are supported and 32 are not. 200 are open."
     )
 
 
