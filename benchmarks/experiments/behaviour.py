@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.experiments.definition import Claim, Experiment
-from benchmarks.experiments.ends import RULES, accuracy_at, paired
+from benchmarks.experiments.ends import accuracy_at, paired
 from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.rules import above, any_does, has_collapsed
 from benchmarks.experiments.setting import SMALL, planned
@@ -19,7 +19,7 @@ CONTROLS = {
 def _prevents(method: str, words: str) -> Claim:
     return Claim(
         "§3.3, by implication",
-        f"What prevents collapse is the amended term as it is: with {words} the search collapses.",
+        f"Only the amended term itself prevents collapse: with {words} the search collapses.",
         "Supported if the control collapses in any run, not supported if in none of three or more.",
         any_does(has_collapsed, method, "The cell collapsed"),
     )
@@ -40,14 +40,15 @@ def _better(method: str, words: str) -> Claim:
 
 BEHAVIOUR = Experiment(
     name="behaviour",
-    title="What makes it behave",
+    title="What prevents the collapse?",
     question=(
-        "If the amended search does not collapse, is it because the term points towards the true "
-        "hypergradient, or would any second term of its size do, its opposite even?"
+        "The amended search adds a second term to first order. If that prevents collapse, is it "
+        "because the term points towards the true hypergradient? Or would any second term of its "
+        "size do, even its opposite?"
     ),
     measure=(
         "As in [collapse](collapse.md), whose amended and first-order runs are used here too. Each "
-        "control keeps g₁ and one property of the amended term."
+        "control keeps g₁, and one property of the amended term."
     ),
     runs=(
         *(planned(SMALL, method, seed) for seed in (0, 1, 2) for method in CONTROLS),
@@ -57,12 +58,12 @@ BEHAVIOUR = Experiment(
         *(_prevents(method, words) for method, words in CONTROLS.items()),
         *(_better(method, words) for method, words in CONTROLS.items()),
     ),
-    rules=RULES,
+    rules="Those of [collapse](collapse.md).",
     report=CellCurves(),
     deviations=(
         "The deviations of [collapse](collapse.md) hold here too.",
-        "Four controls that have been proposed are not among the runs: the amended term on a batch "
-        "independent of the step's, noise with the term's covariance, a penalty on curvature, and "
-        "Adam's second moment from the amended search.",
+        "Four further controls are not among the runs: the amended term on a batch independent of "
+        "the step's, noise with the term's covariance, a penalty on curvature, and Adam's second "
+        "moment from the amended search.",
     ),
 )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.experiments.definition import Claim, Experiment
-from benchmarks.experiments.ends import RULES
 from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Judge, Judgement, all_do, has_collapsed, none_does
@@ -36,10 +35,10 @@ def _within(cells: int, rule: Judge) -> Judge:
 
 DEPTH = Experiment(
     name="depth",
-    title="Collapse and depth",
+    title="Does collapse need depth?",
     question=(
         "The supernet of [collapse](collapse.md) has three cells, and collapse is said to need "
-        "depth. What do first order and the amended estimate do in deeper ones?"
+        "depth. What do first order and the amended estimate do in deeper supernets?"
     ),
     measure="As in [collapse](collapse.md).",
     runs=tuple(
@@ -68,10 +67,10 @@ DEPTH = Experiment(
             for cells in CELLS
         ),
     ),
-    rules=RULES,
+    rules="Those of [collapse](collapse.md).",
     report=CellCurves(),
     deviations=(
         "The deviations of [collapse](collapse.md) hold here too.",
-        "Fewer channels make up for the depth; width and depth change together.",
+        "Deeper supernets have fewer channels, so width and depth change together.",
     ),
 )

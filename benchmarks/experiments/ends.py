@@ -99,10 +99,10 @@ def supernet_accuracy_at(record: RunRecord, epochs: int) -> float:
 
 
 RULES = (
-    "A cell is collapsed if five or more of its six edges are skip-connect, none not "
-    "being allowed; a run has collapsed if its cell is at the end and has been for ten epochs in "
-    "a row. A run counts once it has 100 epochs, after which the paper finds the best architecture "
-    "barely changed; it is judged at its last epoch, and a pair of runs at the last epoch that "
-    "both have. Nothing is decided with fewer than three seeds: the claim is then undecided. "
+    "The cell of a run is that of the strongest operations without none. It has collapsed if five "
+    "or more of its six edges are skip-connect. The run has collapsed if its cell has at the end, "
+    "and had in each of the last ten epochs. A run counts once it has 100 epochs: the paper finds "
+    "that the best architecture barely changes after 100. A run is read at its last epoch, a pair "
+    "of runs at the last epoch that both have. With fewer than three seeds a claim is undecided. "
     "Intervals are 95 % by Student's t."
 )

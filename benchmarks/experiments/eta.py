@@ -8,7 +8,6 @@ from benchmarks.experiments.definition import Claim, Experiment
 from benchmarks.experiments.ends import (
     FEW,
     POOL,
-    RULES,
     accuracy_at,
     collapse_epoch,
     long_enough,
@@ -81,10 +80,11 @@ CLAIMS = (
 
 ETA = Experiment(
     name="eta",
-    title="The amending coefficient",
+    title="Which amending coefficient?",
     question=(
-        "The paper searches with η from 0 to 1: small values only postpone the collapse, 0.1 is "
-        "good, and with 1 average pooling wins. Is it so, with every cell's true accuracy known?"
+        "The paper searches with η from 0 to 1 and says: small values only postpone the collapse, "
+        "0.1 is good, and with 1 average pooling wins. Is it so where every cell's true accuracy "
+        "is known?"
     ),
     measure=(
         "As in [collapse](collapse.md), whose runs with η = 0 (first order) and 0.1 are used here "
@@ -100,7 +100,7 @@ ETA = Experiment(
         *(planned(SMALL, m, seed) for seed in (0, 1, 2) for m in ("first-order", "amended")),
     ),
     claims=CLAIMS,
-    rules=RULES,
+    rules="Those of [collapse](collapse.md).",
     report=CellCurves(),
     deviations=(
         "The deviations of [collapse](collapse.md) hold here too.",

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.experiments.catalogue import EXPERIMENTS
-from benchmarks.experiments.definition import Experiment
+from benchmarks.experiments.definition import NOT_RUN, VERDICTS, Experiment
 from benchmarks.experiments.record import RunRecord
 
 DOCS = Path("docs/experiments")
-TITLE = "# Is it true? The paper's empirical claims at the scale of a few cores"
+TITLE = "# Do the paper's searches behave as it says?"
 
 
 def write_pages(
@@ -51,15 +51,25 @@ def with_table(text: str, table: str) -> str:
 
 
 def overview(records: Sequence[RunRecord]) -> str:
-    """The table claim → verdict → page."""
-    rows = ["| Claim | Where | Verdict | Page |", "|---|---|---|---|"]
+    """How many claims have which verdict, a row for each that has runs, and the others' pages."""
+    counts = dict.fromkeys(VERDICTS, 0)
+    rows = ["| Claim | In the paper | Verdict | Page |", "|---|---|---|---|"]
+    waiting = []
     for experiment in EXPERIMENTS.values():
         mine = experiment.mine(records)
-        for claim in experiment.claims:
-            verdict, _ = claim.judge(mine)
-            link = f"[{experiment.name}]({experiment.name}.md)"
-            rows.append(f"| {claim.text} | {claim.where} | **{verdict}** | {link} |")
-    return "\n".join(rows)
+        link = f"[{experiment.name}]({experiment.name}.md)"
+        verdicts = [claim.judge(mine)[0] for claim in experiment.claims]
+        for claim, verdict in zip(experiment.claims, verdicts, strict=True):
+            counts[verdict] += 1
+            if verdict != NOT_RUN:
+                rows.append(f"| {claim.text} | {claim.where} | **{verdict}** | {link} |")
+        if NOT_RUN in verdicts:
+            waiting.append(f"{verdicts.count(NOT_RUN)} of {link}")
+    found = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    parts = [f"Of {sum(counts.values())} claims: {found}.", "\n".join(rows)]
+    if waiting:
+        parts.append(f"Claims not run yet: {', '.join(waiting)}.")
+    return "\n\n".join(parts)
 
 
 def digest_of(records: Sequence[RunRecord]) -> str:
@@ -75,50 +85,55 @@ def page(
     also = [record for record in experiment.others(everything) if record not in records]
     settings = dict.fromkeys(run.setting for run in experiment.runs)
     methods = list(dict.fromkeys(run.method for run in experiment.runs))
+    seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in experiment.runs}))
     done = sum(record.complete for record in records)
     parts = [
         f"# {experiment.title}",
         experiment.question,
-        f"Command: `python -m benchmarks.experiments {experiment.name} --data-root DIR`; "
-        "[README.md](README.md) has its options.",
-        "## What was fixed before the runs",
-        "**Setting.** " + " ".join(setting.words for setting in settings),
-        f"**Runs.** {len(experiment.runs)}: {', '.join(methods)}; seeds 0, 1, 2 in general. Runs "
-        "of one seed share the images, the split, the initial ω and α, the batches and their "
-        "augmentation, so that differences are paired.",
-        f"**Measure.** {experiment.measure}",
-        f"**Rules.** {experiment.rules}",
-        "**Claims.**\n\n"
-        + "\n".join(f"- {c.text} ({c.where}) {c.rule}" for c in experiment.claims),
-        "**Deviations and caveats.**\n\n" + "\n".join(f"- {d}" for d in experiment.deviations),
-        "## Results",
+        "For readers who want to know whether it is so: the answer as far as the runs have come, "
+        "the runs, and the rules, which were fixed before the runs.",
+        "## Answer",
         f"{done} of {len(experiment.runs)} runs are complete, and {len(records) - done} have come "
-        "a part of the way.",
+        "part of the way.",
     ]
-    if records:
-        parts += [
-            f"![The runs]({experiment.name}.svg)\n\n*Records `{digest_of(records)}`.*",
-            experiment.report.table(records),
-        ]
-    if also:
-        parts += [
-            "The same runs on other machines, shorter, and in none of the answers below:",
-            experiment.report.table(also),
-        ]
-    parts += ["## Answer"]
     if experiment.reading:
         parts += [experiment.reading]
     parts += [_answers(experiment, records)]
     if records:
-        parts += ["## Cost", _cost(records)]
+        parts += [
+            "## Runs",
+            f"![The runs]({experiment.name}.svg)",
+            experiment.report.table(records),
+        ]
+    if also:
+        parts += [
+            "The same runs on other machines, shorter, and in none of the answers above:",
+            experiment.report.table(also),
+        ]
+    parts += [
+        "## What was fixed before the runs",
+        "**Setting.** " + " ".join(setting.words for setting in settings),
+        f"**Runs.** {len(experiment.runs)}, with seeds {seeds}: {', '.join(methods)}. Runs of one "
+        "seed share the images, the split, the initial ω and α, the batches and their "
+        "augmentation. Differences between them are therefore taken seed by seed.",
+        f"**Measure.** {experiment.measure}",
+        f"**Rules.** {experiment.rules} Each claim has a rule of its own in the table above.",
+        "## What differs from the paper, and what to keep in mind",
+        "\n".join(f"- {d}" for d in experiment.deviations),
+        "## Run it again",
+        f"`python -m benchmarks.experiments {experiment.name} --data-root DIR` goes on with the "
+        "runs that are missing. [All experiments](README.md) has its options.",
+    ]
+    if records:
+        parts += [_cost(records)]
     return "\n\n".join(parts) + "\n"
 
 
 def _answers(experiment: Experiment, records: Sequence[RunRecord]) -> str:
-    rows = ["| Claim | Verdict | By |", "|---|---|---|"]
+    rows = ["| Claim | In the paper | Verdict | Found | Rule |", "|---|---|---|---|---|"]
     for claim in experiment.claims:
         verdict, numbers = claim.judge(records)
-        rows.append(f"| {claim.text} | **{verdict}** | {numbers} |")
+        rows.append(f"| {claim.text} | {claim.where} | **{verdict}** | {numbers} | {claim.rule} |")
     return "\n".join(rows)
 
 
@@ -126,8 +141,9 @@ def _cost(records: Sequence[RunRecord]) -> str:
     hours = math.fsum(record.content["wall_seconds"] for record in records) / 3600
     places = sorted({f"{r.machine} (torch {_torch(r)})" for r in records})
     return (
-        f"{hours:.1f} hours of wall time, added over runs of one thread each, on "
-        f"{', '.join(places)}. Machines were not idle: times are not benchmarks."
+        f"The records `{digest_of(records)}` took {hours:.1f} hours of wall time, added over runs "
+        f"of one thread each, on {', '.join(places)}. The machines had other work, so these times "
+        "are no benchmark."
     )
 
 

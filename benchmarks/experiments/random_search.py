@@ -17,7 +17,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.experiments.definition import NOT_RUN, Claim, Experiment, Planned
-from benchmarks.experiments.ends import RULES, accuracy_at, long_enough
+from benchmarks.experiments.ends import accuracy_at, long_enough
 from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Judge, Judgement, above
@@ -273,20 +273,20 @@ RANDOM_SEARCH = Experiment(
     name="random-search",
     title="Random search at equal cost",
     question=(
-        "A search is worth its cost only if it finds a better cell than one finds by drawing "
-        "cells, training each for a short time, and keeping the best. NAS-Bench-201's table has "
-        "what such trainings come to."
+        "A search is worth its cost only if it finds a better cell than random search does: draw "
+        "cells, train each for a short time, and keep the best. NAS-Bench-201's table has the "
+        "results of such trainings."
     ),
     measure=(
-        f"The accuracy of the cell that random search keeps, over {DRAWS:,} random searches by "
-        "their seeds. One random search draws different cells without none, as many as can be "
-        f"trained for {TRAINING_EPOCHS} epochs at the cost of one search, keeps the one with the "
-        f"highest CIFAR-10 validation accuracy after these {TRAINING_EPOCHS} epochs, and is judged "
-        "as the searches are, by that cell's test accuracy after 200 epochs. Cost is in "
-        "multiply-adds of convolutions and matrix products. A search costs its steps, both losses "
-        "and all products of derivatives, counted on its first step. A training of a cell costs "
-        f"{TRAINING_EPOCHS} passes over ω's half in a network with the supernet's channels and "
-        "cells, in the mean over all cells without none. Evaluations are left out on both sides."
+        f"The accuracy of the cell that random search keeps, over {DRAWS:,} random searches with "
+        "different seeds. One random search draws as many cells without none as can be trained for "
+        f"{TRAINING_EPOCHS} epochs at the cost of one search. It keeps the cell with the highest "
+        f"CIFAR-10 validation accuracy after these {TRAINING_EPOCHS} epochs. As for the searches, "
+        "what counts is that cell's test accuracy after 200 epochs. Cost is in multiply-adds of "
+        "convolutions and matrix products, without evaluations. A search costs its steps, with "
+        "both losses and all products of derivatives, counted on its first step. A training of a "
+        f"cell costs {TRAINING_EPOCHS} passes over ω's half in a network with the supernet's "
+        "channels and cells, in the mean over all cells without none."
     ),
     runs=(
         *(RandomSearches(SMALL, name_of(twin), METHODS[twin], 0) for twin in TWINS),
@@ -303,9 +303,10 @@ RANDOM_SEARCH = Experiment(
             "equal cost.",
         ),
     ),
-    rules=RULES
-    + f" The mean of {DRAWS:,} random searches is taken as known: its standard error is below "
-    "0.02 percentage points.",
+    rules=(
+        f"Those of [collapse](collapse.md). The mean of {DRAWS:,} random searches is taken as "
+        "known: its standard error is below 0.02 percentage points."
+    ),
     report=Draws(),
     deviations=(
         "The searches' part of the deviations of [collapse](collapse.md) holds here too.",

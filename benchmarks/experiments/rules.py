@@ -67,7 +67,9 @@ def _counts(
         parts.append(f"in {sum(map(holds, runs))} of {len(runs)} runs")
     text = f"{words} {parts[0]} of {HORIZON} epochs or more."
     return (
-        text if parts[0] == parts[1] else f"{text} Deciding nothing yet: {parts[1]} of any length."
+        text
+        if parts[0] == parts[1]
+        else f"{text} With shorter runs, which do not count: {parts[1]}."
     )
 
 
@@ -80,7 +82,7 @@ def above(values: Values, words: str, line: float = 0.0) -> Judge:
             return NOT_RUN, "No run of the method yet, or no pair of runs."
         numbers = f"{words}: {interval(found)}." if found else f"No run of {HORIZON} epochs yet."
         if found != all_found:
-            numbers += f" Deciding nothing yet, runs of any length: {interval(all_found)}."
+            numbers += f" With shorter runs, which do not count: {interval(all_found)}."
         if len(found) < FEW:
             return UNDECIDED, numbers
         mean = interval(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.experiments.definition import NOT_RUN, UNDECIDED, Claim, Experiment
-from benchmarks.experiments.ends import RULES, accuracy_at
+from benchmarks.experiments.ends import accuracy_at
 from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Judgement
@@ -28,11 +28,13 @@ SCALE_EXPERIMENT = Experiment(
     name="nasbench201-scale",
     title="NAS-Bench-201 at its own size",
     question=(
-        "The small setting of the other experiments has 3 cells and 8 channels, and collapse is "
-        "said to need depth. What do first order and the amended estimate do in the supernet of "
-        "the benchmark's own size, on all of CIFAR-10's training images?"
+        "The other experiments have a small supernet of 3 cells and 8 channels, and collapse is "
+        "said to need depth. What do first order and the amended estimate do at the benchmark's "
+        "own size, on all of CIFAR-10's training images?"
     ),
-    measure="As in [collapse](collapse.md); the supernet is judged on 2,000 images of α's half.",
+    measure=(
+        "As in [collapse](collapse.md); the supernet's accuracy is on 2,000 images of α's half."
+    ),
     runs=tuple(planned(SCALE, m, seed) for seed in (0, 1) for m in ("first-order", "amended")),
     claims=(
         Claim(
@@ -42,10 +44,10 @@ SCALE_EXPERIMENT = Experiment(
             _described,
         ),
     ),
-    rules=RULES,
+    rules="Those of [collapse](collapse.md).",
     report=CellCurves(),
     deviations=(
-        "Fewer epochs than the paper's 100 to 500: as many as the time on the machine allows.",
+        "50 epochs, where the paper has 100 to 500: the machine's time allows no more.",
         "The space is NAS-Bench-201 and not DARTS's.",
     ),
 )

@@ -36,10 +36,10 @@ SMALL = SearchSetting(
         evaluation_images=500,
     ),
     words=(
-        "NAS-Bench-201, 8 channels and 3 cells, CIFAR-10 averaged to 16×16, 2,500 images for ω "
-        "and 2,500 for α, batches of 64 (39 steps an epoch), α by Adam with learning rate 0.005, "
-        "betas (0.5, 0.999) and weight decay 0.001, ω by SGD from 0.025 along half a cosine, "
-        "200 epochs."
+        "NAS-Bench-201 with 8 channels and 3 cells. CIFAR-10 averaged to 16×16: 2,500 images for ω "
+        "and 2,500 for α, in batches of 64 (39 steps an epoch), 200 epochs. α moves by Adam with "
+        "learning rate 0.005, betas (0.5, 0.999) and weight decay 0.001; ω by SGD, with a learning "
+        "rate from 0.025 down along half a cosine."
     ),
 )
 
@@ -56,10 +56,10 @@ SCALE = SearchSetting(
         evaluation_images=2000,
     ),
     words=(
-        "NAS-Bench-201 at its own size: 16 channels and 15 cells, CIFAR-10 at 32×32, 25,000 images "
-        "for ω and 25,000 for α, batches of 64 (390 steps an epoch), α by Adam with learning rate "
-        "0.0003, betas (0.5, 0.999) and weight decay 0.001, ω by SGD from 0.025 along half a "
-        "cosine, 50 epochs."
+        "NAS-Bench-201 at its own size, 16 channels and 15 cells. CIFAR-10 at 32×32: 25,000 images "
+        "for ω and 25,000 for α, in batches of 64 (390 steps an epoch), 50 epochs. α moves by Adam "
+        "with learning rate 0.0003, betas (0.5, 0.999) and weight decay 0.001; ω by SGD, with a "
+        "learning rate from 0.025 down along half a cosine."
     ),
 )
 

@@ -119,10 +119,11 @@ A3 = TrapSetting(
     name="gradient-trap",
     data=Trap().data,
     words=(
-        "DARTS's space with its 14 edges, 4 channels and two cells, scikit-learn's digits (1,348 "
-        "training and 449 test images of 8×8), batches of 64 (10 steps an epoch), α by Adam with "
-        "learning rate 0.007, betas (0.5, 0.999) and weight decay 0.001, ω by SGD from 0.025 along "
-        "half a cosine, 600 epochs; every training of 600 epochs too."
+        "DARTS's space with its 14 edges, 4 channels and two cells. Scikit-learn's digits: 1,348 "
+        "training and 449 test images of 8×8, in batches of 64 (10 steps an epoch), 600 epochs; "
+        "every training has 600 epochs too. α moves by Adam with learning rate 0.007, betas "
+        "(0.5, 0.999) and weight decay 0.001; ω by SGD, with a learning rate from 0.025 down along "
+        "half a cosine."
     ),
     trap=Trap(),
 )
@@ -135,10 +136,10 @@ GRADIENT_TRAP = Experiment(
         "without, in three ways of training and testing. Is the difference there over seeds?"
     ),
     measure=(
-        "The error in per cent of (1) the supernet as the search leaves it, trained on ω's half "
-        "and judged on α's (*search sets*); (2) a supernet with the α found, trained anew on the "
-        "whole training part and judged on the test part (*whole sets*); (3) the network "
-        "derived from α, trained and judged likewise (*derived network*)."
+        "Three errors in per cent. *Search sets*: the supernet as the search leaves it, trained on "
+        "ω's half and tested on α's. *Whole sets*: a supernet with the α found, trained anew on "
+        "the whole training part and tested on the test part. *Derived network*: the network "
+        "derived from α, trained and tested likewise."
     ),
     runs=tuple(
         TrapRun(A3, method, METHODS[method], seed)
@@ -156,12 +157,12 @@ GRADIENT_TRAP = Experiment(
         for way in WAYS
     ),
     rules=(
-        "A run counts once all three errors are there. Nothing is decided with fewer than three "
-        "seeds: the claim is then undecided. Intervals are 95 % by Student's t."
+        "A run counts once all three errors are there. With fewer than three seeds a claim is "
+        "undecided. Intervals are 95 % by Student's t."
     ),
     deviations=(
-        "A.3 names neither images nor sizes; these are digits, of which a test error of 1 % is "
-        "four or five images.",
+        "A.3 names neither images nor sizes. These are digits: a test error of 1 % is four or five "
+        "images.",
         'A.3\'s third way ("when we generalize and train the network") is read as the derived '
         "network.",
         "With two cells DARTS's layout has no normal cell: both reduce.",

@@ -234,11 +234,11 @@ def test_runs_that_are_too_short_are_shown_and_decide_nothing():
     rule = above(lambda _, horizon: [] if horizon == HORIZON else [1.0, 1.1, 1.2], "x")
     verdict, numbers = rule([])
     assert verdict == UNDECIDED
-    assert "Deciding nothing yet, runs of any length: +1.10" in numbers
+    assert "With shorter runs, which do not count: +1.10" in numbers
     _, numbers = all_do(has_collapsed, ["first-order"], "It did")(runs([BAD, SHORT]))
     assert numbers == (
-        "It did in 1 of 1 runs of 100 epochs or more. Deciding nothing yet: in 2 of 2 runs of any "
-        "length."
+        "It did in 1 of 1 runs of 100 epochs or more. With shorter runs, which do not count: "
+        "in 2 of 2 runs."
     )
 
 
@@ -331,7 +331,7 @@ def test_records_of_further_machines_are_shown_and_decide_nothing():
     assert experiment.others([made([GOOD] * 120, method="nobody")]) == []
 
 
-def test_the_overview_has_every_claim_with_its_verdict():
+def test_the_overview_counts_every_claim_and_shows_those_that_have_runs():
     text = (pages.DOCS / "README.md").read_text(encoding="utf-8")
     assert text == pages.with_table(text, pages.overview(read_records()))
 
