@@ -101,7 +101,7 @@ def supernet_accuracy_at(record: RunRecord, epochs: int) -> float:
 RULES = (
     "The cell of a run is that of the strongest operations without none. It has collapsed if five "
     "or more of its six edges are skip-connect. The run has collapsed if its cell has at the end, "
-    "and had in each of the last ten epochs. A run counts once it has 100 epochs: the paper finds "
+    "for ten epochs in a row or more. A run counts once it has 100 epochs: the paper finds "
     "that the best architecture barely changes after 100. A run is read at its last epoch, a pair "
     "of runs at the last epoch that both have. With fewer than three seeds a claim is undecided. "
     "Intervals are 95 % by Student's t."

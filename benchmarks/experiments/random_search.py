@@ -279,14 +279,14 @@ RANDOM_SEARCH = Experiment(
     ),
     measure=(
         f"The accuracy of the cell that random search keeps, over {DRAWS:,} random searches with "
-        "different seeds. One random search draws as many cells without none as can be trained for "
-        f"{TRAINING_EPOCHS} epochs at the cost of one search. It keeps the cell with the highest "
-        f"CIFAR-10 validation accuracy after these {TRAINING_EPOCHS} epochs. As for the searches, "
-        "what counts is that cell's test accuracy after 200 epochs. Cost is in multiply-adds of "
-        "convolutions and matrix products, without evaluations. A search costs its steps, with "
-        "both losses and all products of derivatives, counted on its first step. A training of a "
-        f"cell costs {TRAINING_EPOCHS} passes over ω's half in a network with the supernet's "
-        "channels and cells, in the mean over all cells without none."
+        "different seeds. One random search draws as many different cells without none as can be "
+        f"trained for {TRAINING_EPOCHS} epochs at the cost of one search. It keeps the cell with "
+        f"the highest CIFAR-10 validation accuracy after these {TRAINING_EPOCHS} epochs. As for "
+        "the searches, what counts is that cell's test accuracy after 200 epochs. Cost is in "
+        "multiply-adds of convolutions and matrix products, without evaluations. A search costs "
+        "its steps, with both losses and all products of derivatives, counted on its first step. "
+        f"A training of a cell costs {TRAINING_EPOCHS} passes over ω's half in a network with the "
+        "supernet's channels and cells, in the mean over all cells without none."
     ),
     runs=(
         *(RandomSearches(SMALL, name_of(twin), METHODS[twin], 0) for twin in TWINS),

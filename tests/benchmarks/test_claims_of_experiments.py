@@ -121,7 +121,7 @@ def test_runs_of_another_depth_say_nothing():
 @pytest.mark.parametrize("method", CONTROLS)
 def test_a_control_that_collapses_says_that_the_term_itself_prevents_it(method, which):
     wanted = {(NO, NO): UNDECIDED, (NO, NO, NO): NOT_SUPPORTED}.get(which, SUPPORTED)
-    text = f"What prevents collapse is the amended term as it is: with {CONTROLS[method]}"
+    text = f"Only the amended term itself prevents collapse: with {CONTROLS[method]}"
     assert verdict(BEHAVIOUR, text, collapsing(method, *which)) == wanted
 
 
