@@ -38,7 +38,7 @@ COLUMNS = {
 }
 PARTS = {
     "b64": "S1, batch 64",
-    "b64_cudnn": "S1, batch 64, dilated kernels by cuDNN and norms spelled out",
+    "b64_cudnn": "Why dilated kernels go by phases, and norms in closed form",
     "b96": "S1, batch 96",
     "nasbench201": "NAS-Bench-201, 15 cells",
     "s2": "S2, 20 cells, 36 channels",
@@ -51,50 +51,115 @@ IMAGES = 25_000
 """CIFAR-10's training half."""
 HEAD = """# On a GPU
 
-`python -m benchmarks.card --device cuda --out FILE` runs the tests marked `card` on the device and
-then times the steps of the supernets there, all forms in turns in one process. The forms are the
-original structure (`tests/reference_supernet.py`: NCHW, every operation by itself, outputs stacked)
-in PyTorch's eager mode; and ours, eager and as a captured graph (`--capture`, see
-[DEVICES.md](DEVICES.md)). With `--tiny --device cpu` it runs anywhere. This page is written from
-its record by `python -m benchmarks.card.page`."""
+For a reader who has a GPU and wants to know how fast a search or a retraining runs there. The goals
+come first, met or missed, then the figures, the method, and what was not run."""
 NOTHING = """**Not run on a GPU.** There is no record yet, so nothing is said about speed or memory
-there."""
-METHOD = """Each figure is the median over interleaved rounds. A ratio is taken within each round;
-its lowest and highest value follow in brackets. Times are the GPU's own, from the first kernel to
-the last. A *weight step* is L_train, its gradient in ω, the clip and SGD. The *first-order search
-step* is α's step (L_val, its gradient in α, Adam) and a weight step. The other rows are steps of α
-alone. Batches are made before the clock starts. Ours has channels last where NCHW is not named."""
+there. `python -m benchmarks.card --device cuda --out FILE` makes one."""
+WORDS = """What the tables compare:
+
+| word | meaning |
+|---|---|
+| original | DARTS's structure, in NCHW (`tests/reference_supernet.py`) |
+| ours | the networks of this project, with channels last, except where NCHW is named |
+| eager | PyTorch launches each operation by itself |
+| captured | the whole step is one CUDA graph ([`--capture`](DEVICES.md)) |
+| weight step | L_train, its gradient in ω, the clip, and SGD |
+| first-order α step | L_val, its gradient in α, and Adam |
+| first-order search step | a first-order α step and a weight step |
+| amended exact | a step of α by the amended estimate, with exact products |
+
+A ratio is the median over rounds. Its lowest and highest value follow in brackets, and n is the
+number of rounds."""
+METHOD = """## Method
+
+- `python -m benchmarks.card --device cuda --out FILE` measures, and writes its record as it goes.
+  `python -m benchmarks.card.page` writes this page from the record. With `--tiny --device cpu` it
+  runs anywhere. The record names the commit, and says whether files were changed since.
+- All forms run in turns in one process. A time is the median over these rounds, and a ratio is
+  taken within each round.
+- Times are the GPU's own, from the first kernel to the last. Batches of a search are made before
+  the clock starts.
+- Peak memory is what a call needs beyond what was there before it. A captured step has its memory
+  from the capture on, so its own peak is small.
+- Hours count steps only. Evaluation and checkpoints are left out, and for searches the making of
+  batches."""
+LEFT = {
+    "b96": "S1, batch 96, and with it the goal for memory",
+    "pipeline": "how fast images are made",
+    "nasbench201": "the space of NAS-Bench-201",
+    "s2": "S2, 20 cells, 36 channels",
+    "products": "products of large networks",
+    "compiled": "`torch.compile`",
+}
+"""Parts of the measurement, in words."""
 
 
 def page(record: dict[str, Any] | None) -> str:
     """The whole page; without a record it says that there is none."""
     if record is None:
         return f"{HEAD}\n\n{NOTHING}\n"
-    device = record["device"]
-    made = f"Measured on one {device['name']} with torch {record['torch']}"
-    changed = " with changes that followed it" if record.get("changed") else ""
-    made += f", commit {record['commit'][:7]}{changed}." if record.get("commit") else "."
-    parts = [HEAD, made, METHOD, "## Bars", "\n".join(bars(record)), *tests(record)]
+    made = f"Measured on one {record['device']['name']} with torch {record['torch']}"
+    made += " (`records/card_h100.json`)."
+    goals = list(bars(record))
+    parts = [HEAD, made, "## Goals", tally(goals[2:]), "\n".join(goals), WORDS]
     for part, title in PARTS.items():
         if record.get(part, {}).get("seconds"):
-            parts += [f"## {title}", "\n".join(table(record[part]))]
-            parts += [*notes(record[part]), *record[part].get("remarks", [])]
+            parts += [f"## {title}", *record[part].get("remarks", [])]
+            parts += ["\n".join(table(record[part])), *notes(record[part])]
     parts += retrained(record.get("retraining", {}))
-    parts += piped(record.get("pipeline", {}))
     parts += presets(record)
+    parts += piped(record.get("pipeline", {}))
     parts += compiled(record.get("compiled", {}))
     parts += products(record.get("products", {}))
+    parts += [METHOD, *tests(record), *not_run(record)]
     return "\n\n".join(parts) + "\n"
+
+
+def tally(goals: list[str]) -> str:
+    """How many goals are met, missed and not measured, in a sentence."""
+    ends = [goal.rstrip("| ").rpartition("| ")[2] for goal in goals]
+    met, missed = ends.count("met"), ends.count("**missed**")
+    open_ones = len(ends) - met - missed
+    return f"Of {len(ends)} goals, {met} are met, {missed} missed and {open_ones} not measured."
+
+
+def not_run(record: dict[str, Any]) -> list[str]:
+    """What was to be measured and is not in the record."""
+    lines = [f"- {words}" for part, words in LEFT.items() if part not in record]
+    for part, title in PARTS.items():
+        left = by_form(record.get(part, {}).get("left out for time", []))
+        lines += [f"- {title}, {form}: {', '.join(steps)}" for form, steps in left.items()]
+    for part, title in RETRAINED.items():
+        left = by_form(record.get("retraining", {}).get(part, {}).get("left out for time", []))
+        lines += [f"- retraining, {title.partition(',')[0]}: {'; '.join(left)}"] if left else []
+    if not lines:
+        return []
+    said = "These were left out for time, and nothing is said about them:"
+    return ["## Not run", said, "\n".join(lines)]
+
+
+def by_form(names: list[str]) -> dict[str, list[str]]:
+    """Steps by the form that took them: the record's names are "form: step", or the form alone."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        form, _, step = readable(name).partition(": ")
+        found.setdefault(form, []).extend([step] if step else [])
+    return found
+
+
+def readable(name: str) -> str:
+    """A name of the record in the words of the page."""
+    return name.replace(f", {FLOAT32}", "").replace(REFERENCE, "original")
 
 
 def tests(record: dict[str, Any]) -> list[str]:
     found = record.get("a", {})
     if "summary" not in found:
         return []
-    outcome = "all passed" if found["passed"] else "NOT all passed"
-    said = f"Tests marked `card`: {outcome} ({found['summary'].strip('= ')})."
-    failed = [f"- `{name}`" for name in found.get("failed", [])]
-    return ["## Correctness", "\n".join([said, "", *failed]), *found.get("remarks", [])]
+    outcome = "all passed" if found["passed"] else "not all passed"
+    said = f"Of the tests marked `card` {outcome}: {found['summary'].strip('= ')}."
+    failed = ["\n".join(f"- `{name}`" for name in found["failed"])] if found.get("failed") else []
+    return ["## Correctness", said, *failed, *found.get("remarks", [])]
 
 
 def bars(record: dict[str, Any]) -> Iterator[str]:
@@ -106,7 +171,7 @@ def bars(record: dict[str, Any]) -> Iterator[str]:
     yield line(
         "first-order search step, S1, batch 64, captured, against the original in eager mode",
         "≥ 4×",
-        spelt(ratio, "×"),
+        spelt(ratio, "×", digits=3),  # a miss by less than the second digit is seen
         ratio and ratio["median"] >= 4,
     )
     own = named(PRODUCT, CAPTURED, FLOAT32, EXACT), named(PRODUCT, CAPTURED, FLOAT32, WEIGHT)
@@ -161,54 +226,57 @@ def ratio_of(record: dict[str, Any], part: str, over: str, under: str) -> dict[s
     return found
 
 
-def spelt(ratio: dict[str, Any] | None, unit: str = "") -> str | None:
+def spelt(ratio: dict[str, Any] | None, unit: str = "", digits: int = 2) -> str | None:
     if ratio is None:
         return None
-    return (
-        f"{ratio['median']:.2f}{unit} [{ratio['low']:.2f}, {ratio['high']:.2f}], n = {ratio['n']}"
-    )
+    middle, low, high = (f"{ratio[key]:.{digits}f}" for key in ("median", "low", "high"))
+    return f"{middle}{unit} [{low}, {high}], n = {ratio['n']}"
 
 
 def table(part: dict[str, Any]) -> Iterator[str]:
     """Milliseconds by step and form; how much faster than the original, captured; memory."""
-    yield f"| ms | {' | '.join(COLUMNS)} | original / captured | in own weight steps, captured |"
-    yield "|---" * (len(COLUMNS) + 3) + "|"
     seconds, ratios = part["seconds"], part["ratios"]
+    shown = {
+        title: column
+        for title, column in COLUMNS.items()
+        if any(named(*column, step) in seconds for step in STEPS)
+    }
+    yield f"| ms | {' | '.join(shown)} | original / captured | in own weight steps, captured |"
+    yield "|---" * (len(shown) + 3) + "|"
+    weight = named(OURS, CAPTURED, FLOAT32, WEIGHT)
     for step in STEPS:
-        cells = [seconds.get(named(*column, step)) for column in COLUMNS.values()]
-        if not any(cells):
+        found = [seconds.get(named(*column, step)) for column in shown.values()]
+        if not any(found):
             continue
         theirs, own = named(REFERENCE, EAGER, FLOAT32, step), named(OURS, CAPTURED, FLOAT32, step)
-        weight = named(OURS, CAPTURED, FLOAT32, WEIGHT)
-        shown = [f"{1e3 * cell['median']:.1f}" if cell else "" for cell in cells]
-        shown += [spelt(ratios.get(f"{theirs} / {own}")) or ""]
-        shown += [spelt(ratios.get(f"{own} / {weight}")) or ""]
-        yield f"| {step} | {' | '.join(shown)} |"
+        cells = [f"{1e3 * cell['median']:.1f}" if cell else "" for cell in found]
+        cells += [spelt(ratios.get(f"{theirs} / {own}")) or ""]
+        cells += [spelt(ratios.get(f"{own} / {weight}")) or ""]
+        yield f"| {step} | {' | '.join(cells)} |"
 
 
 def notes(part: dict[str, Any]) -> list[str]:
     found = []
     peaks = {name: value for name, value in part.get("peak MiB", {}).items() if value}
     if peaks:
-        shown = "; ".join(f"{name.replace(', float32', '')} {peaks[name]:.0f}" for name in peaks)
-        found.append(f"Peak memory beyond what was there before the call, MiB: {shown}.")
+        shown = "; ".join(f"{readable(name)} {peaks[name]:.0f}" for name in peaks)
+        found.append(f"Peak memory, MiB: {shown}.")
     for name, kinds in part.get("kernels", {}).items():
         if kinds:
             found += ["\n".join(profiled(name, *kinds))]
     for name, why in part.get("failed", {}).items():
         found.append(f"Failed: {name}: `{why.strip().splitlines()[-1][:200]}`")
-    if part.get("left out for time"):
-        found.append(f"Left out for time: {'; '.join(part['left out for time'])}.")
     return found
 
 
 def profiled(name: str, whole: dict[str, Any], *kinds: dict[str, Any]) -> Iterator[str]:
     """Where the time of a step goes on the GPU."""
-    yield f"Kernels, copies and fills of *{name.replace(', float32', '')}*: {whole['count']:,}."
+    yield f"Where the time of *{readable(name)}* goes: {whole['count']:,} kernels, copies and"
+    yield "fills. These take most:"
     yield ""
     yield "| kernel | ms | share | calls |"
     yield "|---|---|---|---|"
-    for kind in kinds[:8]:
+    for kind in kinds[:4]:
         share = f"{100 * kind['ms'] / whole['ms']:.0f} %"
         yield f"| `{kind['name'][:70]}` | {kind['ms']:.1f} | {share} | {kind['count']:,} |"
 
@@ -243,7 +311,9 @@ def retrained(part: dict[str, Any]) -> list[str]:
                 f"{ratio} | {'' if peak is None else f'{peak:.0f}'} |"
             )
         found += [f"## Retraining, {what}", "\n".join(lines)]
-    return found + (part.get("remarks", []) if found else [])
+    if not found:
+        return []
+    return [*found, "These steps include the making of their batches.", *part.get("remarks", [])]
 
 
 def piped(part: dict[str, Any]) -> list[str]:
@@ -257,7 +327,7 @@ def piped(part: dict[str, Any]) -> list[str]:
 def presets(record: dict[str, Any]) -> list[str]:
     """Hours of the paper's trainings by the time that an image takes in the steps above."""
     lines = [
-        "| training | epochs × images | hours here, by its steps alone | the paper says |",
+        "| training | epochs × images | hours here | the paper says |",
         "|---|---|---|---|",
     ]
     found = len(lines)
@@ -268,7 +338,7 @@ def presets(record: dict[str, Any]) -> list[str]:
         lines.append(f"| {what} | {epochs} × {images:,} | {hours:.1f} | {said} |")
     if len(lines) == found:
         return []
-    said = "Searches are counted at batch 64, retraining at batch 96; evaluation is left out."
+    said = "By their steps alone: searches at batch 64, retraining at batch 96."
     return ["## Hours of the paper's trainings on this card", said, "\n".join(lines)]
 
 
