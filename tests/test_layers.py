@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from darts.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bilevel", "darts", "proofs_checks", "toy")
@@ -257,8 +260,59 @@ def test_the_rule_sees_a_wrong_import(tmp_path: Path) -> None:
     assert sorted(wrong) == ["bilevel.estimators.amended", "darts.cli"]
 
 
-def test_the_page_about_the_inside_names_files_that_are_there() -> None:
+def imported_files(path: Path, known: set[str]) -> set[str]:
+    """The modules among `known` that a file imports, those for a type checker alone left out."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & known) or {node.module or ""}
+    return found & known
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle; none if there is no circle."""
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_two_files_import_each_other_nor_more_in_a_circle(tmp_path: Path) -> None:
+    known = {module_name(path): path for path in FILES}
+    graph = {name: imported_files(path, {*known} - {name}) for name, path in known.items()}
+    assert sum(map(len, graph.values())) > 1000
+    assert cycle(graph) == []
+    planted = tmp_path / "vector.py"
+    planted.write_text("def f():\n    from bilevel.estimators import amended")
+    graph["bilevel.vector"] |= imported_files(planted, set(known))
+    assert {"bilevel.vector", "bilevel.estimators.amended"} <= set(cycle(graph))
+
+
+def test_the_pages_about_the_inside_name_what_is_there() -> None:
+    """Files of docs/INSIDE.md, tests of docs/FEATURES.md; there every command has a row."""
     text = (ROOT / "docs" / "INSIDE.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", text))
-    assert len(named) >= 12
+    assert len(named) >= 10
     assert not [name for name in named if not (ROOT / name).is_file()]
+    features = (ROOT / "docs" / "FEATURES.md").read_text(encoding="utf-8")
+    tests = re.findall(r"`(tests/[a-z0-9_/]+\.py)(?:::([a-z0-9_]+))?`", features)
+    assert len(tests) > 100
+    assert [pair for pair in tests if not named_tests(ROOT / pair[0], pair[1])] == []
+    assert named_tests(ROOT / "tests/test_layers.py", "test_of_no_name") == []
+    assert [name for name in COMMANDS if f"`darts {name}`" not in features] == []
+
+
+def named_tests(path: Path, name: str) -> list[str]:
+    """The tests in a file: all, or the one of that name."""
+    if not path.is_file():
+        return []
+    found = re.findall(r"^ *def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return [test for test in found if name in ("", test)]

@@ -1,4 +1,4 @@
-"""StageCheckpoints: two are kept, each is checked, none from another config is used."""
+"""Checkpoints: two are kept, each is checked, none from another config is used."""
 
 import hashlib
 import time
