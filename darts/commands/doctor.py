@@ -33,8 +33,8 @@ class Doctor(Command):
     missing. Nothing is written.
 
     Args:
-        preset: of which to say what it needs; `darts presets` lists them.
-        data_root: folder in which images are looked for, by default data/.
+        preset: name of a preset whose needs are told; `darts presets` lists them.
+        data_root: folder that images are looked for in, by default data/.
     """
 
     examples = ("darts doctor", "darts doctor --preset cifar10-s1-tiny --data-root DIR")

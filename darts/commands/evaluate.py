@@ -29,9 +29,10 @@ class Evaluate(DataOptions, Command):
     Args:
         source: a run folder, whose retrained network it is, and whose test images are taken unless
             others are named; or a folder that `darts export` wrote, which needs --dataset.
-        batch_size: images at a time; by default those of the training, which give the same bits.
-        device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
-        threads: of PyTorch on the CPU; 0 leaves PyTorch's own choice.
+        batch_size: number of images at a time; by default the training's, which gives the same
+            bits.
+        device: device to compute on: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
+        threads: number of PyTorch's threads on the CPU; 0 is PyTorch's own choice.
     """
 
     examples = (

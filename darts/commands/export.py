@@ -22,8 +22,8 @@ class Export(Sizes, Command):
             it, whose network has initial weights and the sizes below.
         to: folder to write; new or empty.
         formats: pt2, onnx, both, beside the safetensors. ONNX needs the extra "export".
-        in_channels: channels of the images.
-        seed: of the initial weights.
+        in_channels: number of channels of the images.
+        seed: seed of the initial weights.
     """
 
     examples = (

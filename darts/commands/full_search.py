@@ -17,9 +17,9 @@ class BothStages(SearchOptions, Command):
     Args:
         search: settings of the search.
         retrain: settings of the retraining.
-        baselines: random cells to retrain at the same budget beside the one found, and with them
-            DARTS_V2 where the space has cells of its kind; 0 is none of either. By default the
-            preset's. Each takes as long as the retraining.
+        baselines: number of random cells retrained at the same budget beside the one found, and
+            with them DARTS_V2 where the space has cells of its kind; 0 is none of either. By
+            default the preset's. Each takes as long as the retraining.
     """
 
     search: SearchConfig = field(default_factory=SearchConfig)

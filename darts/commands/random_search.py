@@ -68,10 +68,10 @@ class RandomSearch(Options, Command):
     The same command with the same --run-dir goes on with a search that was cut off.
 
     Args:
-        space: what is drawn from; names as in search.
-        samples: genotypes drawn.
-        keep: the best of them that are kept.
-        evaluation: the short training of each sample, on half of the training images.
+        space: space that genotypes are drawn from; names as in search.
+        samples: number of genotypes drawn.
+        keep: number of the best genotypes that are kept.
+        evaluation: short training of each sample, on half of the training images.
     """
 
     examples = (

@@ -16,11 +16,12 @@ class Sizes:
 
     Args:
         stem: small-images, or imagenet, with the auxiliary head that goes with it.
-        channels: initial channels C, by default 36, or ImageNet's 48; within:millions=600 takes as
-            many as keep an image within so many multiply-adds.
-        cells: cells, by default 20 or 14.
-        classes: classes, by default 10 or 1000.
-        image_size: side of the square images in pixels, by default 32 or 224.
+        channels: number of initial channels C, by default 36, or ImageNet's 48;
+            within:millions=600 is the largest that keeps an image within so many million
+            multiply-adds.
+        cells: number of cells, by default 20, or ImageNet's 14.
+        classes: number of classes, by default 10, or ImageNet's 1000.
+        image_size: side in pixels of the square images, by default 32, or ImageNet's 224.
     """
 
     stem: StemAndHead = SMALL_IMAGES

@@ -33,29 +33,30 @@ class RetrainConfig:
     DARTS to DARTS (Liu et al. 2019, §3.2, and its code).
 
     Args:
-        seed: of the initial weights, the order of images, augmentation and drop-path.
-        epochs: passes over the training set (§4.1.1).
-        batch_size: images in a step (DARTS).
+        seed: seed of the initial weights, the order of images, augmentation and drop-path.
+        epochs: number of passes over the training set (§4.1.1).
+        batch_size: number of images in a step (DARTS).
         stem: stem and auxiliary head: small-images (DARTS), or imagenet, whose stem reduces
             224×224 to 28×28.
-        channels: initial channels C (§4.1.1); within:millions=600 takes as many as keep one image
-            of the data within so many multiply-adds.
-        cells: cells in the network, 8 or 20 (§4.1.2); those at 1/3 and 2/3 reduce (DARTS).
-        learning_rate: of SGD at the first step, but for warm-up (§4.1.1).
-        learning_rate_end: the same after the last step.
-        schedule: the way between the two, half-cosine (§4.1.1) or linear.
-        warmup_epochs: at the beginning, in which the rate rises to that of the schedule.
-        momentum: of SGD (§4.1.1).
-        weight_decay: of SGD (§4.1.1).
-        label_smoothing: share of the target spread evenly over all classes, in training alone.
-        clip: largest gradient norm (DARTS).
-        padding: border in pixels before the random crop (DARTS).
+        channels: number of initial channels C (§4.1.1); within:millions=600 is the largest that
+            keeps one image of the data within so many million multiply-adds.
+        cells: number of cells, 8 or 20 (§4.1.2); those at 1/3 and 2/3 reduce (DARTS).
+        learning_rate: learning rate of SGD at the first step, but for warm-up (§4.1.1).
+        learning_rate_end: learning rate after the last step.
+        schedule: course of the learning rate between the two, half-cosine (§4.1.1) or linear.
+        warmup_epochs: number of epochs at the beginning in which the rate rises to the schedule's.
+        momentum: momentum of SGD (§4.1.1).
+        weight_decay: weight decay of SGD (§4.1.1).
+        label_smoothing: share of a label spread evenly over all classes, in training alone.
+        clip: largest gradient norm; a longer gradient is shortened to it (DARTS).
+        padding: black border in pixels before the random crop (DARTS).
         cutout: side in pixels of the erased square (§3.5; its size: DARTS); 0 is none.
         drop_path: probability of dropping a path after the last epoch, growing linearly from 0
             (DARTS; the text says Dropout, §3.5).
-        auxiliary_weight: of the auxiliary head's loss (§3.5; its weight: DARTS); 0 builds no head.
-        test_every: epochs between looks at the test images; None looks once, after the last
-            epoch. The last epoch is the one reported in any case.
+        auxiliary_weight: weight of the auxiliary head's loss (§3.5; its value: DARTS); 0 builds no
+            head.
+        test_every: number of epochs between evaluations on the test images; None evaluates once,
+            after the last epoch. The last epoch is the one reported in any case.
         checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
             every step.
     """

@@ -52,56 +52,57 @@ class SearchConfig:
     paper's runs.
 
     Args:
-        space: what is searched: s1 (DARTS's 14 edges), s1-fixed (the paper's S1, §4.1.2), s2
+        space: search space: s1 (DARTS's 14 edges), s1-fixed (the paper's S1, §4.1.2), s2
             (s2:cells=N for N cells), robust-s1 to robust-s4, nasbench201, s1-fixed-adjacent or
             s2-adjacent (docs/METHODS.md), or one that a script has registered. It needs fitting
             --search.cells: 20 in s2, 15 in nasbench201.
-        estimator: of the hypergradient: exact, first-order, identity:eta=0.1,
+        estimator: estimator of the hypergradient: exact, first-order, identity:eta=0.1,
             darts-second-order[:xi=0.025], amended[:eta=0.1], neumann, landweber,
             conjugate-gradient, minres, nystrom:rank=10,damping=0.1, unrolled:steps=2,lr=0.025,
             penalty:strength=1,steps=2,lr=0.025, certified[:cosine=0.99]. η = 0.1 (§4.1.1) belongs
             to the mean cross-entropy of a batch. All but the first-order and penalty ones take
             derivatives=reverse-over-forward, autograd, central-difference, or
             difference_step=0.01, which changes rounding, time and memory (docs/METHODS.md).
-        seed: of the split, the initial ω and α, the order of images and the augmentation.
-        epochs: passes over the training half (§4.1.1: 500 there, 100 later); with `progressive`,
-            of all stages together.
-        batch_size: images in each of the two batches of a step (§4.1.1).
+        seed: seed of the split, the initial ω and α, the order of images and the augmentation.
+        epochs: number of passes over ω's half of the training set (§4.1.1: 500 there, 100 later);
+            with `progressive`, of all stages together.
+        batch_size: number of images in each of the two batches of a step (§4.1.1).
         train_share: share of the training set that ω sees; α sees the rest (DARTS).
-        channels: initial channels C (§4.1.1).
-        cells: cells in the supernet (§4.1.3); those at 1/3 and 2/3 reduce (DARTS).
-        stem: what images go through first: small-images, one convolution (DARTS), or imagenet,
-            three of stride 2, so that the cells start at 1/4 and 1/8 of the resolution (PC-DARTS).
-        stem_multiplier: channels of the stem, in units of C; None is the space's own, DARTS's 3,
-            and 1 of the stem imagenet.
-        alpha_learning_rate: of Adam on α (§4.1.1).
+        channels: number of initial channels C (§4.1.1).
+        cells: number of cells in the supernet (§4.1.3); those at 1/3 and 2/3 reduce (DARTS).
+        stem: first layers: small-images, one convolution (DARTS), or imagenet, three of stride 2,
+            after which cells start at 1/4 and 1/8 of the resolution (PC-DARTS).
+        stem_multiplier: channels of the stem in units of C; None is the space's own, DARTS's 3, and
+            1 with the stem imagenet.
+        alpha_learning_rate: learning rate of Adam on α (§4.1.1).
         alpha_betas: decay rates of Adam's two averages (§4.1.1).
-        alpha_weight_decay: of Adam on α, per step (§4.1.1).
-        learning_rate: of SGD on ω at the first step (DARTS).
-        learning_rate_end: the same after the last step, along half a cosine (DARTS).
-        momentum: of SGD on ω (DARTS).
+        alpha_weight_decay: weight decay of Adam on α, per step (§4.1.1).
+        learning_rate: learning rate of SGD on ω at the first step (DARTS).
+        learning_rate_end: learning rate after the last step, along half a cosine (DARTS).
+        momentum: momentum of SGD on ω (DARTS).
         weight_decay: λ in L_train + λ/2 ‖ω‖², so that H holds λI (DARTS).
-        clip: largest norm of ∇_ω L_train (DARTS).
-        padding: border in pixels before the random crop (DARTS).
+        clip: largest norm of ∇_ω L_train; a longer one is shortened to it (DARTS).
+        padding: black border in pixels before the random crop (DARTS).
         cutout: side in pixels of the erased square; 0 is none.
-        statistics_batches: training batches from which batch norm's averages are taken
+        statistics_batches: number of training batches that batch norm's averages are taken from
             before each evaluation.
-        evaluation_images: of α's half, evenly spaced, on which the supernet is evaluated after each
-            epoch; None takes all. With 5,000 a figure of 80 % has a standard error of 0.6 %.
+        evaluation_images: number of images of α's half, evenly spaced, that the supernet is
+            evaluated on after each epoch; None takes all. With 5,000 an accuracy of 80 % has a
+            standard error of 0.6 %.
         checkpoint_share: largest share of the time for writing checkpoints; 1 writes one after
             every step.
-        mixing: how α becomes the weights of a step.
-        partial_channels: operations see a share of the channels (PC-DARTS).
-        auxiliary_skip: a fading skip beside every edge (DARTS-).
-        perturbation: ω learns at perturbed mixing weights (SDARTS).
+        mixing: rule by which α becomes the mixing weights of a step.
+        partial_channels: share of the channels that operations see (PC-DARTS).
+        auxiliary_skip: fading skip beside every edge (DARTS-).
+        perturbation: perturbation of the mixing weights at which ω learns (SDARTS).
         progressive: stages that deepen the network and drop operations (P-DARTS).
-        stop: a rule that ends the search early (DARTS+, RobustDARTS).
-        frozen_epochs: epochs at the beginning, of each stage, in which α is frozen.
+        stop: rule that ends the search early (DARTS+, RobustDARTS).
+        frozen_epochs: number of epochs at the beginning of each stage in which α is frozen.
         drop_path: probability of dropping a path in the last epoch, growing linearly from 0, as
             in retraining (a consistency of §4.1.2).
         dropout: probability of zeroing a feature before the classifier (§4.1.2).
-        auxiliary_weight: of an auxiliary head's loss in L_train (§4.1.2); 0 builds no head.
-        target: what the cost of the network to be retrained adds to L_val (docs/TARGETS.md).
+        auxiliary_weight: weight of an auxiliary head's loss in L_train (§4.1.2); 0 builds no head.
+        target: limit or price of the found network's cost, a term of L_val (docs/TARGETS.md).
     """
 
     space: Annotated[Space, SHORT] = S1_FIXED
