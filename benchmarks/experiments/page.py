@@ -93,8 +93,7 @@ def page(
         "For readers who want to know whether it is so: the answer as far as the runs have come, "
         "the runs, and the rules, which were fixed before the runs.",
         "## Answer",
-        f"{done} of {len(experiment.runs)} runs are complete, and {len(records) - done} have come "
-        "part of the way.",
+        f"Complete: {done} of {len(experiment.runs)} runs. Begun: {len(records) - done} others.",
     ]
     if experiment.reading:
         parts += [experiment.reading]
