@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from bilevel.estimators.base import Estimator, Hypergradient
-from bilevel.estimators.solving import SolvingEstimator
+from bilevel.estimators import Estimator, Hypergradient
 from bilevel.problem import BilevelProblem, NonFiniteError
 from bilevel.reading import at_most, finite, ratio, read
 from bilevel.vector import Tree, Vector
@@ -36,7 +35,7 @@ class Step:
 
     @property
     def outer_loss(self) -> float:
-        """L_val where its slope was taken."""
+        """L_val where its gradients were taken."""
         return self.hypergradient.outer_loss
 
 
@@ -117,7 +116,7 @@ def outer_step(
 
     Args:
         problem, omega, alpha, estimator, outer: as in `alternating_step`.
-        inner: the optimiser of ω, which estimators that look ahead follow; it does not step.
+        inner: the optimiser of ω, whose step some estimators differentiate; it does not step.
         clip: what ∇_ω L_train will be shortened to before it steps.
         constraint: takes α to the nearest point of a set after its step.
 
@@ -133,8 +132,7 @@ def outer_step(
             "a fixed ω there is no function of α whose gradient the hypergradient is. Use SGD or "
             "Adam for α."
         )
-    following = _alternating(estimator).following(inner, omega, clip=clip)
-    hypergradient = following(problem, omega, alpha)
+    hypergradient = estimator.following(inner, omega, clip=clip)(problem, omega, alpha)
     _assign(Vector.of(alpha), Vector.of(hypergradient.total))
     outer.step()
     outer.zero_grad(set_to_none=True)
@@ -151,13 +149,6 @@ def project(alpha: Vector, constraint: Constraint) -> float:
     for leaf, inside in zip(alpha.leaves, nearest.leaves, strict=True):
         leaf.copy_(inside)
     return moved
-
-
-def _alternating(estimator: Estimator) -> Estimator:
-    """The estimator, without the check that would fail at every step."""
-    if not isinstance(estimator, SolvingEstimator) or estimator.stationary is None:
-        return estimator
-    return replace(estimator, stationary=None)
 
 
 @torch.inference_mode(False)
@@ -227,8 +218,8 @@ def _check_holds(which: str, optimizer: Optimizer, symbol: str, point: Vector) -
 
 
 def _assign(point: Vector, gradient: Vector) -> None:
-    for leaf, slope in zip(point.leaves, gradient.leaves, strict=True):
-        leaf.grad = slope
+    for leaf, own in zip(point.leaves, gradient.leaves, strict=True):
+        leaf.grad = own
 
 
 def _asks_for_closure(optimizer: Optimizer) -> bool:

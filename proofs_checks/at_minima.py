@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bilevel.estimators import Amended, DartsSecondOrder, FirstOrder, Identity
-from bilevel.estimators.base import Estimator
+from bilevel.estimators import Amended, DartsSecondOrder, Estimator, FirstOrder, Identity
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
 from proofs_checks.dense_terms import DenseTerms, angle_between, sign_agreement

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bilevel import CentralDifference, Curvature, LinearOperator
+from bilevel import CentralDifference, Curvature
 from bilevel.estimators import Amended, DartsSecondOrder, Exact, Identity, Landweber, Neumann, Solve
 from bilevel.vector import Vector
 from proofs_checks import definitions as right
@@ -76,20 +76,21 @@ def turned(m: Matrix) -> Matrix:
 
 
 class WrongSign(Amended):
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        found = super().solve(hessian, slope)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        found = super().solve(curvature, outer_gradient)
         return replace(found, value=-found.value)
 
 
 class HessianTwice(Amended):
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        found = super().solve(hessian, slope)
-        return replace(found, value=hessian @ found.value)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        found = super().solve(curvature, outer_gradient)
+        return replace(found, value=curvature.hessian @ found.value)
 
 
 class NoInverse(Exact):
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        return replace(super().solve(hessian, slope), value=hessian @ slope)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        found = super().solve(curvature, outer_gradient)
+        return replace(found, value=curvature.hessian @ outer_gradient)
 
 
 class UndividedMixed(CentralDifference):

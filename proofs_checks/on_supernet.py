@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bilevel.derivatives import Autograd
-from bilevel.estimators import Amended, DartsSecondOrder, FirstOrder
-from bilevel.estimators.base import Estimator
+from bilevel.estimators import Amended, DartsSecondOrder, Estimator, FirstOrder
 from bilevel.problem import BilevelProblem
 from bilevel.solver import alternating_step
 from bilevel.vector import Vector

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bilevel.estimators import Amended, DartsSecondOrder, Exact, FirstOrder, Identity
-from bilevel.estimators.base import Estimator
+from bilevel.estimators import Amended, DartsSecondOrder, Estimator, Exact, FirstOrder, Identity
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
 from proofs_checks.definitions import Formulas

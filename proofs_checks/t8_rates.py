@@ -10,8 +10,7 @@ from random import Random
 import numpy as np
 import torch
 
-from bilevel.estimators import ConjugateGradient, Landweber, Neumann
-from bilevel.estimators.base import ImplicitEstimator
+from bilevel.estimators import ConjugateGradient, ImplicitEstimator, Landweber, Neumann
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree
 from proofs_checks.definitions import Formulas

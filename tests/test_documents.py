@@ -117,7 +117,7 @@ def kinds(parent: type, *folders: str) -> set[str]:
     return found - {parent.__name__}
 
 
-MADE_INSIDE = {"Checked", "StepAhead"}  # by a check, and by `DartsSecondOrder`
+MADE_INSIDE = {"Checked", "UnrolledStep"}  # by a check, and by `DartsSecondOrder`
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.cost import Count, Ratio, counted, interleaved_seconds, peak_bytes
 from bilevel.diagnostics.direction import angle, relative_error
 from bilevel.diagnostics.reference import Reference, reference_for
-from bilevel.estimators.base import Estimator, Hypergradient
+from bilevel.estimators import Estimator, Hypergradient
 from bilevel.estimators.certificate import Certificate
 from bilevel.point import point_of
 from bilevel.problem import BilevelProblem

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bilevel.derivatives import Curvature, Derivatives
-from bilevel.estimators.base import Estimator
+from bilevel.estimators import Estimator
 from bilevel.linear import LinearOperator
 from bilevel.losses import like
 from bilevel.problem import BilevelProblem

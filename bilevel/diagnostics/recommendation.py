@@ -11,8 +11,8 @@ from bilevel.derivatives import Autograd
 from bilevel.diagnostics.check_report import CheckReport
 from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.comparison import Comparison, Row, compare, name_of
+from bilevel.estimators import Estimator
 from bilevel.estimators.amended import Amended
-from bilevel.estimators.base import Estimator
 from bilevel.estimators.certified import Certified
 from bilevel.estimators.conjugate_gradient import ConjugateGradient
 from bilevel.estimators.first_order import FirstOrder

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bilevel.estimators.base import Estimator, Hypergradient
+from bilevel.estimators import Estimator, Hypergradient
 from bilevel.estimators.exact import Exact, NoMinimumError
 from bilevel.estimators.minres import Minres
 from bilevel.problem import BilevelProblem

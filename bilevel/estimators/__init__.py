@@ -13,10 +13,7 @@ from bilevel.estimators.alerts import SingularHessian as SingularHessian
 from bilevel.estimators.alerts import Stranger as Stranger
 from bilevel.estimators.amended import Amended as Amended
 from bilevel.estimators.base import Estimator as Estimator
-from bilevel.estimators.base import Hypergradient as Hypergradient
 from bilevel.estimators.base import ImplicitEstimator as ImplicitEstimator
-from bilevel.estimators.base import Solve as Solve
-from bilevel.estimators.base import Status as Status
 from bilevel.estimators.certificate import Certificate as Certificate
 from bilevel.estimators.certified import Certified as Certified
 from bilevel.estimators.conjugate_gradient import ConjugateGradient as ConjugateGradient
@@ -31,6 +28,9 @@ from bilevel.estimators.nystrom import Nystrom as Nystrom
 from bilevel.estimators.penalty import Penalty as Penalty
 from bilevel.estimators.preconditioners import DiagonalPreconditioner as DiagonalPreconditioner
 from bilevel.estimators.preconditioners import NystromPreconditioner as NystromPreconditioner
+from bilevel.estimators.results import Hypergradient as Hypergradient
+from bilevel.estimators.results import Solve as Solve
+from bilevel.estimators.results import Status as Status
 from bilevel.estimators.solving import ResidualEstimator as ResidualEstimator
 from bilevel.estimators.solving import SolvingEstimator as SolvingEstimator
 from bilevel.estimators.unrolled import Unrolled as Unrolled

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from bilevel.estimators.base import ImplicitEstimator, Solve, Status
-from bilevel.linear import LinearOperator
+from bilevel.derivatives import Curvature
+from bilevel.estimators.base import ImplicitEstimator
+from bilevel.estimators.results import Solve, Status
 from bilevel.vector import Vector
 
 
@@ -35,5 +36,6 @@ class Amended(ImplicitEstimator):
                 "For eta = 0, the first-order estimate, use FirstOrder()."
             )
 
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        return Solve(self.eta * (hessian @ slope), products=1, status=Status.TRUNCATED)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        q = self.eta * (curvature.hessian @ outer_gradient)
+        return Solve(q, products=1, status=Status.TRUNCATED)

@@ -12,13 +12,10 @@ from torch import Tensor
 
 from bilevel.derivatives import Curvature
 from bilevel.estimators.alerts import NotCertified
-from bilevel.estimators.base import Solve, Status
+from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.estimators.certificate import NOT_CHECKED, Certificate, certify
-from bilevel.estimators.solving import (
-    SolvingEstimator,
-    check_not_negative,
-    check_positive,
-)
+from bilevel.estimators.results import Solve, Status
+from bilevel.estimators.solving import SolvingEstimator
 from bilevel.krylov.lanczos import Tridiagonal, lanczos_steps
 from bilevel.krylov.minres import Iterate, minres
 from bilevel.krylov.norm_bound import NormBound, norm_bound
@@ -123,35 +120,30 @@ class Certified(SolvingEstimator):
         return math.degrees(math.acos(self.cosine))
 
     def redrawn(self, step: int) -> Certified:
+        """This estimator for a step of an alternation, with random draws of its own."""
         return replace(self, seed=self.seed + step)
 
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        raise TypeError(
-            "Certified cannot be asked for q alone: when to stop depends on B. Call it on a "
-            "problem, or use Minres()."
-        )
-
-    def solve_at(self, curvature: Curvature, slope: Vector) -> Solve:
-        if float(slope.norm()) > 0:
-            return super().solve_at(curvature, slope)
-        zero = curvature.hessian.codomain.zeros_like()  # g₂ is 0, exactly
-        known = Certificate(
+    def checked_solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        found = super().checked_solve(curvature, outer_gradient)
+        if found.certificate is not None:
+            return found
+        exact = Certificate(  # ∇_ω L_val is 0, and so is g₂
             0.0, 0.0, 0.0, self.asked_degrees, self.relative_error, self.mu or 0.0, (), zero=True
         )
-        return Solve(zero, 0, Status.CONVERGED, residual=0.0, certificate=known)
+        return replace(found, certificate=exact)
 
-    def solve_system(self, curvature: Curvature, slope: Vector) -> Solve:
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
         search = _Search(
             self,
             curvature.hessian.shifted(self.damping),
             curvature.mixed,
             norm_bound(curvature.mixed, seed=_STREAM + self.seed),
-            slope.flat(),
+            outer_gradient.flat(),
             _believed_of(curvature),
         )
-        start = self.starting_point(slope)
+        start = self.starting_point(outer_gradient)
         q, remainder, certificate = search.run(None if start is None else start.flat())
-        length = float(slope.norm())
+        length = float(outer_gradient.norm())
         if not certificate.holds and search.highest == 0:
             self.alert(
                 NotCertified,
@@ -174,7 +166,7 @@ class Certified(SolvingEstimator):
             remainder = remainder.add(q, alpha=self.damping)
         lowest = search.lowest - self.damping
         return Solve(
-            slope.like(q),
+            outer_gradient.like(q),
             search.products,
             Status.CONVERGED if certificate.holds else Status.UNCERTIFIED,
             residual=float(remainder.norm()) / length,
@@ -193,11 +185,11 @@ class _Search:
         system: LinearOperator,
         mixed: LinearOperator,
         norm: NormBound,
-        slope: Float[Tensor, " n"],
+        v: Float[Tensor, " n"],
         believed: tuple[str, ...],
     ) -> None:
         self.asked, self.system, self.mixed, self.norm = asked, system, mixed, norm
-        self.slope, self.believed = slope, believed
+        self.v, self.believed = v, believed
         self.products, self.mixed_products = 0, norm.products
         self.singular, self.lowest, self.highest = math.inf, math.inf, 0.0
         self.probed = False
@@ -210,19 +202,19 @@ class _Search:
         """q, its computed remainder ∇_ω L_val − Hq, and what they certify."""
         previous = math.inf
         while True:
-            start, steps = q, minres(self.system.on_flat, self.slope, q)
+            start, steps = q, minres(self.system.on_flat, self.v, q)
             latest = self._until_promising(steps, next(steps))
             q = latest.value
             self.products += latest.products
             self._see(latest.sketch)
             if self.asked.mu is None and not self.probed:
-                # the slope may see little of the smallest eigenvalues; a random vector sees all
+                # ∇_ω L_val may see little of the smallest eigenvalues; a random vector sees all
                 self.probed = True
                 self._probe(self.asked.products - self.products - 1)
-            remainder = self.slope - self.system.on_flat(q)
+            remainder = self.v - self.system.on_flat(q)
             self.products += 1
             residual = float(remainder.norm())
-            rounding = 10 * _eps(q) * (float(self.slope.norm()) + self.highest * float(q.norm()))
+            rounding = 10 * _eps(q) * (float(self.v.norm()) + self.highest * float(q.norm()))
             wide = 1 if self.probed else LARGER
             certificate = self._bound(q, residual + wide * rounding)
             if not certificate.holds and not self.probed:
@@ -277,7 +269,7 @@ class _Search:
             self.probes = len(sketch.diagonal)
 
     def _gap(self, sketch: Tridiagonal, failure: float) -> float:
-        return sketch.gap_around_zero(len(self.slope), failure, _eps(self.slope))
+        return sketch.gap_around_zero(len(self.v), failure, _eps(self.v))
 
     def _see(self, sketch: Tridiagonal | None) -> None:
         if sketch is None:
@@ -307,7 +299,7 @@ class _Search:
 
     def _mu(self) -> tuple[float, tuple[str, ...]]:
         """The lower bound on |λ| to use, and what it assumes."""
-        slack = 1e-6 * self.highest * (1 if _eps(self.slope) < 1e-10 else 1e3)
+        slack = 1e-6 * self.highest * (1 if _eps(self.v) < 1e-10 else 1e3)
         if self.asked.mu is not None:
             if self.singular < self.asked.mu - slack:
                 raise ValueError(

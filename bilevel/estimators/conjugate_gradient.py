@@ -11,15 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from bilevel.estimators.base import Solve, Status
+from bilevel.derivatives import Curvature
+from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.estimators.preconditioners import Precondition
+from bilevel.estimators.results import Solve, Status
 from bilevel.estimators.solving import (
     ResidualEstimator,
-    check_not_negative,
-    check_positive,
 )
 from bilevel.krylov.cg import Iterate, Preconditioner, Product, conjugate_gradient
-from bilevel.linear import LinearOperator
 from bilevel.vector import Vector
 
 
@@ -60,14 +59,14 @@ class ConjugateGradient(ResidualEstimator):
         check_positive(self, iterations=self.iterations)
         check_not_negative(self, damping=self.damping)
 
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        system = hessian.shifted(self.damping)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        system = curvature.hessian.shifted(self.damping)
         precondition, spent = (
             (None, 0) if self.preconditioner is None else self.preconditioner(system)
         )
-        v, start = slope.flat(), self.starting_point(slope)
+        v, start = outer_gradient.flat(), self.starting_point(outer_gradient)
         length = float(vector_norm(v))
-        tolerance = self.tolerance_in(slope.dtype)
+        tolerance = self.tolerance_in(v.dtype)
         goal = 0.0 if tolerance is None else tolerance * length
         latest, lowest, extra = self._iterate(
             system.on_flat, v, None if start is None else start.flat(), goal, precondition
@@ -75,9 +74,8 @@ class ConjugateGradient(ResidualEstimator):
         products = spent + extra + latest.products
         residual = latest.residual
         if self.damping:
-            assert latest.remainder is not None
             residual = float(vector_norm(latest.remainder.add(latest.value, alpha=self.damping)))
-        at_working_precision = latest.residual <= torch.finfo(slope.dtype).eps * length
+        at_working_precision = latest.residual <= torch.finfo(v.dtype).eps * length
         status = Status.TRUNCATED
         if latest.indefinite:
             status = Status.NEGATIVE_CURVATURE
@@ -90,11 +88,11 @@ class ConjugateGradient(ResidualEstimator):
                 tolerance,
                 products,
                 "Raise `iterations`, add damping or a preconditioner, start from an earlier "
-                f"solve.value, or ask for less; {slope.dtype} reaches about cond(H) × "
-                f"{torch.finfo(slope.dtype).eps:.0e}.",
+                f"solve.value, or ask for less; {v.dtype} reaches about cond(H) × "
+                f"{torch.finfo(v.dtype).eps:.0e}.",
             )
         return Solve(
-            slope.like(latest.value),
+            outer_gradient.like(latest.value),
             products,
             status,
             residual=residual / length,
@@ -104,19 +102,19 @@ class ConjugateGradient(ResidualEstimator):
     def _iterate(
         self,
         product: Product,
-        slope: Float[Tensor, " n"],
+        v: Float[Tensor, " n"],
         start: Float[Tensor, " n"] | None,
         goal: float,
         precondition: Preconditioner | None,
     ) -> tuple[Iterate, float, int]:
         """The last iterate, the lowest curvature met, and the products of abandoned runs."""
-        run = conjugate_gradient(product, slope, start, precondition)
+        run = conjugate_gradient(product, v, start, precondition)
         latest, left, lowest, abandoned = next(run), self.iterations, math.inf, 0
         computed = math.inf
         while True:
-            if latest.residual <= goal and _may_have_drifted(latest, slope, goal):
+            if latest.residual <= goal and _may_have_drifted(latest, goal):
                 # start again from here: the new first residual is computed, not recurred
-                run = conjugate_gradient(product, slope, latest.value, precondition)
+                run = conjugate_gradient(product, v, latest.value, precondition)
                 abandoned += latest.products
                 latest = next(run)
                 stuck, computed = latest.residual > 0.5 * computed, latest.residual
@@ -133,10 +131,10 @@ class ConjugateGradient(ResidualEstimator):
                 return latest, lowest, abandoned
 
 
-def _may_have_drifted(latest: Iterate, slope: Float[Tensor, " n"], goal: float) -> bool:
+def _may_have_drifted(latest: Iterate, goal: float) -> bool:
     """Whether rounding in k updates, about k eps ‖H‖‖q‖ (Greenbaum 1997), is not far below goal."""
     if latest.highest <= 0:  # no update yet
         return False
-    eps = torch.finfo(slope.dtype).eps
+    eps = torch.finfo(latest.value.dtype).eps
     drift = 10 * latest.products * eps * latest.highest * float(latest.value.norm())
     return drift > 0.1 * goal

@@ -1,24 +1,24 @@
-"""The second-order estimator of DARTS: g₁ and the slope after one unrolled step (§3.4)."""
+"""The second-order estimator of DARTS: both gradients of L_val after one unrolled step (§3.4)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
-from bilevel.derivatives import Curvature
-from bilevel.estimators.base import Hypergradient, ImplicitEstimator, Solve, Status
+from bilevel.derivatives import Autograd, Derivatives
+from bilevel.estimators.base import Estimator, with_q
+from bilevel.estimators.results import Hypergradient, Solve, Status
 from bilevel.estimators.sgd_step import LeafStep, SgdStep
-from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector
 
 
 @dataclass(frozen=True)
-class DartsSecondOrder(ImplicitEstimator):
+class DartsSecondOrder(Estimator):
     """Estimate dΦ/dα by ∇_α L_val(ω′, α) − ξ · ∇²_αω L_train(ω, α) · ∇_ω′ L_val(ω′, α).
 
-    ω′ = ω − ξ (μ·velocity + ∇_ω L_train + λω) is one SGD step ahead. This is the exact
+    ω′ = ω − ξ (β·velocity + ∇_ω L_train + λω) is one step of SGD from ω. This is the exact
     derivative of L_val(ω′(α), α), not an approximation of g₂: with respect to Hq = ∇_ω L_val
     it is one Richardson step. Liu et al. 2019, Eq. 7; DARTS takes the mixed product by
     differences: `derivatives=CentralDifference(step=0.01)`.
@@ -34,15 +34,17 @@ class DartsSecondOrder(ImplicitEstimator):
     Args:
         xi: unrolled step ξ > 0, for a step as written above, whatever the inner optimiser does.
             None: the inner optimiser's step.
-        momentum: μ, used with xi.
+        momentum: β, used with xi.
         weight_decay: λ, where it is not part of the inner loss already; used with xi.
         velocity: SGD's momentum buffers, with the structure of ω; used with xi.
+        derivatives: how the product with B is taken, `Autograd()` or `CentralDifference()`.
 
     Raises:
         ValueError: ξ is not positive and finite, or unknown when the estimate is taken; or the
             inner optimiser is not SGD.
     """
 
+    derivatives: Derivatives = field(default=Autograd(), kw_only=True)
     xi: float | None = None
     momentum: float = 0.0
     weight_decay: float = 0.0
@@ -61,64 +63,50 @@ class DartsSecondOrder(ImplicitEstimator):
                 "neither may be negative."
             )
 
-    @property
-    def unrolled_step(self) -> float:
-        """ξ, where it is given."""
+    def following(
+        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
+    ) -> Estimator:
+        """The estimator that takes the optimiser's own step, unless ξ is given."""
+        if self.xi is not None:
+            return self
+        return UnrolledStep(SgdStep.of(optimizer, omega, clip), derivatives=self.derivatives)
+
+    def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         if self.xi is None:
             raise ValueError(
                 "DartsSecondOrder() without xi takes the inner optimiser's step, and no "
                 "optimiser is here. Give xi, or use it through alternating_step or solve."
             )
-        return self.xi
-
-    def following(
-        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
-    ) -> ImplicitEstimator:
-        if self.xi is not None:
-            return self
-        step = SgdStep.of(optimizer, omega, clip)
-        return StepAhead(step=step, derivatives=self.derivatives)
-
-    def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         buffers = (
             (None,) * len(omega.leaves)
             if self.velocity is None
             else Vector.of(self.velocity).leaves
         )
         leaves = [
-            LeafStep(self.unrolled_step, self.momentum, 0.0, self.weight_decay, buffer=buffer)
+            LeafStep(self.xi, self.momentum, 0.0, self.weight_decay, buffer=buffer)
             for buffer in buffers
         ]
-        ahead = StepAhead(step=SgdStep(tuple(leaves)), derivatives=self.derivatives)
-        return ahead.estimate(problem, omega, alpha)
-
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        return Solve(self.unrolled_step * slope, products=0, status=Status.TRUNCATED)
+        step = UnrolledStep(SgdStep(tuple(leaves)), derivatives=self.derivatives)
+        return step.estimate(problem, omega, alpha)
 
 
 @dataclass(frozen=True)
-class StepAhead(ImplicitEstimator):
+class UnrolledStep(Estimator):
     """d/dα L_val(ω′(α), α) for ω′ one given step of SGD from ω; see `DartsSecondOrder`.
 
     Args:
         step: the step.
+        derivatives: how the product with B is taken.
     """
 
+    derivatives: Derivatives = field(default=Autograd(), kw_only=True)
     step: SgdStep
 
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         _, gradient = problem.inner_gradient(omega, alpha)
-
-        def solve(curvature: Curvature, slope: Vector) -> Solve:
-            q = self.step.pulled_back(slope, gradient)
-            return Solve(q, products=0, status=Status.TRUNCATED)
-
-        return self.estimate_at(
-            problem, omega, alpha, outer_point=self.step.ahead(omega, gradient), solve=solve
-        )
-
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        raise TypeError(
-            "StepAhead cannot be asked for q alone: a clipped step depends on the gradient. Call "
-            "it on a problem."
-        )
+        unrolled = self.step.from_point(omega, gradient)
+        outer_loss, outer_gradient, direct = problem.outer_gradients(unrolled, alpha)
+        q = self.step.pulled_back(outer_gradient, gradient)
+        curvature = self.derivatives(problem, omega, alpha)
+        found = Solve(q, products=0, status=Status.TRUNCATED)
+        return with_q(found, curvature, outer_gradient, direct, outer_loss)

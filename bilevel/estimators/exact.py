@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
-from bilevel.estimators.base import ImplicitEstimator, Solve, Status
-from bilevel.linear import LinearOperator
+from bilevel.derivatives import Curvature
+from bilevel.estimators.base import ImplicitEstimator
+from bilevel.estimators.results import Solve, Status
 from bilevel.problem import finite_curvature
 from bilevel.vector import Vector
 
@@ -31,26 +32,26 @@ class Exact(ImplicitEstimator):
 
     largest: int = 10_000
 
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        n = slope.numel
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        n, v = outer_gradient.numel, outer_gradient.flat()
         if n > self.largest:
-            size = n * n * slope.leaves[0].element_size() / 2**30
+            size = n * n * v.element_size() / 2**30
             raise ValueError(
                 f"Exact() forms the {n}×{n} Hessian ({size:.1f} GiB) and stops at "
                 f"{self.largest} parameters. Raise `largest`, or use an estimator that needs "
                 "products only."
             )
-        dense = hessian.dense()
+        dense = curvature.hessian.dense()
         symmetric = (dense + dense.T) / 2
         finite_curvature(float(symmetric.abs().sum()))
         factor, failed = torch.linalg.cholesky_ex(symmetric)
         if failed:
             raise NoMinimumError(_not_positive_definite(symmetric))
-        value = torch.cholesky_solve(slope.flat()[:, None], factor)[:, 0]
-        residual = torch.linalg.vector_norm(slope.flat() - symmetric @ value)
-        length = torch.linalg.vector_norm(slope.flat())
+        value = torch.cholesky_solve(v[:, None], factor)[:, 0]
+        residual = torch.linalg.vector_norm(v - symmetric @ value)
+        length = torch.linalg.vector_norm(v)
         return Solve(
-            slope.like(value),
+            outer_gradient.like(value),
             products=n,
             status=Status.CONVERGED,
             residual=(residual / length).item() if length > 0 else 0.0,

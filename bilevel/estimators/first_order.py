@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bilevel.estimators.base import Estimator, Hypergradient
+from bilevel.estimators.base import Estimator
+from bilevel.estimators.results import Hypergradient
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from bilevel.estimators.base import ImplicitEstimator, Solve, Status
-from bilevel.linear import LinearOperator
+from bilevel.derivatives import Curvature
+from bilevel.estimators.base import ImplicitEstimator
+from bilevel.estimators.results import Solve, Status
 from bilevel.vector import Vector
 
 
@@ -32,5 +33,5 @@ class Identity(ImplicitEstimator):
                 "For eta = 0, the first-order estimate, use FirstOrder()."
             )
 
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        return Solve(self.eta * slope, products=0, status=Status.TRUNCATED)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        return Solve(self.eta * outer_gradient, products=0, status=Status.TRUNCATED)

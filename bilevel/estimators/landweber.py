@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
 
-from bilevel.estimators.base import Solve
-from bilevel.estimators.fixed_step import FixedStep
-from bilevel.estimators.solving import check_positive
-from bilevel.krylov.lanczos import largest_curvature
-from bilevel.linear import LinearOperator
-from bilevel.problem import squared_curvature
+from bilevel.derivatives import Curvature
+from bilevel.estimators.arguments import check_positive
+from bilevel.estimators.fixed_step import fixed_steps
+from bilevel.estimators.results import Solve
+from bilevel.estimators.solving import ResidualEstimator
 from bilevel.vector import Vector
 
 
 @dataclass(frozen=True)
-class Landweber(FixedStep):
+class Landweber(ResidualEstimator):
     """Estimate g₂ by −B q_K, q ← q + ηH(∇_ω L_val − Hq).
 
     2K − 1 products from q = 0; two more from a warm start, one more with a tolerance. η has units
@@ -37,7 +35,6 @@ class Landweber(FixedStep):
 
     terms: int = 10
     step: float | None = None
-    needs_definite: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,19 +42,7 @@ class Landweber(FixedStep):
         if self.step is not None:
             check_positive(self, step=self.step)
 
-    def direction(self, hessian: LinearOperator, residual: Vector) -> tuple[Vector, int]:
-        return hessian @ residual, 1
-
-    def step_limit(self, steepest: float) -> float:
-        return 2 / squared_curvature(steepest)
-
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        if self.step is not None:
-            return self.descend(hessian, slope, step=self.step, steps=self.terms, spent=0)
-        largest, spent = largest_curvature(hessian, 10, seed=0)
-        if largest == 0:
-            return self.without_step(slope, spent)
-        step = 1 / squared_curvature(largest)
-        found = self.descend(hessian, slope, step=step, steps=self.terms, spent=spent)
-        note = f"step {step:.4g} = 1/L² with L ≤ {largest:.4g}, estimated by {spent} products"
-        return replace(found, note=note)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        return fixed_steps(
+            self, curvature.hessian, outer_gradient, power=2, step=self.step, steps=self.terms
+        )

@@ -8,14 +8,13 @@ from typing import Literal
 
 import torch
 
-from bilevel.estimators.base import Solve, Status
+from bilevel.derivatives import Curvature
+from bilevel.estimators.arguments import check_not_negative, check_positive
+from bilevel.estimators.results import Solve, Status
 from bilevel.estimators.solving import (
     ResidualEstimator,
-    check_not_negative,
-    check_positive,
 )
 from bilevel.krylov.minres import minres
-from bilevel.linear import LinearOperator
 from bilevel.vector import Vector
 
 
@@ -50,14 +49,14 @@ class Minres(ResidualEstimator):
         check_positive(self, iterations=self.iterations)
         check_not_negative(self, damping=self.damping)
 
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        system = hessian.shifted(self.damping)
-        length = float(slope.norm())
-        tolerance = self.tolerance_in(slope.dtype)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        system = curvature.hessian.shifted(self.damping)
+        length = float(outer_gradient.norm())
+        tolerance = self.tolerance_in(outer_gradient.dtype)
         goal = 0.0 if tolerance is None else tolerance * length
-        start, v = self.starting_point(slope), slope.flat()
+        start, v = self.starting_point(outer_gradient), outer_gradient.flat()
         q = None if start is None else start.flat()
-        left, products, curvature = self.iterations, 0, None
+        left, products, lowest = self.iterations, 0, None
         residual = math.inf
         while True:  # again from where it stopped, while the true residual is above the goal
             run = minres(system.on_flat, v, q)
@@ -66,8 +65,8 @@ class Minres(ResidualEstimator):
                 latest, left = following, left - 1
             products += latest.products
             if latest.sketch is not None:
-                lowest = float(latest.sketch.ritz_values()[0]) - self.damping
-                curvature = lowest if curvature is None else min(curvature, lowest)
+                ritz = float(latest.sketch.ritz_values()[0]) - self.damping
+                lowest = ritz if lowest is None else min(lowest, ritz)
             gained = latest.value is not q
             q = latest.value
             remainder = v - system.on_flat(q)
@@ -76,11 +75,11 @@ class Minres(ResidualEstimator):
             stuck = not gained or residual > 0.5 * before  # at the rounding floor
             if residual <= goal or left == 0 or stuck or tolerance is None:
                 break
-        at_working_precision = residual <= 10 * torch.finfo(slope.dtype).eps * length
+        at_working_precision = residual <= 10 * torch.finfo(v.dtype).eps * length
         status = Status.TRUNCATED
         if residual <= goal or (tolerance is None and at_working_precision):
             status = Status.CONVERGED
-        elif curvature is None and left > 0:  # the first product was 0
+        elif lowest is None and left > 0:  # the first product was 0
             status = Status.NEGATIVE_CURVATURE
             self.singular(products)
         elif tolerance is not None:
@@ -89,8 +88,8 @@ class Minres(ResidualEstimator):
                 tolerance,
                 products,
                 "Raise `iterations`, add damping, start from an earlier solve.value, or ask for "
-                f"less; {slope.dtype} reaches about cond(H) × {torch.finfo(slope.dtype).eps:.0e}.",
+                f"less; {v.dtype} reaches about cond(H) × {torch.finfo(v.dtype).eps:.0e}.",
             )
         if self.damping:
             residual = float(remainder.add(q, alpha=self.damping).norm())
-        return Solve(slope.like(q), products, status, residual / length, curvature)
+        return Solve(outer_gradient.like(q), products, status, residual / length, lowest)

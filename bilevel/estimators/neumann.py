@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
 
-from bilevel.estimators.base import Solve
-from bilevel.estimators.fixed_step import FixedStep
-from bilevel.estimators.solving import check_not_negative, check_positive
-from bilevel.krylov.lanczos import largest_curvature
-from bilevel.linear import LinearOperator
+from bilevel.derivatives import Curvature
+from bilevel.estimators.arguments import check_not_negative, check_positive
+from bilevel.estimators.fixed_step import fixed_steps
+from bilevel.estimators.results import Solve
+from bilevel.estimators.solving import ResidualEstimator
 from bilevel.vector import Vector
 
 
 @dataclass(frozen=True)
-class Neumann(FixedStep):
+class Neumann(ResidualEstimator):
     """Estimate g₂ by −B q, q = γ Σ_{j≤K} (I − γH)ʲ ∇_ω L_val.
 
     K products; one more with a tolerance, one more from a warm start. γ has units of 1/curvature.
@@ -37,7 +36,6 @@ class Neumann(FixedStep):
 
     terms: int = 10
     step: float | None = None
-    needs_definite: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,18 +43,12 @@ class Neumann(FixedStep):
         if self.step is not None:
             check_positive(self, step=self.step)
 
-    def direction(self, hessian: LinearOperator, residual: Vector) -> tuple[Vector, int]:
-        return residual, 0
-
-    def step_limit(self, steepest: float) -> float:
-        return 2 / steepest
-
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
-        if self.step is not None:
-            return self.descend(hessian, slope, step=self.step, steps=self.terms + 1, spent=0)
-        largest, spent = largest_curvature(hessian, 10, seed=0)
-        if largest == 0:
-            return self.without_step(slope, spent)
-        found = self.descend(hessian, slope, step=1 / largest, steps=self.terms + 1, spent=spent)
-        note = f"step {1 / largest:.4g} = 1/L with L ≤ {largest:.4g}, estimated by {spent} products"
-        return replace(found, note=note)
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        return fixed_steps(
+            self,
+            curvature.hessian,
+            outer_gradient,
+            power=1,
+            step=self.step,
+            steps=self.terms + 1,
+        )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bilevel.estimators.base import Solve, Status
-from bilevel.estimators.solving import ResidualEstimator, check_positive
+from bilevel.derivatives import Curvature
+from bilevel.estimators.arguments import check_positive
+from bilevel.estimators.results import Solve, Status
+from bilevel.estimators.solving import ResidualEstimator
 from bilevel.krylov.nystrom import nystrom
-from bilevel.linear import LinearOperator
 from bilevel.vector import Vector
 
 
@@ -41,18 +42,19 @@ class Nystrom(ResidualEstimator):
         super().__post_init__()
         check_positive(self, rank=self.rank, damping=self.damping)
 
-    def solve(self, hessian: LinearOperator, slope: Vector) -> Solve:
+    def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        hessian, v = curvature.hessian, outer_gradient
         low = nystrom(hessian, self.rank, self.seed)
         shrunk = -low.eigenvalues / (low.eigenvalues + self.damping) / self.damping
-        start = self.starting_point(slope)
+        start = self.starting_point(v)
         if start is None:
-            products, correction = low.products, slope
+            products, correction = low.products, v
         else:  # correct the start by what the approximation makes of its residual
-            products, correction = low.products + 1, slope - hessian @ start
-        q = slope.like(low.apply(shrunk, 1 / self.damping, correction.flat()))
+            products, correction = low.products + 1, v - hessian @ start
+        q = v.like(low.apply(shrunk, 1 / self.damping, correction.flat()))
         q, products = q if start is None else start + q, products + 1
-        residual = float((slope - hessian @ q).norm() / slope.norm())
-        status, tolerance = Status.TRUNCATED, self.tolerance_in(slope.dtype)
+        residual = float((v - hessian @ q).norm() / v.norm())
+        status, tolerance = Status.TRUNCATED, self.tolerance_in(v.dtype)
         if tolerance is not None and residual <= tolerance:
             status = Status.CONVERGED
         if low.lowest < 0:

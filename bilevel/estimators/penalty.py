@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bilevel.estimators.base import Estimator, Hypergradient
-from bilevel.estimators.solving import check_positive
+from bilevel.estimators.arguments import check_positive
+from bilevel.estimators.base import Estimator
+from bilevel.estimators.results import Hypergradient
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector, plus
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bilevel.estimators.solving import check_not_negative, check_positive
+from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.krylov.cg import Preconditioner
 from bilevel.krylov.nystrom import nystrom
 from bilevel.linear import LinearOperator

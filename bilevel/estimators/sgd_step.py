@@ -15,12 +15,12 @@ from bilevel.vector import Tree, Vector
 
 @dataclass(frozen=True)
 class LeafStep:
-    """What SGD does to one leaf: d = g + λω, u = μ·buffer + (1 − damping)d, ω′ = ω − γu.
+    """What SGD does to one leaf: d = g + λω, u = β·buffer + (1 − dampening)d, ω′ = ω − γu.
 
     Attributes:
-        lr, momentum, dampening, weight_decay: γ, μ, damping and λ, of its parameter group; γ may
+        lr, momentum, dampening, weight_decay: γ, β, dampening and λ, of its parameter group; γ may
             be a tensor that stays on its device.
-        nesterov: ω′ = ω − γ(d + μu).
+        nesterov: ω′ = ω − γ(d + βu).
         maximize: g counts with the other sign.
         buffer: of the momentum; None before the first step, which then is u = d.
     """
@@ -116,28 +116,29 @@ class SgdStep:
             clip,
         )
 
-    def ahead(self, omega: Vector, gradient: Vector) -> Vector:
+    def from_point(self, omega: Vector, gradient: Vector) -> Vector:
         """ω′, from ∇_ω L_train at ω."""
         share = self._shortening(gradient)
         if isinstance(share, Tensor) or share < 1:
             gradient = share * gradient
         leaves = [
-            step(leaf, slope)
-            for step, leaf, slope in zip(self.leaves, omega.leaves, gradient.leaves, strict=True)
+            step(leaf, own)
+            for step, leaf, own in zip(self.leaves, omega.leaves, gradient.leaves, strict=True)
         ]
         return Vector(tuple(leaves), omega.treespec)
 
-    def pulled_back(self, slope: Vector, gradient: Vector) -> Vector:
-        """−(∂ω′/∂g)ᵀ slope, which takes the place of q."""
-        leaves = [step.rate * leaf for step, leaf in zip(self.leaves, slope.leaves, strict=True)]
-        q, share = Vector(tuple(leaves), slope.treespec), self._shortening(gradient)
+    def pulled_back(self, outer_gradient: Vector, gradient: Vector) -> Vector:
+        """−(∂ω′/∂g)ᵀ ∇_ω L_val, which takes the place of q."""
+        v = outer_gradient
+        leaves = [step.rate * leaf for step, leaf in zip(self.leaves, v.leaves, strict=True)]
+        q, share = Vector(tuple(leaves), v.treespec), self._shortening(gradient)
         if not isinstance(share, Tensor) and share == 1:
             return q
         length = read(gradient.norm())
         along = ratio(read(gradient.dot(q)), length, 0.0)
         across = q - ratio(along, length, 0.0) * gradient  # clipping has no derivative along it
         if isinstance(share, Tensor):  # whether it clips is not read
-            kept = (share < 1).to(slope.dtype)
+            kept = (share < 1).to(v.dtype)
             across = q + kept * (across - q)
         shortened: Vector = share * across
         return shortened

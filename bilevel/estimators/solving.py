@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -15,9 +14,9 @@ from bilevel.estimators.alerts import (
     NotPositiveDefinite,
     NotStationary,
     SingularHessian,
-    levels_to_the_caller,
 )
-from bilevel.estimators.base import ImplicitEstimator, Solve, Status
+from bilevel.estimators.base import Estimator, ImplicitEstimator
+from bilevel.estimators.results import Solve, Status
 from bilevel.vector import Tree, Vector
 
 
@@ -38,10 +37,11 @@ class SolvingEstimator(ImplicitEstimator):
     strict: bool = field(default=False, kw_only=True)
     stationary: float | None = field(default=0.01, kw_only=True)
 
-    def solve_at(self, curvature: Curvature, slope: Vector) -> Solve:
-        length = float(slope.norm())
+    def checked_solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
+        """`solve`, where ∇_ω L_val is not 0; an alert where ω is far from stationary."""
+        length = float(outer_gradient.norm())
         if length == 0:
-            zero = slope.zeros_like()
+            zero = outer_gradient.zeros_like()
             return Solve(zero, products=0, status=Status.CONVERGED, residual=0.0)
         if self.stationary is not None and curvature.gradient is not None:
             ratio = float(curvature.gradient.norm()) / length
@@ -53,31 +53,36 @@ class SolvingEstimator(ImplicitEstimator):
                     "only; the error grows with the distance from it. Take more inner steps, or "
                     "raise `stationary`.",
                 )
-        return self.solve_system(curvature, slope)
+        return self.solve(curvature, outer_gradient)
 
-    def solve_system(self, curvature: Curvature, slope: Vector) -> Solve:
-        """`solve`, for methods that look at more of the curvature than H."""
-        return self.solve(curvature.hessian, slope)
+    def following(
+        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
+    ) -> Estimator:
+        """This estimator, which does not look for stationarity: no step of an alternation has it.
 
-    def starting_point(self, slope: Vector) -> Vector | None:
+        Warns `NeglectedDecay`.
+        """
+        super().following(optimizer, omega, clip=clip)
+        return replace(self, stationary=None)
+
+    def starting_point(self, omega: Vector) -> Vector | None:
         """`start` as a vector, checked to have the shape of ω; None for zero."""
         if self.start is None:
             return None
         start = Vector.of(self.start).detach()
         shapes = [leaf.shape for leaf in start.leaves]
-        if start.treespec != slope.treespec or shapes != [leaf.shape for leaf in slope.leaves]:
+        if start.treespec != omega.treespec or shapes != [leaf.shape for leaf in omega.leaves]:
             raise ValueError(
                 f"start has structure {start.treespec} and {start.numel} coordinates; q has those "
-                f"of ω, {slope.treespec} and {slope.numel}. Pass solve.value of an earlier step."
+                f"of ω, {omega.treespec} and {omega.numel}. Pass solve.value of an earlier step."
             )
         return start
 
     def alert(self, kind: type[HypergradientWarning], message: str) -> None:
         """Warn, or raise if `strict`."""
-        message = f"{type(self).__name__}: {message}"
         if self.strict:
-            raise kind(message)
-        warnings.warn(message, kind, stacklevel=levels_to_the_caller())
+            raise kind(f"{type(self).__name__}: {message}")
+        self.warn(kind, message)
 
     def singular(self, products: int) -> None:
         """Say that H maps to zero what has to be solved for."""
@@ -140,22 +145,3 @@ class ResidualEstimator(SolvingEstimator):
             f"tolerance {tolerance:.3g}. Until it is well below 1/cond(H) the estimate can "
             f"have the wrong sign. {remedy}",
         )
-
-
-def check_not_negative(estimator: object, **values: float) -> None:
-    """Refuse parameters that are negative, infinite or NaN."""
-    for name, value in values.items():
-        if not 0 <= value < float("inf"):
-            raise ValueError(
-                f"{type(estimator).__name__}({name}={value}): {name} must be finite and not "
-                "negative."
-            )
-
-
-def check_positive(estimator: object, **values: float) -> None:
-    """Refuse parameters that are not positive and finite."""
-    for name, value in values.items():
-        if not 0 < value < float("inf"):
-            raise ValueError(
-                f"{type(estimator).__name__}({name}={value}): {name} must be positive and finite."
-            )

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from bilevel.derivatives import Autograd, Derivatives
-from bilevel.estimators.base import Estimator, Hypergradient
-from bilevel.estimators.solving import check_not_negative, check_positive
+from bilevel.estimators.arguments import check_not_negative, check_positive
+from bilevel.estimators.base import Estimator
+from bilevel.estimators.results import Hypergradient
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree, Vector, plus
 

@@ -300,12 +300,6 @@ def test_refuses_parameters_out_of_range(make: Any) -> None:
         make()
 
 
-def test_certified_needs_the_mixed_product() -> None:
-    case = with_spectrum(1, [1.0, 2.0])
-    with pytest.raises(TypeError, match="depends on B"):
-        Certified().solve(None, Vector.of(case.slope))  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("n", [2, 20, 60])
 def test_spectrum_ends_are_the_extreme_eigenvalues(n: int) -> None:
     values = torch.linspace(-2, 30, n)

@@ -18,6 +18,7 @@ from bilevel.diagnostics.reference import reference_for
 from bilevel.estimators import (
     Amended,
     ConjugateGradient,
+    Estimator,
     Exact,
     FirstOrder,
     Hypergradient,
@@ -25,7 +26,6 @@ from bilevel.estimators import (
     Landweber,
     Minres,
 )
-from bilevel.estimators.base import Estimator
 from bilevel.problem import BilevelProblem
 from bilevel.problems import logistic_regression, quadratic
 

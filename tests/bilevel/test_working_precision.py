@@ -150,13 +150,13 @@ def test_where_l_val_is_flat_in_omega_no_sign_is_claimed() -> None:
 def test_recommend_runs_the_certified_candidate_once() -> None:
     case = ready_quadratic(12, 3, condition=10.0)
     runs = []
-    original = Certified.solve_system
+    original = Certified.solve
 
     def watched(self: Certified, *arguments: Any) -> Any:
         runs.append(self)
         return original(self, *arguments)
 
-    with mock.patch.object(Certified, "solve_system", watched):
+    with mock.patch.object(Certified, "solve", watched):
         advice = recommend(*case.point, budget=60)
     assert len(runs) == 1
     assert isinstance(advice.estimator, Certified)
