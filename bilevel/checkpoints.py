@@ -1,29 +1,21 @@
-"""States of a solve on disk: each one whole or absent, and checked before it is used."""
+"""States of a solve on disk, to go on from after an interruption."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-
-State = dict[str, Any]
-"""Tensors, numbers, text and plain containers of them: what `torch.load` reads safely."""
+from bilevel.checkpoint_files import CheckpointFiles, Label
+from bilevel.state import State
 
 
 @dataclass(frozen=True)
 class Checkpoints:
     """The last states of one solve in a folder, to go on from after an interruption.
 
-    `step-00000012.pt` holds a state; `step-00000012.json`, written after it, its SHA-256 and
-    what it belongs to. Both appear whole or not at all, and without the second the first does
-    not count. Nothing is unpickled beyond tensors and plain containers.
+    `step-00000012.checkpoint` holds the state after 12 steps, and what it belongs to. It appears
+    whole or not at all, and its SHA-256 is checked before it is used. Nothing is unpickled.
 
     Args:
         folder: made when first needed.
@@ -45,79 +37,35 @@ class Checkpoints:
             )
 
     @property
-    def _folder(self) -> Path:
-        return Path(self.folder)
+    def _files(self) -> CheckpointFiles:
+        return CheckpointFiles(Path(self.folder), self.keep)
 
     def save(self, step: int, state: State, belongs_to: dict[str, str]) -> None:
         """Write the state after `step` steps, then remove all but the last `keep`."""
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getvalue()
-        label = {
-            "step": step,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "belongs_to": belongs_to,
-        }
-        self._folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(self._path(step, "pt"), content)
-        _write_whole(self._path(step, "json"), (json.dumps(label, indent=2) + "\n").encode())
-        for old in self._steps()[: -self.keep]:
-            self._path(old, "json").unlink(missing_ok=True)
-            self._path(old, "pt").unlink(missing_ok=True)
+        self._files.save(f"step-{step:08d}", {"step": step, "belongs_to": belongs_to}, state)
 
     def latest(self, belongs_to: dict[str, str]) -> State | None:
         """The last undamaged state; None if none was ever written.
 
         Raises:
-            ValueError: it belongs to another solve, or every one of them is damaged.
+            ValueError: it belongs to another solve, every one of them is damaged, or an earlier
+                version wrote them.
         """
-        damage = []
-        for step in reversed(self._steps()):
-            label, content = self._read(step)
-            if label is None:
-                damage.append(f"{self._path(step, 'pt')} does not match its label.")
-                continue
+
+        def check(path: Path, label: Label) -> None:
             for name, value in belongs_to.items():
                 found = label["belongs_to"].get(name, "not recorded")
                 if found != value:
                     raise ValueError(
-                        f"the checkpoint {self._path(step, 'pt')} was made with {name} = {found}, "
-                        f"and this solve has {value}. Resume with what it was made with, or give "
-                        "another folder."
+                        f"the checkpoint {path} was made with {name} = {found}, and this solve "
+                        f"has {value}. Resume with what it was made with, or give another folder."
                     )
-            for defect in damage:
-                warnings.warn(f"{defect} Going on from an earlier one.", stacklevel=3)
-            state: State = torch.load(io.BytesIO(content), weights_only=True)
-            return state
-        if damage:
+
+        if any(Path(self.folder).glob("step-*.pt")):
             raise ValueError(
-                f"none of the {len(damage)} checkpoints in {self.folder} can be used: "
-                f"{' '.join(damage)} Delete the folder to start from the beginning."
+                f"{self.folder} holds states of format 1 (step-*.pt), of an earlier version, and "
+                "this version reads format 2. Give another folder."
             )
-        return None
-
-    def _read(self, step: int) -> tuple[dict[str, Any] | None, bytes]:
-        try:
-            label = json.loads(self._path(step, "json").read_text())
-            content = self._path(step, "pt").read_bytes()
-            whole = label["sha256"] == hashlib.sha256(content).hexdigest()
-        except (OSError, ValueError, KeyError, TypeError):
-            return None, b""
-        return (label, content) if whole else (None, b"")
-
-    def _steps(self) -> list[int]:
-        labels = self._folder.glob("step-*.json")
-        return sorted(int(path.stem.removeprefix("step-")) for path in labels)
-
-    def _path(self, step: int, suffix: str) -> Path:
-        return self._folder / f"step-{step:08d}.{suffix}"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write under another name and rename, so that a reader or a crash never sees a part."""
-    partial = path.with_suffix(path.suffix + ".part")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+        remedy = "Delete the folder to start from the beginning."
+        found = self._files.latest(check, lambda note: warnings.warn(note, stacklevel=5), remedy)
+        return None if found is None else found[1]

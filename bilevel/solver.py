@@ -19,10 +19,11 @@ from bilevel.alternation import outer_step as outer_step
 from bilevel.callbacks import Progress as Progress
 from bilevel.callbacks import Shown, name_of_function
 from bilevel.callbacks import StepRecord as StepRecord
-from bilevel.checkpoints import Checkpoints, State
-from bilevel.estimators.base import Estimator
+from bilevel.checkpoints import Checkpoints
+from bilevel.estimators import Certified, Estimator
 from bilevel.problem import BilevelProblem
 from bilevel.scope import passed
+from bilevel.state import State
 from bilevel.vector import Tree, Vector
 
 
@@ -207,11 +208,14 @@ class _Run:
         warm_start: bool,
         constraint: Constraint | None,
     ) -> StepRecord:
+        estimator = self.estimator
+        if isinstance(estimator, Certified):  # its bound is a chance of its own at every step
+            estimator = estimator.redrawn(len(self.records))
         taken = alternating_step(
             problem,
             self.omega.tree(),
             self.alpha.tree(),
-            estimator=self.estimator.redrawn(len(self.records)),
+            estimator=estimator,
             outer=self.outer,
             inner=self.inner,
             clip=clip,

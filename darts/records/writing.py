@@ -1,29 +1,21 @@
 """Files that appear whole or not at all, and what to do where they cannot be written."""
 
 import errno
-import os
-from contextlib import suppress
 from pathlib import Path
+
+from bilevel.checkpoint_files import write_whole
 
 
 def write_atomically(path: Path, *content: bytes) -> Path:
     """Write beside `path`, flush to disk, and rename over it.
 
     Raises:
-        OSError: it could not be written; what was at `path` is as it was.
+        OSError: it could not be written, with what to do; what was at `path` is as it was.
     """
-    beside = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            for part in content:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        write_whole(path, *content)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise unwritable(path, error) from error
     return path
 

@@ -1,24 +1,21 @@
-"""StageCheckpoints that are whole or absent, belong to one config, and are checked before use."""
+"""Checkpoints of a stage: they belong to one config, and know how long its records were."""
 
-import hashlib
-import json
 import time
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
 
+from bilevel.checkpoint_files import CheckpointFiles, DamageError, Label
+from bilevel.state import State, find_non_finite, pack, unpack
 from darts.config.as_json import differences
 from darts.parallel.ranks import ALONE, Ranks
 from darts.records.run_folder import RunFolder
-from darts.records.writing import write_atomically
+from darts.records.writing import unwritable
 from darts.training.evaluation import NonFiniteLossError
-from darts.training.state import State, find_non_finite, pack, unpack
 
 Position = tuple[int, int]
 """(whole epochs done, steps done of the next one)."""
-
-MAGIC = b"darts checkpoint, SHA-256 of what follows: "
 
 
 @dataclass(frozen=True)
@@ -34,10 +31,8 @@ class Saved:
 class StageCheckpoints:
     """The last few states of one stage, in `<stage>/checkpoints/`.
 
-    `epoch-000012-step-000345.checkpoint` is one line with the SHA-256 of the rest; a line of JSON,
-    the label, with position, config and the lengths of the records; and the state in the
-    safetensors format. The file is flushed to disk and appears whole or not at all. Nothing is
-    unpickled.
+    `epoch-000012-step-000345.checkpoint` is in the format of `bilevel.checkpoint_files`; its label
+    has position, config and the lengths of the records.
 
     A state is due as soon as writing has taken no more than `share` of the time: after every step
     where a step takes 1/share times as long as a write, less often where steps are short. A run
@@ -93,22 +88,16 @@ class StageCheckpoints:
             "records": self.run.lengths(self.stage),
             "config": self.config,
         }
-        line = json.dumps(label, ensure_ascii=False).encode() + b"\n"
-        content = pack(state)
-        digest = hashlib.sha256(line)
-        digest.update(content)
-        path = self._path(position)
-        write_atomically(path, MAGIC + digest.hexdigest().encode() + b"\n", line, content)
-        for old in self._paths()[: -self.keep]:
-            old.unlink(missing_ok=True)
-        for torn in self.folder.glob("*.part"):
-            torn.unlink(missing_ok=True)
+        try:
+            self._files.save(_name(position), label, state)
+        except OSError as error:
+            raise unwritable(self.folder / f"{_name(position)}.checkpoint", error) from error
         self._began, self._took = began, time.perf_counter() - began
 
     @property
     def whereabouts(self) -> str:
         """A sentence about the last state, for a run that has to stop."""
-        if not self._paths():
+        if not self._files.paths():
             return "No checkpoint had been written yet."
         return f"The last good state is in {self.folder}."
 
@@ -118,19 +107,13 @@ class StageCheckpoints:
         Raises:
             ValueError: it is from another config, or every checkpoint is damaged.
         """
-        damage = []
-        for path in reversed(self._paths()):
-            try:
-                return self._load(path)
-            except _DamageError as defect:
-                damage.append(str(defect))
-                self.run.note(f"{defect} Going on from the checkpoint before it.")
-        if damage:
-            raise ValueError(
-                f"None of the {len(damage)} checkpoints in {self.folder} can be used: "
-                f"{' '.join(damage)} Delete {self.folder.parent} to begin the stage again."
-            )
-        return None
+        remedy = f"Delete {self.folder.parent} to begin the stage again."
+        found = self._files.latest(self._check, self.run.note, remedy)
+        if found is None:
+            return None
+        label, state = found
+        epoch, step = label["position"]
+        return Saved((epoch, step), label["records"], state)
 
     def resume(self) -> Saved | None:
         """`latest`, with the records of the stage cut back to where they were then.
@@ -152,28 +135,14 @@ class StageCheckpoints:
         content = self.ranks.bytes_from_first(pack(found.state) if found else b"")
         return Saved((epoch, step), records, unpack(content))
 
-    def _load(self, path: Path) -> Saved:
+    def _check(self, path: Path, label: Label) -> None:
+        """Refuse a state of another config, and pass over one that does not fit the records."""
         try:
-            content = path.read_bytes()
-        except FileNotFoundError as error:
-            raise _DamageError(f"{path} is missing.") from error
-        first, _, rest = content.partition(b"\n")
-        found = hashlib.sha256(rest).hexdigest()
-        if first != MAGIC + found.encode():
-            raise _DamageError(
-                f"{path} is damaged: the SHA-256 of its {len(rest)} bytes is {found[:12]}…, and "
-                f"its first line says {first[len(MAGIC) :][:12].decode(errors='replace') or None}…."
-            )
-        line, _, packed = rest.partition(b"\n")
-        try:
-            label = json.loads(line)
             (epoch, step), records, config = label["position"], label["records"], label["config"]
         except (ValueError, KeyError, TypeError) as error:
-            raise _DamageError(f"{path} is damaged: it has no label.") from error
-        if self._path((epoch, step)) != path:
-            raise _DamageError(
-                f"{path} holds the state of epoch {epoch}, step {step}: it was moved."
-            )
+            raise DamageError("is damaged: it has no label") from error
+        if _name((epoch, step)) != path.stem:
+            raise DamageError(f"holds the state of epoch {epoch}, step {step}: it was moved")
         unequal = differences(config, self.config)
         if unequal:
             raise ValueError(
@@ -182,19 +151,13 @@ class StageCheckpoints:
             )
         lost = self.run.shorter_than(self.stage, records)
         if lost:
-            raise _DamageError(f"{path} does not fit the records: {lost}.")
-        try:
-            return Saved((epoch, step), records, unpack(packed))
-        except ValueError as error:
-            raise _DamageError(f"{path} is {error}") from error
+            raise DamageError(f"does not fit the records: {lost}")
 
-    def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("epoch-*-step-*.checkpoint"))
-
-    def _path(self, position: Position) -> Path:
-        epoch, step = position
-        return self.folder / f"epoch-{epoch:06d}-step-{step:06d}.checkpoint"
+    @property
+    def _files(self) -> CheckpointFiles:
+        return CheckpointFiles(self.folder, self.keep)
 
 
-class _DamageError(Exception):
-    """A checkpoint that cannot be used, and why."""
+def _name(position: Position) -> str:
+    epoch, step = position
+    return f"epoch-{epoch:06d}-step-{step:06d}"

@@ -10,11 +10,11 @@ from types import FrameType
 from typing import Any, Protocol
 
 from bilevel import NonFiniteError
+from bilevel.state import State
 from darts.parallel.launch import Devices
 from darts.records.run_folder import RunFolder
 from darts.training.checkpoint import StageCheckpoints
 from darts.training.evaluation import NonFiniteLossError
-from darts.training.state import State
 
 
 class Stage(Protocol):

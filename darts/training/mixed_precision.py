@@ -10,9 +10,9 @@ from torch.optim import Optimizer
 from bilevel import BilevelProblem, NonFiniteError, Vector
 from bilevel.reading import finite, read
 from bilevel.solver import inner_step
+from bilevel.state import State
 from bilevel.vector import Tree
 from darts.config.compute import Precision
-from darts.training.state import State
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer
 
-from darts.training.state import State
+from bilevel.state import State
 
 
 def weights_optimizer(

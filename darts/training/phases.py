@@ -7,6 +7,7 @@ from math import ceil
 
 from torch import nn
 
+from bilevel.state import pack
 from darts.config.full import FullConfig
 from darts.data import Batch, Images, ImageSet, Normalisation, RetrainData, SearchData
 from darts.data.batches import in_order
@@ -16,7 +17,6 @@ from darts.spaces import Genotype
 from darts.training.comparison_cells import comparison_cells
 from darts.training.retraining import Training, training_batches
 from darts.training.searching import Searching, paired_batches
-from darts.training.state import pack
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bilevel import NonFiniteError
 from bilevel.reading import leaving, read
+from bilevel.state import State
 from darts.config.as_json import to_json
 from darts.config.retrain import RetrainConfig
 from darts.config.schedule import warm_up
@@ -25,7 +26,6 @@ from darts.training.evaluation import Evaluation, evaluate
 from darts.training.mixed_precision import MixedPrecision, require_finite_norm
 from darts.training.optimizers import restore, set_rate, weights_optimizer
 from darts.training.saved_network import SavedNetwork
-from darts.training.state import State
 
 
 def training_batches(config: RetrainConfig, data: RetrainData, shard: Shard = WHOLE) -> Batches:

@@ -9,6 +9,7 @@ from torch import Tensor
 from bilevel import BilevelProblem, Vector
 from bilevel.reading import read
 from bilevel.solver import outer_step
+from bilevel.state import State
 from darts.config.schedule import half_cosine
 from darts.config.search import SearchConfig
 from darts.data import Batch, Batches, Images, PairedBatches, SearchData
@@ -32,7 +33,6 @@ from darts.training.evaluation import Evaluation, NonFiniteLossError, evaluate
 from darts.training.mixed_precision import MixedPrecision
 from darts.training.optimizers import alpha_optimizer, restore, set_rate, weights_optimizer
 from darts.training.sharpness import largest_eigenvalue
-from darts.training.state import State
 from darts.training.step_terms import StepTerms
 from darts.training.target_costs import supernet_costs
 

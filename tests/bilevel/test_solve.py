@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def test_a_resumed_solve_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path)
     resumed = run(13, folder)
     assert bits(resumed) == bits(run(13))
     assert bits(run(13, folder)) == bits(resumed)  # nothing left to do
-    assert len(list((tmp_path / "states").glob("*.pt"))) == 2
+    assert len(list((tmp_path / "states").glob("*.checkpoint"))) == 2
     assert not list((tmp_path / "states").glob("*.part"))
 
 
@@ -91,14 +90,23 @@ def test_a_checkpoint_of_another_solve_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_passed_over_and_two_are_an_error(tmp_path: Path) -> None:
     folder = Checkpoints(tmp_path, every=2)
     run(4, folder)
-    latest = tmp_path / "step-00000004.pt"
+    latest = tmp_path / "step-00000004.checkpoint"
     latest.write_bytes(latest.read_bytes()[:-1])
-    with pytest.warns(UserWarning, match="step-00000004.pt does not match its label"):
+    with pytest.warns(UserWarning, match="step-00000004.checkpoint is damaged: the SHA-256"):
         assert bits(run(6, folder)) == bits(run(6))
-    for path in tmp_path.glob("*.json"):
-        path.write_text(json.dumps({"sha256": "0"}))
-    with pytest.raises(ValueError, match="none of the 2 checkpoints"):
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    with (
+        pytest.warns(UserWarning, match="is damaged"),
+        pytest.raises(ValueError, match="None of the 2 checkpoints"),
+    ):
         run(6, folder)
+
+
+def test_a_checkpoint_of_the_format_before_is_refused_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "step-00000004.pt").write_bytes(b"PK")
+    with pytest.raises(ValueError, match="holds states of format 1"):
+        run(6, Checkpoints(tmp_path))
 
 
 def test_warm_start_carries_q_from_step_to_step() -> None:
@@ -259,7 +267,7 @@ def test_of_a_large_alpha_memory_and_checkpoints_do_not_grow_with_the_steps(tmp_
             checkpoints=Checkpoints(tmp_path / str(steps), every=4, keep=1),
         )
         assert solution.alphas == []
-        sizes.append(sum(f.stat().st_size for f in (tmp_path / str(steps)).glob("*.pt")))
+        sizes.append(sum(f.stat().st_size for f in (tmp_path / str(steps)).glob("*.checkpoint")))
     # the records of the steps, a few hundred bytes each, are all that grows
     assert sizes[1] - sizes[0] < 10_000
     assert sizes[0] < 1.1 * 4 * (alpha.numel() + omega.numel())

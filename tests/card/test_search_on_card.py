@@ -7,6 +7,7 @@ import pytest
 from bilevel import CentralDifference
 from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder
+from bilevel.state import pack, unpack
 from darts.config.compute import Computing
 from darts.data import RetrainData, SearchData
 from darts.parallel.launch import Devices
@@ -17,7 +18,6 @@ from darts.training.retrain import retrain
 from darts.training.retraining import Training
 from darts.training.search import search
 from darts.training.searching import Searching
-from darts.training.state import pack, unpack
 from tests.darts.training.tiny import (
     TWO_EDGES,
     Follower,

@@ -16,6 +16,7 @@ from bilevel import Autograd, CentralDifference, NonFiniteError
 from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder, Identity
 from bilevel.reading import left_on_device
+from bilevel.state import pack, unpack
 from darts.config.compute import Computing
 from darts.data import RetrainData, SearchData
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
@@ -27,7 +28,6 @@ from darts.training.evaluation import NonFiniteLossError
 from darts.training.retraining import Training
 from darts.training.search import search
 from darts.training.searching import Searching
-from darts.training.state import pack, unpack
 from tests.darts.training.tiny import (
     Follower,
     KilledError,

@@ -1,4 +1,4 @@
-"""Checkpoints: two are kept, each is checked, none from another config is used."""
+"""Checkpoints of a stage: two are kept, each is checked, none from another config is used."""
 
 import hashlib
 import time
@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from bilevel.checkpoint_files import MAGIC
+from bilevel.state import pack
 from darts.config.as_json import to_json
 from darts.records.run_folder import RunFolder
-from darts.training.checkpoint import MAGIC, StageCheckpoints
+from darts.training.checkpoint import StageCheckpoints
 from darts.training.evaluation import NonFiniteLossError
-from darts.training.state import pack
 from tests.darts.training.tiny import Follower, assert_same_bits, search_config
 
 CONFIG = to_json(search_config())
@@ -107,6 +108,12 @@ def test_every_single_bit_counts(saved):
         assert saved.latest().position == (0, 2), position
     path.write_bytes(content)
     assert saved.latest().position == (1, 0)
+
+
+def test_a_checkpoint_of_the_format_before_is_refused_by_its_number(saved):
+    last(saved).write_bytes(b"darts checkpoint, SHA-256 of what follows: 00\n{}\n")
+    with pytest.raises(ValueError, match="has format 1, of an earlier version"):
+        saved.latest()
 
 
 def test_a_missing_checkpoint_means_the_one_before(saved):

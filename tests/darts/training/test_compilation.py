@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from bilevel.state import pack, unpack
 from darts import cli
 from darts.config.compute import Computing
 from darts.data import RetrainData
 from darts.networks.compilation import require_compiler
 from darts.parallel.launch import Devices
 from darts.training.retraining import Training
-from darts.training.state import pack, unpack
 from tests.darts.training.killing import GENOTYPE
 from tests.darts.training.tiny import images, retrain_config
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bilevel.estimators import FirstOrder
+from bilevel.state import pack
 from darts import cli
 from darts.config.presets import PRESETS
 from darts.data import Digits, ImageFolders, ImageSet, RetrainData, SearchData
@@ -25,7 +26,6 @@ from darts.training.retrain import retrain
 from darts.training.retraining import Training
 from darts.training.search import search
 from darts.training.searching import Searching
-from darts.training.state import pack
 from tests.darts.data.real_files import cifar10_images, real
 from tests.darts.training.test_methods_in_search import METHODS, halves
 from tests.darts.training.tiny import full_config, images, new_run, retrain_config, search_config

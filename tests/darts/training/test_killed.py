@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from darts.training.checkpoint import MAGIC
-from darts.training.state import unpack
+from bilevel.checkpoint_files import MAGIC
+from bilevel.state import unpack
 from tests.darts.training.killing import SHARES
 from tests.darts.training.tiny import assert_same_bits, timeless
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bilevel.state import pack, unpack
 from darts.training.optimizers import (
     _lay_out,
     alpha_optimizer,
@@ -11,7 +12,6 @@ from darts.training.optimizers import (
     set_rate,
     weights_optimizer,
 )
-from darts.training.state import pack, unpack
 
 
 def weights() -> list[Tensor]:

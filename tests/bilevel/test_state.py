@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darts.training.state import find_non_finite, pack, unpack
+from bilevel.state import find_non_finite, pack, unpack
 from tests.darts.training.tiny import assert_same_bits
 
 numbers = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
