@@ -93,7 +93,7 @@ class Progressive:
     def narrowed(self, space: Space, mixing: Mapping[str, Tensor], stage: int) -> Space:
         """The space of `stage`: each edge keeps its strongest operations of the stage before.
 
-        none competes, as in their code.
+        `none` competes, as in their code.
         """
         count = self.operations[stage]
         table = []

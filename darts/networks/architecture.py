@@ -126,9 +126,9 @@ class Architecture:
     def genotype(self, alpha: Mapping[str, Tensor]) -> Genotype:
         """The strongest candidate on each edge, and on each node its strongest edges.
 
-        Candidates are the operations but none, where the space does not keep none. An edge is as
-        strong as its strongest candidate, by mixing weight, so that a large weight of none makes
-        it weak. Where the space searches edges, a node keeps the `keep_edges` strongest, strongest
+        Candidates are all operations, without `none` unless the space keeps it. An edge is as
+        strong as its strongest candidate's mixing weight: a large weight of `none` makes it weak.
+        Where the space searches edges, a node keeps the `keep_edges` strongest, strongest
         first, as DARTS does; fixed edges stay in their order.
 
         Raises:

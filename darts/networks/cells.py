@@ -141,7 +141,7 @@ class CellMixingWeights:
 class SearchCell(Drawing):
     """Every node is Σ over its edges and operations of weight · operation(source).
 
-    Built for speed where the arithmetic allows it. none is left out: it adds zero, and acts only
+    Built for speed where the arithmetic allows it. `none` is left out: it adds zero, and acts only
     through the softmax that made the weights. Operations without weights of their own (pools with
     their norm, the identity) give the same on every edge from one state, and are computed once a
     state; so is the activation that the others begin with. `darts.networks.weighted_sum` adds
@@ -221,7 +221,7 @@ class SearchCell(Drawing):
                     skip = cast(Operation, self.auxiliary[str(row)])
                     node.add(mixing.auxiliary_skip, skip, seen[source])
             total = node.total()
-            if total is None:  # every edge is none
+            if total is None:  # every edge is `none`
                 source = self.space.edges[self.space.incoming(target)[0]][0]
                 total = torch.zeros_like(self._skipped(seen[source], source))
             states.append(self._state(self._joined(total, target, states, mixing)))

@@ -38,7 +38,7 @@ class Place:
     width: int
 
     def multiply_adds(self) -> int:
-        """For one image, exactly; none has none."""
+        """For one image, exactly; `none` costs 0."""
         return 0 if self.operation == NONE else _multiply_adds(self)
 
 
@@ -98,7 +98,7 @@ class CostTable:
         Args:
             space: `self.space`, or one with fewer operations on its edges.
             weights: [edges, operations] by kind of cell.
-            drawn: the weights of a step, by which costs are added up instead; none costs nothing.
+            drawn: the weights of a step, by which costs are added up instead; `none` costs nothing.
         """
         expected = found = None
         for kind in space.cell_kinds:

@@ -34,7 +34,7 @@ class Supernet(Drawing):
     them again for a gradient: all cells, or those of `recomputed`, of which the first hold most.
     The memory of a gradient falls to that of the largest cell and the cells' outputs. A graph of
     the gradient (`Autograd`) keeps the activations again, so that second derivatives in little
-    memory are those of `ReverseOverForward`, which has none, and of `CentralDifference`.
+    memory are those of `ReverseOverForward`, which builds no graph, and of `CentralDifference`.
 
     Args:
         space: what the cells can be.

@@ -30,7 +30,7 @@ S1_FIXED = Space(
     edges=tuple((source, target) for target in range(2, 6) for source in (0, target - 1)),
     keep_edges=None,
 )
-"""The paper's S1 (§4.1.2, §4.1.3): node i takes node i − 1 and c_{k−2}, state 0; no none. 7¹⁶."""
+"""The paper's S1 (§4.1.2, §4.1.3): node i takes node i − 1 and c_{k−2}; without `none`. 7¹⁶."""
 
 
 def s2(cells: int = 20) -> Space:

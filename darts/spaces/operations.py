@@ -68,7 +68,7 @@ class Operation(nn.Module, ABC):
 
 
 class Zero(Operation):
-    """none: zeros of the shape that the other operations give."""
+    """`none`: zeros of the shape that the other operations give."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()

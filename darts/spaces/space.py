@@ -26,7 +26,7 @@ class Space:
         macro_architecture: how cells make a network, and with it the kinds of cell.
         edge_operations: where edges differ, the operations of each: `[kind][edge]`, some of
             `operations` in that order. None: every edge has all of them.
-        keeps_none: none can be chosen in the end, as in NAS-Bench-201. In DARTS it cannot.
+        keeps_none: whether `none` can be chosen in the end: in NAS-Bench-201 yes, in DARTS no.
 
     Raises:
         ValueError: an edge does not run forward, a node has too few inputs, or no operation
@@ -81,7 +81,7 @@ class Space:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """The operations that a genotype can hold: all but none, unless that is kept."""
+        """The operations that a genotype can hold: without `none`, unless it is kept."""
         return tuple(name for name in self.operations if self.keeps_none or name != NONE)
 
     def choices(self, kind: str) -> tuple[tuple[str, ...], ...]:

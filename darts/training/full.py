@@ -1,4 +1,4 @@
-"""The main job: search, retrain what was found, and set it beside the baselines."""
+"""The stages of a run: search, retraining of what was found, and baselines beside it."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,7 +35,7 @@ LATENCY = "latency.json"
 
 @dataclass(frozen=True)
 class FullResult:
-    """What the stages of a run gave; None for one left out.
+    """The results of a run's stages; None for a stage left out.
 
     Attributes:
         search, retrain: of the cell that was found, or given.
@@ -54,9 +54,9 @@ def full_run(
 ) -> FullResult:
     """Do, or go on with, the stages of `config` and write `result.json`.
 
-    A stage that was finished is not repeated. Without a search stage the genotype is the one
-    that `genotype.json` in the folder holds. Of several processes the first one alone judges the
-    baselines, which are those of a classification.
+    A finished stage is not repeated. Without a search the genotype is that of `genotype.json` in
+    the folder. Baselines exist for a classification alone; of several processes the first one
+    trains them.
     """
     found, trained, baselines = None, None, None
     cells: tuple[Record, ...] = ()
@@ -74,7 +74,7 @@ def full_run(
             record_answers(run, images, config.retrain.batch_size, devices.device)
         cells = tuple(train_comparison_cells(config, images, run, devices))
     if config.retrain is not None and classes and devices.ranks.first:
-        run.note("Judging simple models on the same images, to compare with.")
+        run.note("Training simple models on the same images, to compare with.")
         baselines = measure_baselines(
             images.train, images.test, images.normalisation, config.retrain.seed
         )
@@ -86,7 +86,7 @@ def full_run(
 def require_feasible(
     config: FullConfig, images: ImageSet, genotype: Genotype | None = None
 ) -> None:
-    """Raise ValueError, before anything is written, if images, table or genotype do not suffice."""
+    """Raise ValueError, before anything is written, if images, table or genotype do not fit."""
     halves = _halves(config, images)
     if config.search is not None and halves is not None:
         paired_batches(config.search, halves)
@@ -106,7 +106,7 @@ def require_feasible(
 
 
 def _require_some_network(config: RetrainConfig, space: Space, data: RetrainData) -> None:
-    """Raise ValueError if nothing that a search could find can be retrained."""
+    """Raise ValueError if no genotype that the search can find could be retrained."""
     narrow, lightest = replace(config, channels=2), lightest_genotype(space)
     require_network(narrow, lightest, data)
     if isinstance(config.channels, int):
@@ -125,9 +125,9 @@ def _require_some_network(config: RetrainConfig, space: Space, data: RetrainData
 def run_costs(
     config: FullConfig, images: ImageSet, run: RunFolder | None = None
 ) -> CostTable | None:
-    """What a target counts, in the network that the run retrains; None without both.
+    """The costs that a target counts, of the network that the run retrains; None without both.
 
-    The latency table is kept in `run`, so that a resumed search counts by the same.
+    The latency table is copied into `run`, so that a resumed search counts by the same one.
     """
     if config.search is None or config.search.target is None or config.retrain is None:
         return None
@@ -145,7 +145,7 @@ def run_costs(
 
 
 def _require_reach(search: SearchConfig, costs: CostTable) -> None:
-    """Raise ValueError if no network of the space keeps to the limit."""
+    """Raise ValueError if no network of the space is within the limit."""
     most = getattr(search.target, "most", None)
     if most is None:
         return
@@ -158,7 +158,7 @@ def _require_reach(search: SearchConfig, costs: CostTable) -> None:
 
 
 def _halves(config: FullConfig, images: ImageSet) -> SearchData | None:
-    """What a search splits the training set into; None if there is no search."""
+    """The halves of the training set for ω and for α; None if there is no search."""
     if config.search is None:
         return None
     return SearchData.of(images, config.search.train_share, config.search.seed)

@@ -1,4 +1,4 @@
-"""The loop of a stage: epochs of steps, with checkpoints, and an end at any step."""
+"""The loop of a stage: epochs of steps, checkpoints, and a clean end at any step."""
 
 import signal
 import threading
@@ -18,14 +18,14 @@ from darts.training.evaluation import NonFiniteLossError
 
 
 class Stage(Protocol):
-    """What a stage of a run does; `drive` does it.
+    """A stage of a run, as `drive` takes it through its epochs.
 
     Attributes:
         name: its folder in the run.
-        work: what it is called in a sentence.
-        epochs: most that it takes.
-        steps: in each.
-        wall_seconds: spent on it so far, in all the lives of the run.
+        work: its name in a sentence.
+        epochs: the most that it takes.
+        steps: in each epoch.
+        wall_seconds: spent on it so far, over all resumptions.
         remedy: what to change where a number is not finite.
     """
 
@@ -37,10 +37,10 @@ class Stage(Protocol):
     remedy: str
 
     def enter(self, epoch: int, *, resumed: bool) -> None:
-        """Make ready for the rest of an epoch, whose first steps are done if `resumed`."""
+        """Prepare an epoch, or the rest of one whose first steps are done (`resumed`)."""
 
     def step(self, epoch: int, step: int) -> None:
-        """Take one step and keep what it found.
+        """Take one step and keep its numbers.
 
         Raises:
             NonFiniteError: a number is not finite; the state is as it was.
@@ -70,13 +70,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: float) -> None:
-    """Do the stage, or go on with it where the last checkpoint in `run` stands.
+    """Take a stage through its epochs, from the last checkpoint in `run` if there is one.
 
-    The first Ctrl-C lets the step end and saves its state; a second one stops at once. Of several
-    processes each stops at once, and the last checkpoint holds.
+    The first Ctrl-C lets the step end and saves the state; a second one stops at once. With several
+    processes the first one already stops at once, and the run goes on from the last checkpoint.
 
     Args:
-        stage: its work.
+        stage: the search or the retraining.
         run: the folder to write.
         devices: where it computes.
         origin: the config as JSON; a checkpoint from another one is refused.
@@ -128,10 +128,10 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
 
 @contextmanager
 def _interrupts(held: bool) -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C; the next one has its usual effect.
+    """A list that the first Ctrl-C adds to; the second one has its usual effect.
 
-    Where a process ignores Ctrl-C, as those in the background of a shell do, or has a handler of
-    its own, it stays so.
+    A process that ignores Ctrl-C, as in the background of a shell, or handles it itself, is left
+    as it is.
     """
     asked: list[int] = []
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -19,22 +19,22 @@ STAGE = "search"
 
 
 class Score(Protocol):
-    """Numbers known of a genotype without training, for the record of each epoch."""
+    """Numbers that are known of a genotype without training; each epoch's record holds them."""
 
     def __call__(self, genotype: Genotype) -> dict[str, float]: ...
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found, and how the supernet did on the half that α saw.
+    """The genotype that a search found, and the supernet's accuracy on α's half.
 
     Attributes:
         genotype: the result.
         val: of the supernet after the epoch that the genotype is from.
         wall_seconds: of the search.
         epoch: the epoch that the genotype is from.
-        stopped: why the search ended before its epochs did, and where; None if it did not.
-        scores: what is known of the genotype without training.
+        stopped: why and where the search ended early; None if it did not.
+        scores: numbers known of the genotype without training.
         cost: of its network, where the search had a target: its value, unit and limit.
     """
 
@@ -48,7 +48,7 @@ class SearchResult:
 
     @property
     def cost_in_words(self) -> str:
-        """What the network that was found costs, and whether that is within the limit."""
+        """The cost of the network that was found, and whether it is within the limit."""
         assert self.cost is not None
         value, unit, most = self.cost["value"], self.cost["unit"], self.cost["most"]
         said = f"The network found costs {value:.4g} {unit}"
@@ -94,8 +94,8 @@ def search(
         config: its settings.
         data: the two halves of the training images.
         run: the folder to write.
-        devices: where and how to compute; of several processes `run` is a `SharedRun`.
-        score: what is known of a genotype without training; its numbers join every epoch's record.
+        devices: where and how to compute; with several processes `run` is a `SharedRun`.
+        score: numbers known of a genotype without training; every epoch's record holds them.
         costs: of the operations in the network to be retrained, for a target.
 
     Raises:
@@ -170,7 +170,7 @@ class _SearchStage:
 
 
 def _stopped(config: SearchConfig, run: RunFolder) -> Stopped | None:
-    """Whether the rule of `config` ends the search after the epochs that `run` holds."""
+    """Whether the early-stopping rule of `config` ends the search after the epochs in `run`."""
     records = run.records(f"{STAGE}/epochs") if config.stop is not None else []
     if config.stop is None or not records:
         return None

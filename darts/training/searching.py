@@ -1,4 +1,4 @@
-"""What a search changes as it goes: ω, α, their optimisers, and the stage it is in."""
+"""The state of a search and its steps: ω, α, their optimisers, and the stage."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -43,16 +43,16 @@ class Searching:
     There is one stage, unless the config is `progressive`. The data stream goes through all.
     Processes that share a search take the same steps, each with its shard of the batches.
 
-    On a GPU a step reads no number before its end, where the estimator needs none, and is captured
-    as a graph where `devices.computing` says so and the step allows it.
+    On a GPU a step reads no number before its end, unless the estimator needs one. It is captured
+    as a graph where `devices.computing` asks for it and the step allows it.
 
     Args:
         config: its settings.
         data: the two halves of the training images, on the device.
         devices: where and how to compute.
-        note: hears in a line why steps are not captured, where they were to be.
-        record: how steps are captured; None is as `devices` say.
-        costs: of the operations, for a target; None takes a network of the supernet's sizes.
+        note: takes a line that says why steps are not captured, where that was asked for.
+        record: how steps are captured; None is by `devices`.
+        costs: of the operations, for a target; None counts a network of the supernet's sizes.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Searching:
         return self.config.epochs // self.stages
 
     def enter(self, epoch: int) -> str | None:
-        """Make ready for `epoch`: go to the next stage if it begins one, and say so."""
+        """Prepare `epoch`: begin the next stage if it is due, and say so."""
         progressive, stage = self.config.progressive, epoch // self.stage_epochs
         if progressive is None or stage == self.stage:
             return None
@@ -161,7 +161,7 @@ class Searching:
         )
 
     def progress(self, epoch: int, step: int = 0) -> float:
-        """How far the stage has come, in [0, 1)."""
+        """The share of the stage that is done, in [0, 1)."""
         within = epoch - self.stage * self.stage_epochs
         return (within + step / self.batches.per_epoch) / self.stage_epochs
 
@@ -252,7 +252,7 @@ class Searching:
         )
 
     def genotype(self) -> Genotype:
-        """What α stands for; in the last of several stages with no more skips than allowed."""
+        """The genotype of α; in the last of several stages with no more skips than allowed."""
         genotype = self.architecture.genotype(self.alpha)
         progressive = self.config.progressive
         if progressive is None or self.stage + 1 < self.stages:
@@ -271,7 +271,7 @@ class Searching:
             )
 
     def evaluate(self, epoch: int, batches: Iterable[Batch]) -> Evaluation:
-        """The supernet on images, by the averages last taken."""
+        """The supernet on images, with the running averages last taken."""
         skip = self.regularisation(epoch).auxiliary_skip
         with seeded(derive_seed(self.config.seed, "evaluation", epoch), self.device):
             return evaluate(
@@ -282,7 +282,7 @@ class Searching:
             )
 
     def summary(self, epoch: int, steps: list[Record]) -> Record:
-        """The record of an epoch: means over its steps, the supernet on val, mixing weights."""
+        """The record of an epoch: means over steps, the supernet on val, mixing weights."""
         self.update_statistics(epoch, min(self.config.statistics_batches, len(steps)))
         val = self.evaluate(
             epoch,
