@@ -2,5 +2,6 @@
 
 from darts.networks.adapter import SupernetAdapter as SupernetAdapter
 from darts.networks.architecture import Architecture as Architecture
+from darts.networks.blueprint import load_network as load_network
 from darts.networks.derived import DerivedNetwork as DerivedNetwork
 from darts.networks.supernet import Supernet as Supernet
