@@ -6,6 +6,7 @@ from benchmarks.experiments.behaviour import BEHAVIOUR
 from benchmarks.experiments.collapse import COLLAPSE
 from benchmarks.experiments.definition import Experiment
 from benchmarks.experiments.depth import DEPTH
+from benchmarks.experiments.direction import DIRECTION
 from benchmarks.experiments.eta import ETA
 from benchmarks.experiments.random_search import RANDOM_SEARCH
 from benchmarks.experiments.scale import SCALE_EXPERIMENT
@@ -19,6 +20,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         DEPTH,
         ETA,
         BEHAVIOUR,
+        DIRECTION,
         GRADIENT_TRAP,
         SCALE_EXPERIMENT,
     )

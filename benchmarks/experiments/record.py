@@ -2,9 +2,9 @@
 
 A journal is JSON-lines, which any number of processes append to. A line of kind "run" says what a
 run is and where it takes place, one of kind "epoch" what came out of one epoch, one of kind
-"failure" why a run cannot go on, and one of kind "result" what a run that has no curves came to. A
-record is the same of one run in one file: curves as lists, one
-number an epoch.
+"failure" why a run cannot go on, one of kind "result" what a run that has no curves came to, and
+one of kind "point" what was measured at one moment of a run. A record is the same of one run in
+one file: curves as lists, one number an epoch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class RunRecord:
 
     @property
     def epochs(self) -> int:
-        """Epochs done."""
+        """Epochs done; of a run that is measured at moments, how many of these are there."""
         return len(self.content["cells"])
 
     def curve(self, name: str) -> list[float]:
@@ -151,6 +151,7 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
     failures: dict[Key, str] = {}
     results: dict[Key, Mapping[str, Any]] = {}
     epochs: dict[Key, dict[int, Mapping[str, Any]]] = {}
+    points: dict[Key, dict[int, Mapping[str, Any]]] = {}
     for line in lines:
         key = (line["setting"], line["method"], line["seed"], line["machine"])
         if line["kind"] == "run":
@@ -159,6 +160,8 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
             results[key] = line
         elif line["kind"] == "failure":
             failures[key] = line["failure"]
+        elif line["kind"] == "point":
+            points.setdefault(key, {})[line["after_epochs"]] = line
         else:
             epochs.setdefault(key, {})[line["epoch"]] = line
     curves = [
@@ -166,7 +169,9 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
         for key, done in epochs.items()
         if 0 in done
     ]
-    return curves + [RunRecord(_of_result(headers[key], line)) for key, line in results.items()]
+    measured = [RunRecord(_of_points(headers[key], found)) for key, found in points.items()]
+    whole = [RunRecord(_of_result(headers[key], line)) for key, line in results.items()]
+    return curves + measured + whole
 
 
 def _of_result(header: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,6 +182,18 @@ def _of_result(header: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, 
         "wall_seconds": line["wall_seconds"],
         "cells": [],
         "result": line["result"],
+    }
+
+
+def _of_points(header: Mapping[str, Any], found: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    in_order = [found[after] for after in sorted(found)]
+    return {
+        **{name: header[name] for name in HEAD},
+        "complete": set(header["config"]["measured_after"]) <= found.keys(),
+        "failure": None,
+        "wall_seconds": in_order[-1]["wall_seconds"],
+        "cells": [line["point"]["cell"] for line in in_order],
+        "points": [line["point"] for line in in_order],
     }
 
 
@@ -235,6 +252,8 @@ def _text(content: Mapping[str, Any]) -> str:
         if key in ("curves", "weights"):
             rows = (f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in value.items())
             inner = "{\n" + ",\n".join(rows) + "\n }"
+        elif key == "points":
+            inner = "[\n" + ",\n".join(f"  {json.dumps(point)}" for point in value) + "\n ]"
         else:
             inner = json.dumps(value, ensure_ascii=False)
         parts.append(f" {json.dumps(key)}: {inner}")

@@ -103,7 +103,7 @@ def search(
         ValueError: a checkpoint in `run` is from another config.
     """
     searching = Searching(config, data.to(devices.device), devices, run.note, costs=costs)
-    stage = _SearchStage(config, searching, run, score)
+    stage = SearchStage(config, searching, run, score)
     origin = {**to_json(config), "computing": to_json(devices.computing)}
     drive(stage, run, devices, origin, config.checkpoint_share)
     stopped = _stopped(config, run)
@@ -122,7 +122,7 @@ def search(
     return result
 
 
-class _SearchStage:
+class SearchStage:
     """A search as the loop drives it: a record a step, and one an epoch."""
 
     name = STAGE
