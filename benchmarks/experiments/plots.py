@@ -60,26 +60,25 @@ class CellCurves:
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """One line a run, one colour a method. The file holds the digest of the records."""
         methods = list(dict.fromkeys(label(record, records) for record in records))
-        with rc_context({"svg.hashsalt": "experiments", "svg.fonttype": "none"}):
-            figure = Figure(figsize=(12, 3.6), layout="constrained")
-            panels = figure.subplots(1, len(PANELS))
-            for axes, (name, read) in zip(panels, PANELS, strict=True):
-                for record in records:
-                    name_of_line = label(record, records)
-                    place = methods.index(name_of_line)
-                    same = [r.seed for r in records if label(r, records) == name_of_line]
-                    first = record.seed == min(same)
-                    axes.plot(
-                        range(1, record.epochs + 1),
-                        read(record),
-                        color=f"C{place % 10}",
-                        linewidth=1,
-                        label=name_of_line if first else None,
-                    )
-                axes.set_xlabel("epoch")
-                axes.set_title(name, fontsize=10)
-            panels[0].legend(fontsize=7)
-            save(figure, path, digest)
+        figure = Figure(figsize=(12, 3.6), layout="constrained")
+        panels = figure.subplots(1, len(PANELS))
+        for axes, (name, read) in zip(panels, PANELS, strict=True):
+            for record in records:
+                name_of_line = label(record, records)
+                place = methods.index(name_of_line)
+                same = [r.seed for r in records if label(r, records) == name_of_line]
+                first = record.seed == min(same)
+                axes.plot(
+                    range(1, record.epochs + 1),
+                    read(record),
+                    color=f"C{place % 10}",
+                    linewidth=1,
+                    label=name_of_line if first else None,
+                )
+            axes.set_xlabel("epoch")
+            axes.set_title(name, fontsize=10)
+        panels[0].legend(fontsize=7)
+        save(figure, path, digest)
 
 
 def label(record: RunRecord, records: Sequence[RunRecord]) -> str:
@@ -90,6 +89,7 @@ def label(record: RunRecord, records: Sequence[RunRecord]) -> str:
 
 
 def save(figure: Figure, path: Path, digest: str) -> None:
-    """Write an SVG file without the date, with the digest of the records in it."""
+    """Write an SVG file with the digest of the records in it: the same figure, the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None, "Description": f"records {digest}"})
+    with rc_context({"svg.hashsalt": "experiments", "svg.fonttype": "none"}):
+        figure.savefig(path, metadata={"Date": None, "Description": f"records {digest}"})

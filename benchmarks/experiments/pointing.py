@@ -32,6 +32,8 @@ ITERATIONS = 60
 """Most products of a reference."""
 TOLERANCE = 1e-3
 """Relative residual of a reference at which it is good enough: what is read has two digits."""
+CERTIFIED_ERROR = 1e-2
+"""The same of a certified reference, as a bound on its g₂'s own relative error."""
 DAMPED, UNDAMPED = "damped", "undamped"
 REFERENCES = (DAMPED, UNDAMPED)
 
@@ -65,7 +67,7 @@ def measured(
     with warnings.catch_warnings():  # what they would say is among the numbers
         warnings.simplefilter("ignore", HypergradientWarning)
         sketch = spectrum_of(large, omega, alpha)
-        references, solves = _references(large, point, float(sketch.ritz_values()[0]))
+        references, solves = references_at(large, point, float(sketch.ritz_values()[0]))
         on_large = {name: each(large, *point) for name, each in named.items()}
         on_small = {name: [each(p, *point) for p in problems] for name, each in named.items()}
     still = stationarity(large, *point)
@@ -80,7 +82,7 @@ def measured(
         "references": solves,
         "estimators": {
             name: {
-                reference: _beside(
+                reference: beside(
                     on_large[name],
                     on_small[name],
                     on_small[exact_twin[name]] if name in exact_twin else None,
@@ -115,7 +117,7 @@ def negative_share(sketch: Tridiagonal) -> float:
     return float(masses[values < 0].sum() / masses.sum())
 
 
-def _references(
+def references_at(
     problem: BilevelProblem, point: tuple[Any, Any], lowest: float
 ) -> tuple[dict[str, Hypergradient], dict[str, Any]]:
     """The hypergradients that estimates are measured against, and how well they are known.
@@ -135,7 +137,9 @@ def _references(
         damping = 2 * damping or 1e-3 * abs(damped.solve.curvature or 1.0)
     certified = lowest > 0
     solver = (
-        Certified(iterations=ITERATIONS) if certified else Minres(ITERATIONS, tolerance=TOLERANCE)
+        Certified(relative_error=CERTIFIED_ERROR, products=10 * ITERATIONS)
+        if certified
+        else Minres(ITERATIONS, tolerance=TOLERANCE)
     )
     undamped = solver(problem, *point)
     assert undamped.solve is not None
@@ -157,7 +161,7 @@ def _references(
     return found, solves
 
 
-def _beside(
+def beside(
     large: Hypergradient,
     small: Sequence[Hypergradient],
     exact: Sequence[Hypergradient] | None,
