@@ -19,7 +19,7 @@ from bilevel.derivatives import Autograd
 from bilevel.diagnostics import angle, relative_error, stationarity
 from bilevel.estimators import Certified, ConjugateGradient, Estimator, Minres
 from bilevel.estimators.alerts import HypergradientWarning
-from bilevel.estimators.base import Hypergradient, Status
+from bilevel.estimators.results import Hypergradient, Status
 from bilevel.krylov.lanczos import Tridiagonal, lanczos_steps
 from darts.data.batches import Batch
 from darts.training.searching import Searching

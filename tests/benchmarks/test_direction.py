@@ -32,7 +32,7 @@ from benchmarks.experiments.searched import Searched
 from benchmarks.experiments.setting import METHODS
 from bilevel import Vector
 from bilevel.estimators.alerts import NotPositiveDefinite
-from bilevel.estimators.base import Hypergradient
+from bilevel.estimators.results import Hypergradient
 from bilevel.krylov.lanczos import lanczos
 from bilevel.linear import LinearOperator
 from darts.records.run_folder import RunFolder
