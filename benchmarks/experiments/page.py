@@ -130,9 +130,12 @@ def page(
 
 def _answers(experiment: Experiment, records: Sequence[RunRecord]) -> str:
     rows = ["| Claim | In the paper | Verdict | Found | Rule |", "|---|---|---|---|---|"]
+    above = ""
     for claim in experiment.claims:
         verdict, numbers = claim.judge(records)
-        rows.append(f"| {claim.text} | {claim.where} | **{verdict}** | {numbers} | {claim.rule} |")
+        rule = "The same rule." if claim.rule == above else claim.rule
+        rows.append(f"| {claim.text} | {claim.where} | **{verdict}** | {numbers} | {rule} |")
+        above = claim.rule
     return "\n".join(rows)
 
 
