@@ -18,8 +18,8 @@ TOP = 5
 class Classification(Task):
     """One of several classes, labels int64 [n]; cross-entropy.
 
-    Measures: accuracy_percent, images whose class has the largest output; top5_percent, images
-    whose class is among the five largest, 100 where there are no more.
+    Measures: accuracy_percent, images whose class has the largest output; with more than five
+    classes top5_percent too, images whose class is among the five largest.
     """
 
     name = "classification"
@@ -41,17 +41,18 @@ class Classification(Task):
         return F.cross_entropy(wide, labels, label_smoothing=label_smoothing)
 
     def sums(self, outputs: Tensor, labels: Tensor) -> Float[Tensor, " k"]:
-        return torch.stack(
-            [
-                F.cross_entropy(outputs, labels, reduction="sum").double(),
-                (outputs.argmax(dim=1) == labels).sum().double(),
-                within_top(outputs, labels, TOP).sum().double(),
-            ]
-        )
+        found = [
+            F.cross_entropy(outputs, labels, reduction="sum"),
+            (outputs.argmax(dim=1) == labels).sum(),
+        ]
+        if outputs.shape[1] > TOP:
+            found.append(within_top(outputs, labels, TOP).sum())
+        return torch.stack([one.double() for one in found])
 
     def measures(self, sums: Sequence[float], images: int) -> dict[str, float]:
-        _, right, among = sums
-        return {"accuracy_percent": 100 * right / images, "top5_percent": 100 * among / images}
+        _, *counts = sums
+        names = ("accuracy_percent", "top5_percent")
+        return {name: 100 * n / images for name, n in zip(names, counts, strict=False)}
 
     def require(self, labels: Tensor, outputs: int) -> None:
         if labels.ndim != 1 or labels.dtype != torch.int64:

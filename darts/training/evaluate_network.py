@@ -84,10 +84,8 @@ def in_words(record: Record) -> str:
 def _numbers(record: Mapping[str, Any]) -> str:
     """Loss and measures; those of a classification as its literature calls them."""
     if "accuracy_percent" in record:
-        return (
-            f"loss {record['loss']:.4f}, top-1 {record['accuracy_percent']:.2f} %, top-5 "
-            f"{record['top5_percent']:.2f} %"
-        )
+        also = f", top-5 {record['top5_percent']:.2f} %" if "top5_percent" in record else ""
+        return f"loss {record['loss']:.4f}, top-1 {record['accuracy_percent']:.2f} %{also}"
     found = {name: record[name] for name in MEASURES if name in record}
     words = [
         f"{name.removesuffix('_percent')} {value:.4g}{' %' if name.endswith('_percent') else ''}"

@@ -29,8 +29,8 @@ class Evaluation:
 
     Attributes:
         loss: mean of the task's loss; of a classification cross-entropy in nats.
-        measures: by the names that the task has for them; of a classification accuracy_percent and
-            top5_percent.
+        measures: by the names that the task has for them; of a classification accuracy_percent,
+            and top5_percent with more than five classes.
         images: their number.
     """
 
@@ -45,7 +45,7 @@ class Evaluation:
 
     @property
     def top5_percent(self) -> float:
-        """Images whose class is among the five likeliest; of a classification alone."""
+        """Images whose class is among the five likeliest; of more than five classes alone."""
         return self.measures["top5_percent"]
 
     def to_dict(self) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def test_an_evaluation_is_the_mean_over_images_and_not_over_batches():
     found = evaluate(lambda images: images, parts)
     assert (found.accuracy_percent, found.top5_percent, found.images) == (25.0, 50.0, 4)
     assert found.loss == pytest.approx(sum(log(28 / (7 - label)) for label in (0, 4, 5, 6)) / 4)
+    few = evaluate(lambda images: images[:, :5], [Batch(logits, labels.clamp(max=4))])
+    assert few.measures == {"accuracy_percent": 25.0}  # all five are among the first five
 
 
 def test_an_evaluation_reads_back_from_a_record():
