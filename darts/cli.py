@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 
+from darts.commands.unread import UNREAD, nobody_reads
 from darts.nearest import unknown
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -32,7 +33,22 @@ DEBUG = "--debug"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met."""
+    """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met.
+
+    It is 130 after Ctrl-C, and 141 where nobody reads the output to its end.
+    """
+    try:
+        try:
+            return _status(argv)
+        finally:
+            sys.stdout.flush()  # a closed pipe shows here, and not as Python ends
+    except BrokenPipeError:
+        if not nobody_reads():
+            raise
+        return UNREAD
+
+
+def _status(argv: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     words = [word for word in given if word != DEBUG]
     if words[:1] == ["help"]:

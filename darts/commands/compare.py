@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError
 from darts.reports.comparison import sentences, write_comparison
@@ -32,5 +33,7 @@ class Compare(Command):
         page = write_comparison(self.output, "Runs compared", groups)
         for sentence in sentences([group for group in groups if group.entries]):
             print(sentence)
-        print(f"comparison: {page}")
+        runs = [entry.folder for group in groups for entry in group.entries if entry.folder]
+        following = [(word, run) for run in runs[:1] for word in ("report", "draw")]
+        print(closing([page], *following))
         return 0

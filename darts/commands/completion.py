@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Literal
 
 from darts.cli import COMMANDS
+from darts.commands.closing import aside
 from darts.commands.command import Command, Invocation
 from darts.commands.help import options_of
 from darts.config.presets import PRESETS
@@ -44,6 +45,7 @@ class Completion(Command):
         if self.shell == "zsh":
             script = "autoload -U +X bashcompinit && bashcompinit\n" + script
         print(script, end="")
+        aside(f'To use it, put into ~/.{self.shell}rc:\n  eval "$(darts completion {self.shell})"')
         return 0
 
 

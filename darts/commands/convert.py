@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from darts.commands.closing import as_typed, aside, closing
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import refusing
 from darts.commands.named import genotype_named
@@ -34,4 +35,6 @@ class Convert(Command):
         with refusing():
             text = genotype_in(genotype_named(self.genotype), self.to)
         print(text)
+        name = as_typed(self.genotype)
+        aside(closing((), ("draw", name), ("retrain", "--genotype", name)))
         return 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from darts.commands.closing import as_typed, closing
 from darts.commands.command import Command, Invocation
 from darts.commands.named import exists, genotype_named
 from darts.commands.sizes import Sizes, blueprint_of
@@ -12,6 +13,7 @@ from darts.networks.blueprint import DESCRIPTION, Blueprint, describe
 from darts.networks.counting import count_parameters
 from darts.networks.width import multiply_adds
 from darts.spaces import spaces_in_words
+from darts.spaces.published import DARTS_V2
 from darts.training.saved_network import RETRAINED, is_run
 
 
@@ -20,7 +22,8 @@ class Count(Sizes, Command):
     """Print the parameters and multiply-adds of a genotype's network.
 
     Of a run with a retrained network, and of an exported folder, that network is counted, and
-    beside it the one of the sizes that tables state, for RGB images.
+    beside it the one of the sizes that tables state, for RGB images. DARTS_V2 at these sizes is
+    counted too, where the genotype has cells of its kinds.
 
     Args:
         genotype: a published name, Genotype(...) or another notation as text, a file of it, a run
@@ -34,6 +37,8 @@ class Count(Sizes, Command):
 
     def run(self, given: Invocation) -> int:
         print("\n".join(self.lines()))
+        name = as_typed(self.genotype)
+        print(closing((), ("draw", name), ("retrain", "--genotype", name)))
         return 0
 
     def lines(self) -> list[str]:
@@ -43,16 +48,18 @@ class Count(Sizes, Command):
         sizes = ("channels", "cells", "classes", "image_size")
         asked = any(getattr(self, name) is not None for name in sizes)
         if asked or not exists(self.genotype) or not (path / DESCRIPTION).is_file():
-            return [_counts(*blueprint_of(self, genotype_named(self.genotype)))]
+            usual = blueprint_of(self, genotype_named(self.genotype))
+            return [_counts(*usual), *_beside(*usual)]
         content = describe(path)
         own, image = Blueprint.from_dict(content), content["image_height_width"]
         usual = blueprint_of(replace(self, stem=own.stem), own.genotype)
         unequal = _differences((own, tuple(image)), usual)
         if not unequal:
-            return [_counts(own, tuple(image))]
+            return [_counts(own, tuple(image)), *_beside(*usual)]
         return [
             f"its own network: {_counts(own, tuple(image))}",
             f"as tables count it: {_counts(*usual)}",
+            *_beside(*usual),
             f"they differ in {', '.join(unequal)}.",
         ]
 
@@ -74,12 +81,27 @@ def _differences(own: Counted, usual: Counted) -> list[str]:
 
 
 def _counts(blueprint: Blueprint, image: tuple[int, int]) -> str:
-    with torch.device("meta"):
-        parameters = count_parameters(blueprint.build())
     return (
         f"C = {blueprint.channels}, {blueprint.cells} cells, {blueprint.classes} classes: "
-        f"{parameters / 1e6:.3f} M parameters, "
-        f"{multiply_adds(blueprint, image) / 1e6:.1f} M multiply-adds "
-        f"for one image of {image[0]}×{image[1]} (no auxiliary head); "
+        f"{_numbers(blueprint, image)} for one image of {image[0]}×{image[1]} (no auxiliary head); "
         f"{spaces_in_words(blueprint.genotype)}"
     )
+
+
+def _beside(blueprint: Blueprint, image: tuple[int, int]) -> list[str]:
+    """The published cell in a network of the same sizes, if the genotype has cells of its kinds."""
+    kinds, theirs = (
+        {(cell.kind, cell.first) for cell in genotype.cells}
+        for genotype in (blueprint.genotype, DARTS_V2)
+    )
+    if kinds != theirs or blueprint.genotype == DARTS_V2:
+        return []
+    other = replace(blueprint, genotype=DARTS_V2)
+    return [f"DARTS_V2 at the same sizes: {_numbers(other, image)}"]
+
+
+def _numbers(blueprint: Blueprint, image: tuple[int, int]) -> str:
+    with torch.device("meta"):
+        parameters = count_parameters(blueprint.build())
+    each = multiply_adds(blueprint, image)
+    return f"{parameters / 1e6:.3f} M parameters, {each / 1e6:.1f} M multiply-adds"

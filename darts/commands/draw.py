@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
+from darts.commands.closing import as_typed, closing
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError
 from darts.commands.named import genotype_named
@@ -45,5 +46,6 @@ class Draw(Command):
             )
         genotype = genotype_named(self.genotype)
         write_atomically(self.to, FORMATS[self.to.suffix.lower()](genotype))
-        print(self.to)
+        name = as_typed(self.genotype)
+        print(closing([self.to], ("count", name), ("convert", name, "--to", "darts")))
         return 0

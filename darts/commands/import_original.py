@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError, refusing
 from darts.commands.named import genotype_named
@@ -75,10 +76,13 @@ class ImportOriginal(Command):
         }
         side = USUAL[blueprint.stem].image_size
         assert side is not None
-        SavedNetwork(blueprint, weights, (side, side), facts).write(self.to)
+        files = SavedNetwork(blueprint, weights, (side, side), facts).write(self.to)
         stem = next(name for name, stem in STEMS.items() if stem == blueprint.stem)
         print(
             f"{self.to}: C = {blueprint.channels}, {blueprint.cells} cells, {blueprint.classes} "
             f"classes, {blueprint.in_channels} channels, {stem}"
         )
+        images = "imagenet" if blueprint.stem == IMAGENET else "cifar10"
+        judged = ("evaluate", self.to, "--dataset", images, "--data-root", "DIR")
+        print(closing(files, judged, ("count", self.to)))
         return 0

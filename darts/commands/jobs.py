@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from darts.commands.closing import files_and_next
+from darts.commands.closing import commands_after, files_and_next
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig
 from darts.data import ImageSet
@@ -136,19 +136,11 @@ def _closing(jobs: list[Job]) -> str:
     """The files of the runs, and what may be done with them."""
     job, first = jobs[0], jobs[0].path
     folder = first if len(jobs) == 1 else first.parent
-    if isinstance(job.config.data, Given):  # no command has the images
-        return files_and_next(folder, ("draw", first), ("report", first))
-    if job.config.retrain is None:
-        place = getattr(job.config.data, "root", None)
-        where = ("--data-root", place) if place else ()
-        words = ("retrain", "--preset", job.config.preset, *where, "--genotype", first)
-        return files_and_next(folder, words, ("draw", first), ("count", first))
     again = shlex.split(job.command)[1:]
     alone = len(jobs) == 1 and not {"--resume", "--run-dir", "--seeds"} & set(again)
-    repeated = [(*again, "--seeds", "3")] if alone else []
-    return files_and_next(
-        folder, ("evaluate", first), ("export", first, "--to", first / "exported"), *repeated
-    )
+    once = job.config.retrain is None or isinstance(job.config.data, Given)
+    repeated = [(*again, "--seeds", "3")] if alone and not once else []
+    return files_and_next(folder, *commands_after(first), *repeated)
 
 
 def report_on(path: Path) -> str:

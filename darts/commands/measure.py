@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError, refusing
 from darts.commands.processes import computing_device
@@ -73,6 +74,9 @@ class Measure(Sizes, Command):
                 f"a random genotype's network: {network['measured']:.3f} ms measured, "
                 f"{network['predicted']:.3f} by the table"
             )
+        search = ("full-search", "--space", space.name, "--latency-table", self.to)
+        most = f"{measured.networks[0]['measured']:.2g}"
+        print(closing([self.to], (*search, "--search.target", f"limit:most={most}")))
         return 0
 
 

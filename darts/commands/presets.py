@@ -3,15 +3,16 @@
 import sys
 from dataclasses import dataclass, fields
 
-from rich.console import Console
 from rich.table import Table
 
+from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
 from darts.config.costs import recorded_costs
 from darts.config.full import FullConfig
 from darts.config.presets import PRESETS
 from darts.config.search import SearchConfig
 from darts.names import ESTIMATORS, NAMES
+from darts.reports.terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ class Presets(Command):
             cost = costs.get(name)
             hardware = f"1 core, {cost['memory_gib']:.1f} GiB" if cost else "not measured"
             table.add_row(name, *what(preset), hardware, _time(cost["cpu_hours"]) if cost else "")
-        console = Console(width=None if sys.stdout.isatty() else 200)
-        console.print(table)
+        Terminal(width=None if sys.stdout.isatty() else 200).print(table)
         processors = ", ".join(sorted({cost["processor"] for cost in costs.values()}))
         print(
             f"\nTimes are dry runs' estimates on one core of an {processors}. Not measured: "
-            "darts full-search --preset NAME --dry-run takes some steps on your machine and says."
+            "--dry-run takes some steps on your machine and says."
         )
+        named = ("full-search", "--preset", "NAME")
+        print(closing((), ("doctor", "--preset", "NAME"), (*named, "--dry-run"), named))
         return 0
 
 

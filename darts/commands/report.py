@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from darts.commands.closing import closing, commands_after, files_and_next
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError
 from darts.commands.jobs import report_on
@@ -26,8 +27,14 @@ class Report(Command):
     folders: tuple[Path, ...]
 
     def run(self, given: Invocation) -> int:
-        for path in self.folders or (_newest(),):
+        folders = self.folders or (_newest(),)
+        for path in folders:
             print(report_on(path))
+        if len(folders) > 1:
+            pages = [path / "report.html" for path in folders]
+            print(closing(pages, ("compare", *folders)))
+        else:
+            print(files_and_next(folders[0], *commands_after(folders[0])))
         return 0
 
 

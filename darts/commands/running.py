@@ -32,6 +32,8 @@ def run_command(kind: type[Command], name: str, arguments: Sequence[str], *, deb
         if debug:
             raise
         return _complain(_spelled(str(error), kind, given), 2)
+    except BrokenPipeError:
+        raise
     except (NonFiniteLossError, ValueError, OSError) as error:
         if debug or not for_the_user(error):
             raise

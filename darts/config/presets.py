@@ -26,7 +26,7 @@ _DIGITS = FullConfig(
         padding=1,
     ),
     retrain=RetrainConfig(
-        epochs=40,
+        epochs=16,
         batch_size=48,
         channels=12,
         cells=5,

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from darts.data import ImageSet
+from darts.reports.terminal import Terminal
 from darts.training.dry_run import DryRun, Estimate
 
 COLUMNS = ("times", "batch", "multiply-adds", "peak memory", "seconds", "CPU s", "hours")
@@ -16,7 +17,7 @@ def print_dry_run(
     found: DryRun, images: ImageSet, device: str, command: str, console: Console | None = None
 ) -> None:
     """Print it, as wide as it needs to be where there is no terminal."""
-    console = console or Console(highlight=False)
+    console = console or Terminal(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 110)
     train, shape = images.train, "×".join(map(str, images.train.shape))
@@ -78,7 +79,7 @@ def lines(found: DryRun, command: str) -> Iterator[str]:
             "images."
         )
     yield f"{times}: {found.multiply_adds:.2e} multiply-adds."
-    yield f"Nothing was written. The run itself: {command}"
+    yield f"Nothing was written.\nnext:\n  {command}"
 
 
 def _on_less(estimate: Estimate) -> str:

@@ -16,6 +16,7 @@ from rich.progress import (
 from darts.records.run_folder import Record
 from darts.reports.measures import measure_in
 from darts.reports.shares import NONE, SKIP, farthest_from_equal, share
+from darts.reports.terminal import Terminal
 
 STILL_POINTS = 1.0
 """Percentage points; weights as near to each other change places with the seed."""
@@ -33,7 +34,7 @@ class LiveProgress:
 
     def __init__(self, console: Console | None = None, tested: str = "test") -> None:
         self.tested = tested
-        self.console = console or Console(stderr=False, highlight=False, soft_wrap=True)
+        self.console = console or Terminal(stderr=False, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._stage = ""

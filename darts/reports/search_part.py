@@ -81,6 +81,7 @@ def _terms(steps: Sequence[Record]) -> list[Record]:
     names["implicit_norm"] = (plots.RED, "‖g₂′‖")
     angle = {"angle_degrees": (plots.INK, "")}
     return [
+        *_certificate(steps),
         {
             "pictures": [
                 plots.step_panel("Norm of the direct and the implicit term", steps, names, "norms"),
@@ -89,6 +90,25 @@ def _terms(steps: Sequence[Record]) -> list[Record]:
             "caption": "The hypergradient is g₁ + g₂: g₁ differentiates the validation loss at "
             "fixed weights, g₂ follows the weights. g₂′ is the estimate of g₂ that the search "
             "used. The angle says whether the two pull α together (below 90°) or apart.",
+        },
+    ]
+
+
+def _certificate(steps: Sequence[Record]) -> list[Record]:
+    """How far the implicit term may be from g₂, where the estimator guaranteed anything."""
+    known = [record for record in steps if "certified_degrees" in record]
+    if not known:
+        return []
+    held = sum(record["certificate_holds"] for record in known)
+    bound = {"certified_degrees": (plots.GREEN, "")}
+    title = "Certified: angle of g₂′ to g₂ at most, degrees"
+    return [
+        {
+            "pictures": [plots.step_panel(title, known, bound, "certificate")],
+            "caption": f"{held} of {len(known)} steps kept to the angle asked for. Below 90° the "
+            "implicit term points the right way; 180° means that nothing is known. It is certain "
+            "on the estimator’s assumptions: second derivatives that are right, and the smallest "
+            "curvature that it was given or estimated.",
         }
     ]
 

@@ -232,7 +232,9 @@ class Searching:
             clip=self.config.clip,
         )
         terms = Vector.of(found.direct), Vector.of(found.implicit)
-        return StepTerms(found.outer_loss, *self._inner_step(problem), *terms)
+        return StepTerms(
+            found.outer_loss, *self._inner_step(problem), *terms, certificate=found.certificate
+        )
 
     def _without_reads(self, epoch: int, step: int, train: Batch, val: Batch) -> Tensor:
         """One update that leaves its numbers on the device, captured if it is to be."""
@@ -310,6 +312,10 @@ class Searching:
             "genotype": self.genotype().to_dict(),
             "wall_seconds": self.wall_seconds,
         }
+        certified = [step for step in steps if "certified_degrees" in step]
+        if certified:
+            record["certified_degrees"] = _mean(certified, "certified_degrees")
+            record["certified_steps_percent"] = 100 * _mean(certified, "certificate_holds")
         if self.costs is not None and self.config.target is not None:
             with torch.no_grad():
                 expected, found = self.adapter.cost(self.alpha)

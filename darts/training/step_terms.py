@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bilevel import NonFiniteError, Vector, angle
+from bilevel.estimators.certificate import Certificate
 from darts.records.run_folder import Record
 
 
@@ -20,6 +21,7 @@ class StepTerms:
         inner_loss: L_train at the new α and the old ω.
         inner_gradient_norm: ‖∇_ω L_train‖ there, before clipping.
         direct, implicit: the two terms of the hypergradient.
+        certificate: what is guaranteed of the second, where the estimator guarantees anything.
     """
 
     outer_loss: Any
@@ -27,6 +29,7 @@ class StepTerms:
     inner_gradient_norm: Any
     direct: Vector | None = None
     implicit: Vector | None = None
+    certificate: Certificate | None = None
 
     def packed(self) -> Float[Tensor, " k"]:
         """All of it in one float64 tensor, for numbers that are still on a device."""
@@ -56,8 +59,12 @@ class StepTerms:
         return StepTerms(outer, inner, length, direct, implicit)
 
     def record(self) -> Record:
-        """Losses, sizes of the two terms, and the angle between them."""
+        """Losses, sizes of the two terms, the angle between them, and the one certified to g₂."""
         sizes = [0.0 if x is None else float(x.norm()) for x in (self.direct, self.implicit)]
+        certified = {}
+        if self.certificate is not None:
+            certified["certified_degrees"] = self.certificate.angle_degrees
+            certified["certificate_holds"] = self.certificate.holds
         return {
             "train_loss": self.inner_loss,
             "val_loss": self.outer_loss,
@@ -65,4 +72,5 @@ class StepTerms:
             "direct_norm": sizes[0],
             "implicit_norm": sizes[1],
             "angle_degrees": angle(self.direct, self.implicit) if min(sizes) > 0 else None,
+            **certified,
         }

@@ -201,7 +201,7 @@ def test_what_cannot_be_met_is_one_message_without_a_traceback(
         (["search", "--train-size", "0"], "--train-size 0: ask for 1 or more."),
         (
             ["retrain", "--genotype", "DARTS_V2", "--retrain.warmup-epochs", "99"],
-            "--retrain.warmup-epochs 99, --retrain.epochs 40: the rate would never",
+            "--retrain.warmup-epochs 99, --retrain.epochs 16: the rate would never",
         ),
         (["search", "runs/x"], "search takes no 'runs/x'"),
         (["evaluate"], "evaluate needs SOURCE: a run folder"),

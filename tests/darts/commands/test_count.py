@@ -28,7 +28,11 @@ def test_a_frame_by_name_prints_imagenets_counts(capsys):
     assert shown == (
         "C = 48, 14 cells, 1000 classes: 4.719 M parameters, 529.9 M multiply-adds for one image "
         "of 224×224 (no auxiliary head); in s1\n"
+        "next:\n  darts draw DARTS_V2\n  darts retrain --genotype DARTS_V2\n"
     )
+    assert cli.main(["count", "DARTS_V1", "--frame", "imagenet"]) == 0
+    beside = capsys.readouterr().out.splitlines()[1]
+    assert beside == "DARTS_V2 at the same sizes: 4.719 M parameters, 529.9 M multiply-adds"
 
 
 def test_a_limit_prints_the_width_that_it_leaves(capsys):
@@ -106,7 +110,7 @@ def test_a_folder_with_a_network_has_that_network_counted_beside_the_tables(tmp_
     assert f"files:\n  {folder}/network.safetensors\n" in said
     assert f"next:\n  darts count {folder}\n" in said
     assert cli.main(["count", folder]) == 0
-    own, table, differ = capsys.readouterr().out.splitlines()
+    own, table, differ = capsys.readouterr().out.splitlines()[:3]
     assert own.startswith("its own network: C = 4, 3 cells, 10 classes: ")
     assert "for one image of 8×8" in own
     assert table.startswith("as tables count it: C = 36, 20 cells, 10 classes: 3.349 M parameters")

@@ -46,7 +46,7 @@ def test_the_png_has_every_arrow_of_the_svg_in_its_colour(genotype):
 def test_draw_writes_the_file_asked_for_and_no_other_kind(tmp_path, capsys):
     for name in ("a.svg", "a.PNG"):
         assert cli.main(["draw", "DARTS_V2", "-o", str(tmp_path / name)]) == 0
-        assert capsys.readouterr().out == f"{tmp_path / name}\n"
+        assert capsys.readouterr().out.startswith(f"files:\n  {tmp_path / name}\nnext:\n")
     assert (tmp_path / "a.svg").read_text().startswith("<svg xmlns=")
     assert cli.main(["draw", "DARTS_V2", "-o", str(tmp_path / "a.pdf")]) == 2
     assert "is written as .svg or .png" in capsys.readouterr().err

@@ -303,7 +303,7 @@ def test_a_smaller_batch_is_on_the_line_and_says_so(capsys, tmp_path, monkeypatc
     assert "* search, step of α and ω: extrapolated to 48 images on the line through 2 (" in output
     assert "MiB) and 6 (" in output
     assert (
-        "Nothing was written. The run itself: darts full-search --preset digits-check --device cpu"
+        "Nothing was written.\nnext:\n  darts full-search --preset digits-check --device cpu"
         in output
     )
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """A search is a function of its config; interrupted anywhere, it ends at the same bits."""
 
 import sys
+import warnings
 from math import cos, pi
 
 import pytest
@@ -9,11 +10,13 @@ from torch.optim import SGD
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from bilevel import solver
-from bilevel.estimators import DartsSecondOrder, FirstOrder
+from bilevel.estimators import Certified, DartsSecondOrder, FirstOrder
 from darts.config.as_json import to_json
 from darts.config.compute import PLAIN
 from darts.data import SearchData
 from darts.records.run_folder import RunFolder
+from darts.reports.scalars import epoch_scalars
+from darts.reports.search_part import search_part
 from darts.spaces import Genotype
 from darts.training.checkpoint import Saved, StageCheckpoints
 from darts.training.evaluation import NonFiniteLossError
@@ -47,6 +50,28 @@ def final_state(run: RunFolder, config) -> dict:
     return saved(run, config).state
 
 
+def test_what_an_estimator_certifies_is_recorded_charted_and_sent_to_tensorboard(tmp_path):
+    """With few products: a bound a step, whether it is narrow or not. An epoch is one step."""
+    few = Certified(products=4, failure_probability=None)
+    config = search_config(few, epochs=2, cells=1, channels=1, batch_size=30)
+    run = new_run(tmp_path / "run", config=full_config(search=config))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NotCertified, of every step
+        search(config, halves(config), run)
+    steps, epochs = run.records("search/steps"), run.records("search/epochs")
+    bounds = [record["certified_degrees"] for record in steps]
+    assert len(bounds) == 2
+    assert all(0 <= bound <= 180 for bound in bounds)
+    held = [record["certificate_holds"] for record in steps]
+    for epoch, bound, kept in zip(epochs, bounds, held, strict=True):
+        sent = epoch_scalars("search/epochs", epoch)
+        assert sent["search/certified_degrees"] == bound
+        assert sent["search/certified_steps_percent"] == 100 * kept
+    charts = search_part(to_json(full_config(search=config)), run)["search_charts"]
+    captions = [chart["caption"] for chart in charts]
+    assert any(f"{sum(held)} of 2 steps kept to the angle" in text for text in captions)
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     config = search_config()
@@ -58,6 +83,7 @@ def uninterrupted(tmp_path_factory):
 def test_a_search_leaves_a_record_of_every_step_and_epoch(uninterrupted):
     _, run, result = uninterrupted
     steps, epochs = run.records("search/steps"), run.records("search/epochs")
+    assert not any("certified" in name for record in (*steps, *epochs) for name in record)
     assert [(r["epoch"], r["step"]) for r in steps] == [
         (epoch, step) for epoch in range(EPOCHS) for step in range(STEPS)
     ]

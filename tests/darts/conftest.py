@@ -1,4 +1,4 @@
-"""One finished run with its report, for all tests of reports."""
+"""One finished run with its report, for tests of reports and commands."""
 
 import pytest
 
