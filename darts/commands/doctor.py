@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from darts.commands.command import Command, Invocation
+from darts.commands.presets import time_in_words
 from darts.config.costs import recorded_costs
 from darts.config.full import FullConfig
 from darts.data import DataSet
@@ -101,9 +102,8 @@ def _needs(preset: FullConfig, missing: Path | None, root: str) -> Iterator[str]
     if cost is None:
         yield "  time and memory: not recorded; the dry run below measures them here"
     else:
-        yield (
-            f"  time: {60 * cost['cpu_hours']:.1f} minutes of one core of an {cost['processor']}, "
-            f"and {cost['memory_gib']:.1f} GiB of memory, by a dry run's estimate"
-        )
+        memory = f", and {cost['memory_gib']:.1f} GiB of memory" if "memory_gib" in cost else ""
+        time = time_in_words(cost["hours"])
+        yield f"  time: about {time} of {cost['hardware']}{memory}, an estimate"
     line = f"  darts {command} --preset {name}{root}"
     yield f"next:\n{line} --dry-run\n{line}"

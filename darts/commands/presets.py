@@ -1,7 +1,9 @@
 """`darts presets`: the named settings that a run can begin with."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from rich.table import Table
 
@@ -19,8 +21,8 @@ from darts.reports.terminal import Terminal
 class Presets(Command):
     """List the presets: what each does, on which images, and what it takes where that is recorded.
 
-    Times are those of one core, extrapolated by a dry run from some real steps. For the others,
-    `darts full-search --preset NAME --dry-run` takes such steps on your own machine.
+    Times are estimates: on a core of a dry run, on a GPU of its steps alone. For the others,
+    `darts full-search --preset NAME --dry-run` takes some steps on your own machine.
     """
 
     examples = ("darts presets", "darts full-search --preset nasbench201-tiny --dry-run")
@@ -31,14 +33,12 @@ class Presets(Command):
             table.add_column(heading, no_wrap=heading in ("preset", "epochs", "time"))
         costs = recorded_costs()
         for name, preset in PRESETS.items():
-            cost = costs.get(name)
-            hardware = f"1 core, {cost['memory_gib']:.1f} GiB" if cost else "not measured"
-            table.add_row(name, *what(preset), hardware, _time(cost["cpu_hours"]) if cost else "")
+            table.add_row(name, *what(preset), *_taken(costs.get(name)))
         Terminal(width=None if sys.stdout.isatty() else 200).print(table)
-        processors = ", ".join(sorted({cost["processor"] for cost in costs.values()}))
         print(
-            f"\nTimes are dry runs' estimates on one core of an {processors}. Not measured: "
-            "--dry-run takes some steps on your machine and says."
+            "\nTimes are estimates. On a core: a dry run's. On a GPU: its steps with --capture, "
+            "times their number;\nsearches counted at batch 64, retraining at 96, evaluation left "
+            "out (docs/CARD.md).\nNot measured: --dry-run takes some steps here and says."
         )
         named = ("full-search", "--preset", "NAME")
         print(closing((), ("doctor", "--preset", "NAME"), (*named, "--dry-run"), named))
@@ -64,8 +64,16 @@ def what(preset: FullConfig) -> tuple[str, str, str]:
     return images, ", ".join((search.space.name, estimator, *methods)), epochs
 
 
-def _time(cpu_hours: float) -> str:
-    seconds = cpu_hours * 3600
+def _taken(cost: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The hardware that a time is of, and the time."""
+    if cost is None:
+        return "not measured", ""
+    memory = f", {cost['memory_gib']:.1f} GiB" if "memory_gib" in cost else ""
+    return f"{cost['hardware']}{memory}", f"≈ {time_in_words(cost['hours'])}"
+
+
+def time_in_words(hours: float) -> str:
+    seconds = hours * 3600
     if seconds < 90:
-        return f"≈ {seconds:.0f} s"
-    return f"≈ {seconds / 60:.0f} min" if seconds < 5400 else f"≈ {cpu_hours:.1f} h"
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{hours:.2g} h"

@@ -30,7 +30,7 @@ def test_a_frame_by_name_prints_imagenets_counts(capsys):
         "of 224×224 (no auxiliary head); in s1\n"
         "next:\n  darts draw DARTS_V2\n  darts retrain --genotype DARTS_V2\n"
     )
-    assert cli.main(["count", "DARTS_V1", "--frame", "imagenet"]) == 0
+    assert cli.main(["count", "DARTS_V1", "--stem", "imagenet"]) == 0
     beside = capsys.readouterr().out.splitlines()[1]
     assert beside == "DARTS_V2 at the same sizes: 4.719 M parameters, 529.9 M multiply-adds"
 

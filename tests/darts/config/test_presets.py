@@ -111,6 +111,7 @@ def test_the_table_of_presets_names_every_one_with_its_data_and_its_recorded_tim
     for name, preset in PRESETS.items():
         assert preset.data.name in lines[name]
         assert ("not measured" in lines[name]) != (name in recorded_costs())
+    assert "one NVIDIA H100 80GB HBM3  ≈ 12 h" in lines["cifar10-s1"]  # 7.0 + 4.7 of CARD.md
     assert "s1, first-order, progressive p-darts " in lines["cifar10-p-darts"]
 
 
