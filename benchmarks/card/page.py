@@ -354,7 +354,7 @@ def trainings(record: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         named(PRODUCT, CAPTURED, FLOAT32, step) for step in (SEARCH, EXACT, WEIGHT)
     )
     paper = "0.02 GPU-days an epoch (§3.4)"
-    yield "`cifar10-s1`, amended", 100, IMAGES, 64, steps(own, exact, weight), paper
+    yield "amended search of `s1`", 100, IMAGES, 64, steps(own, exact, weight), paper
     yield "`cifar10-darts-first-order`", 50, IMAGES, 64, steps(own, first), "–"
     again = record.get("retraining", {})
     cifar, imagenet = again.get("cifar", {}), again.get("imagenet", {})

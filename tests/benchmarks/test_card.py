@@ -67,7 +67,7 @@ def test_the_page_of_a_record_holds_its_tables(record: dict[str, Any]) -> None:
     assert "## Products of large networks" in text
     assert "## Retraining, 20 cells" in text
     assert "images a second." in text
-    assert "| `cifar10-s1`, amended | 100 × 25,000 |" in text
+    assert "| amended search of `s1` | 100 × 25,000 |" in text
     assert "Not run on a GPU" not in text
 
 
