@@ -48,7 +48,7 @@ QUOTED_FULL = {
     "err relu/max b=64 start r=0.01": "15",
     "err silu/average b=16 start r=0.01": "0.03",
 }
-"""Figures that T9 and docs/PROOFS_FURTHER.md quote of the two records."""
+"""Figures that T9 and docs/WRONG_SIGNS.md quote of the two records."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import io
 import re
 import shlex
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,20 @@ def broken_links(page: str) -> list[str]:
         elif anchor and anchor not in _anchors(target.read_text(encoding="utf-8")):
             found.append(f"{file}#{anchor}")
     return found
+
+
+def rows_below(page: str, header: str) -> list[list[str]]:
+    """The cells, row by row, of the one table of a page whose header begins so."""
+    text = text_of(page)
+    lines = text[text.index(f"\n{header}") + 1 :].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def prints(figure: str, value: float) -> bool:
+    """Whether a figure is what the value rounds to: at most half a unit of its last digit off."""
+    number = Decimal(figure.strip("*"))
+    half = 0.5 * 10.0 ** int(number.as_tuple().exponent)
+    return abs(value - float(number)) <= half * (1 + 1e-9)
 
 
 def _anchors(text: str) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from benchmarks.estimators import ours
 from benchmarks.peers import PEERS
+from tests import documents
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "WHICH_ESTIMATOR.md").read_text(encoding="utf-8")
@@ -53,10 +53,7 @@ def table(header: str) -> tuple[list[str], dict[str, list[str]]]:
 
 
 def assert_prints(figure: str, value: float) -> None:
-    """The figure is what the value rounds to; half a unit of its last digit, ends included."""
-    number = Decimal(figure.strip("*"))
-    half = 0.5 * 10.0 ** int(number.as_tuple().exponent)
-    assert abs(value - float(number)) <= half * (1 + 1e-9), f"{figure} is printed for {value!r}"
+    assert documents.prints(figure, value), f"{figure} is printed for {value!r}"
 
 
 def measured(problem: str) -> dict[str, Any]:
