@@ -1,4 +1,4 @@
-"""The figures of the pages of proofs: computed from fixed seeds into records, and drawn from those."""
+"""The figures of the pages of proofs: computed from fixed seeds into records, drawn from those."""
 
 from __future__ import annotations
 
