@@ -67,8 +67,3 @@ class AccuracyTable:
     def best(self, name: str) -> float:
         """The highest accuracy in the table under one name of `COLUMNS`."""
         return max(row[name] for row in self.rows.values())
-
-    def better_than(self, genotype: Genotype, name: str) -> float:
-        """The share of all cells, in per cent, that are worse than this one."""
-        value = self(genotype)[name]
-        return 100 * sum(row[name] < value for row in self.rows.values()) / len(self.rows)
