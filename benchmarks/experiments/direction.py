@@ -300,11 +300,12 @@ assert isinstance(SETTING, SearchSetting)
 
 DIRECTION = Experiment(
     name="direction",
-    title="Where the estimates point along a search",
+    title="Where do the estimates point along a search?",
     question=(
         "Every estimate stands for g₂, which depends on the inverse of H. In a search ω is not "
-        "stationary and H not definite. Where do the estimates point there, and how much of their "
-        "error is the estimator, how much the batch, how much the kinks of differences?"
+        "stationary and H is not definite. Where do the estimates point then? And how much of "
+        "their error comes from the estimator, from the batch, and from kinks that finite "
+        "differences meet?"
     ),
     measure=(
         f"After {', '.join(map(str, MEASURED_AFTER))} epochs of a search, on the {BATCHES} pairs "
@@ -313,8 +314,8 @@ DIRECTION = Experiment(
         "products. Undamped: −BH⁻¹∇L_val by MINRES, or by the certified estimator where no Ritz "
         f"value of H is negative. Damped: −B(H + ρI)⁻¹∇L_val by conjugate gradients, with ρ twice "
         f"the size of the lowest Ritz value after {LANCZOS} Lanczos products, doubled until no "
-        "negative curvature is met. Claims are judged by the damped one, which can be solved to "
-        "its tolerance. The negative share is that of negative eigenvalues in the sum of |λ|. "
+        "negative curvature is met. The claims use the damped one, which can be solved to its "
+        "tolerance. The negative share is that of negative eigenvalues in the sum of |λ|. "
         "Numbers against both references are in the records."
     ),
     runs=tuple(
@@ -345,8 +346,8 @@ DIRECTION = Experiment(
         ),
     ),
     rules=(
-        f"A run counts once it has been measured after {ENOUGH} epochs. Nothing is decided with "
-        "fewer than three runs of each of the two searches: the claim is then undecided. "
+        f"A run counts once it has been measured after {ENOUGH} epochs. With fewer than three runs "
+        "of each of the two searches a claim is undecided. "
         "Intervals are 95 % by Student's t over runs."
     ),
     report=Directions(),

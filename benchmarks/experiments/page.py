@@ -90,8 +90,8 @@ def page(
     parts = [
         f"# {experiment.title}",
         experiment.question,
-        "For readers who want to know whether it is so: the answer as far as the runs have come, "
-        "the runs, and the rules, which were fixed before the runs.",
+        "For readers of the paper who ask the same: the answer as far as the runs have come, the "
+        "runs, and the rules, which were fixed before the runs.",
         "## Answer",
         f"Complete: {done} of {len(experiment.runs)} runs. Begun: {len(records) - done} others.",
     ]

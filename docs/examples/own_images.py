@@ -1,7 +1,7 @@
-"""Write a medical-style set of one's own: grey photographs of 16 bits, not square, and their table.
+"""Write a medical-style set of one's own: grey images of 16 bits, not square, and their table.
 
 `python -m docs.examples.own_images FOLDER` writes FOLDER/<class>/*.png and FOLDER/labels.csv from
-two photographs that scikit-learn bundles. Values reach 12 bits in files of 16, as a scanner's.
+two images that scikit-learn bundles. Values reach 12 bits in files of 16, as a scanner's.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def main(folder: Path, per_class: int = 150) -> Path:
     """The folder, with so many images of each class; the CSV file has their mean value too."""
     draw = np.random.default_rng(0)
     rows = []
-    for name, photograph in zip(CLASSES, load_sample_images().images, strict=True):
+    for name, source in zip(CLASSES, load_sample_images().images, strict=True):
         (folder / name).mkdir(parents=True, exist_ok=True)
-        grey = photograph @ GREY * 16  # 0 to 4080
+        grey = source @ GREY * 16  # 0 to 4080
         for number in range(per_class):
             top = draw.integers(0, grey.shape[0] - 4 * HEIGHT)
             left = draw.integers(0, grey.shape[1] - 4 * WIDTH)
