@@ -195,7 +195,7 @@ class BilevelProblem:
         return _gradients("inner", self.inner_value(omega.detach(), point), α=point)[0]
 
     def outer_gradients(self, omega: Vector, alpha: Vector) -> tuple[float, Vector, Vector]:
-        """L_val, ∇_ω L_val (the slope) and ∇_α L_val (g₁). One gradient evaluation."""
+        """L_val, ∇_ω L_val and ∇_α L_val (g₁). One gradient evaluation."""
         return _both_gradients("outer", self.outer_value, omega, alpha)
 
     def inner_gradients(self, omega: Vector, alpha: Vector) -> tuple[float, Vector, Vector]:

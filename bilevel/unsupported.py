@@ -233,10 +233,10 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
 
 def nodes(values: Iterable[Tensor]) -> Iterable[tuple[str, Any]]:
     """The nodes of the graphs, each under its name without the last `Backward` and its number."""
-    ahead = [value.grad_fn for value in values if value.grad_fn is not None]
-    seen = set(ahead)
-    while ahead:
-        node = ahead.pop()
+    to_visit = [value.grad_fn for value in values if value.grad_fn is not None]
+    seen = set(to_visit)
+    while to_visit:
+        node = to_visit.pop()
         name = node.name().rpartition("Backward")[0]
         if "linear_cross_entropy" in name:  # a generated name, with the path of the operation
             name = "linear_cross_entropy"
@@ -244,7 +244,7 @@ def nodes(values: Iterable[Tensor]) -> Iterable[tuple[str, Any]]:
         for following, _ in node.next_functions:
             if following is not None and following not in seen:
                 seen.add(following)
-                ahead.append(following)
+                to_visit.append(following)
 
 
 def _at_fault(name: str, node: Any, *, forward: bool) -> bool:

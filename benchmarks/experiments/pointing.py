@@ -74,7 +74,7 @@ def measured(
     return {
         "images": len(train.labels),
         "inner_gradient_norm": short(still.inner_gradient_norm),
-        "slope_norm": short(still.slope_norm),
+        "slope_norm": short(still.outer_gradient_norm),
         "lowest_ritz_value": short(float(sketch.ritz_values()[0])),
         "highest_ritz_value": short(float(sketch.ritz_values()[-1])),
         "negative_share": short(negative_share(sketch)),

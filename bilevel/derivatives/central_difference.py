@@ -62,12 +62,12 @@ class CentralDifference(Derivatives):
                     return codomain.zeros_like()
                 epsilon = ratio(step, length, 1.0)
                 draws = Draws(at.device)
-                ahead, behind = gradient(at + epsilon * v), gradient(at - epsilon * v)
+                forward, backward = gradient(at + epsilon * v), gradient(at - epsilon * v)
                 if draws.any():
                     raise ValueError(
                         f"CentralDifference: the inner loss draws random numbers. {REMEDY}"
                     )
-                found: Vector = (ahead - behind) / (2 * epsilon)
+                found: Vector = (forward - backward) / (2 * epsilon)
                 return found
 
             return product

@@ -24,32 +24,32 @@ class Direction:
     """v of Ω, and the size of each leaf of ω and α: what makes errors of leaves comparable.
 
     Attributes:
-        still: rows of leaves that v leaves alone.
+        padding: rows of leaves in which v is 0.
     """
 
     v: Vector
     sizes: tuple[float, ...]
     sizes_alpha: tuple[float, ...]
-    still: tuple[tuple[int, int], ...] = ()
+    padding: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def random(
         omega: Vector,
         alpha: Vector,
         generator: torch.Generator,
-        still: tuple[tuple[int, int], ...] = (),
+        padding: tuple[tuple[int, int], ...] = (),
     ) -> Direction:
         sizes = _sizes(omega)
-        return Direction(gaussian(omega, generator, sizes, still), sizes, _sizes(alpha), still)
+        return Direction(gaussian(omega, generator, sizes, padding), sizes, _sizes(alpha), padding)
 
 
 def gaussian(
     at: Vector,
     generator: torch.Generator,
     sizes: tuple[float, ...],
-    still: tuple[tuple[int, int], ...] = (),
+    padding: tuple[tuple[int, int], ...] = (),
 ) -> Vector:
-    """Normal numbers, those of each leaf times its size; 0 in the rows that are still."""
+    """Normal numbers, those of each leaf times its size; 0 in the rows of padding."""
     found = Vector(
         tuple(
             size * torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf)
@@ -57,7 +57,7 @@ def gaussian(
         ),
         at.treespec,
     )
-    for place, row in still:
+    for place, row in padding:
         found.leaves[place][row] = 0
     return found
 
@@ -108,11 +108,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Compared:
-    """H and B along one direction, and the loss's own slope there."""
+    """H and B along one direction, and the derivative of the loss along it."""
 
     hessian: Agreement
     mixed: Agreement
-    slope: Agreement
+    gradient: Agreement
 
 
 def compared(
@@ -131,20 +131,20 @@ def compared(
     products = curvature.hessian @ direction.v, curvature.mixed @ direction.v
     found = _at_step(problem, omega, alpha, products, gradient, direction, steps[0])
     for step in steps[1:]:
-        if _settled(found):
+        if _decided(found):
             break
         finer = _at_step(problem, omega, alpha, products, gradient, direction, step)
         first = step == steps[1]
         found = Compared(
             _better(found.hessian, finer.hessian, widest=first),
             _better(found.mixed, finer.mixed, widest=first),
-            found.slope if not found.slope.wrong else finer.slope,
+            found.gradient if not found.gradient.wrong else finer.gradient,
         )
     return found
 
 
-def _settled(found: Compared) -> bool:
-    right = not (found.hessian.wrong or found.mixed.wrong or found.slope.wrong)
+def _decided(found: Compared) -> bool:
+    right = not (found.hessian.wrong or found.mixed.wrong or found.gradient.wrong)
     return right and found.hessian.decided and found.mixed.decided
 
 
@@ -192,7 +192,7 @@ def _at_step(
     return Compared(
         agreement(products[0], 1, direction.sizes),
         agreement(products[1], 2, direction.sizes_alpha),
-        slope_agreement(
+        gradient_agreement(
             [found[0] for found in (*whole, *half)],
             float(gradient.dot(direction.v)),
             _norm(gradient, direction.sizes),
@@ -202,14 +202,14 @@ def _at_step(
     )
 
 
-def slope_agreement(
-    values: list[float], slope: float, scale: float, step: float, eps: float
+def gradient_agreement(
+    values: list[float], derivative: float, scale: float, step: float, eps: float
 ) -> Agreement:
-    """A slope against values of the loss, at step, −step, step/2 and −step/2."""
+    """A derivative along a line against values of the loss, at step, −step, step/2 and −step/2."""
     whole, half = (values[0] - values[1]) / (2 * step), (values[2] - values[3]) / step
     level = max(abs(value) for value in values)
     doubt = MARGIN * abs(whole - half) + 100 * eps * level / step + 1e-3 * scale
-    return Agreement((abs(slope - (4 * half - whole) / 3),), scale, doubt)
+    return Agreement((abs(derivative - (4 * half - whole) / 3),), scale, doubt)
 
 
 def _agreement(

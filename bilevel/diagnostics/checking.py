@@ -24,7 +24,7 @@ from bilevel.diagnostics.connections import connections
 from bilevel.diagnostics.culprit import culprits
 from bilevel.diagnostics.in_double import doubled, in_double
 from bilevel.diagnostics.leaves import unusable_leaves
-from bilevel.diagnostics.outer_slopes import outer_slopes
+from bilevel.diagnostics.outer_gradients import outer_gradients
 from bilevel.diagnostics.padding import Rows
 from bilevel.diagnostics.steadiness import unsteady
 from bilevel.losses import Loss, like
@@ -49,9 +49,9 @@ def check(
 ) -> CheckReport:
     """Look for what would make hypergradients of this problem wrong, and say it in words.
 
-    At (ω, α), and in float64 where the losses can be evaluated so:
-    ω and α have usable leaves, both losses are finite numbers that depend on them, and on no other
-    trainable tensor; two evaluations give equal bits; the slopes of both losses are those of their
+    Looks at (ω, α), and in float64 where the losses can be evaluated so, whether: ω and α have
+    usable leaves; both losses are finite numbers that depend on them, and on no other trainable
+    tensor; two evaluations give equal bits; both losses' gradients are the derivatives of their
     values; Hv and Bv along a random v agree with differences of gradients; ⟨u, Hv⟩ = ⟨v, Hu⟩ and
     ⟨Bᵀy, v⟩ = ⟨y, Bv⟩. Where a product is wrong, the operations of L_train are tried one by one.
 
@@ -98,7 +98,7 @@ class _Check:
         self.gradients = self.values = self.products = 0
         self.findings: list[Finding] = []
         self.precision = "not taken"
-        self.still: Rows = ()
+        self.padding: Rows = ()
 
     def run(self, params: Tree, hyperparams: Tree) -> CheckReport:
         self.findings += unusable_leaves(params, hyperparams)
@@ -161,7 +161,7 @@ class _Check:
 
     def _evaluate(self, point: _Point, given: dict[str, Vector]) -> bool:
         """Whether anything can be differentiated; what the losses depend on."""
-        found, self.still = connections(point.problem, point.omega, point.alpha, **given)
+        found, self.padding = connections(point.problem, point.omega, point.alpha, **given)
         self.findings += found
         hopeless = ("L_train", *(f"ω{path}" for path in point.omega.names()))
         return not any(finding.wrong and finding.where in hopeless for finding in self.findings)
@@ -181,8 +181,8 @@ class _Check:
     def _derivatives(self, point: _Point) -> None:
         own = point
         point = self._in_double(point)
-        direction = Direction.random(point.omega, point.alpha, self.generator, self.still)
-        outer = outer_slopes(point.problem, point.omega, point.alpha, direction, self.generator)
+        direction = Direction.random(point.omega, point.alpha, self.generator, self.padding)
+        outer = outer_gradients(point.problem, point.omega, point.alpha, direction, self.generator)
         self.findings += outer.findings
         self.gradients -= outer.values
         self.values += outer.values
@@ -191,10 +191,10 @@ class _Check:
             found = self._compared(point, curvature, direction)
             if self._not_finite(found):
                 return
-            if found.hessian.wrong or found.mixed.wrong or found.slope.wrong:
+            if found.hessian.wrong or found.mixed.wrong or found.gradient.wrong:
                 point, found = self._elsewhere(point, found)
                 curvature = self._taken_at(point)
-            self._judge(point, curvature, found)
+            self._say_of_differences(point, curvature, found)
             if curvature.exact and not (found.hessian.wrong or found.mixed.wrong):
                 self._symmetry(point, curvature, direction)
                 if point.double and not own.double:
@@ -226,18 +226,18 @@ class _Check:
         try:
             wide = _Point(in_double(point.problem), doubled(point.omega), doubled(point.alpha))
             value, gradient, _ = wide.problem.inner_gradients(wide.omega, wide.alpha)
-            lower, slope, _ = point.problem.inner_gradients(point.omega, point.alpha)
+            lower, single, _ = point.problem.inner_gradients(point.omega, point.alpha)
         except Exception:  # a loss is not bound to work in another precision
             return point
         same = abs(value - lower) <= 1e-3 * (abs(value) + abs(lower))
-        near = (gradient - doubled(slope)).norm() <= 0.1 * gradient.norm() + 1e-4
+        near = (gradient - doubled(single)).norm() <= 0.1 * gradient.norm() + 1e-4
         return wide if same and bool(near) else point
 
     def _elsewhere(self, point: _Point, found: Compared) -> tuple[_Point, Compared]:
         """Look again a little way off, along another direction: a fault is there too."""
         step = gaussian(point.omega, self.generator, _small(point.omega))
         near = _Point(point.problem, point.omega + step, point.alpha)
-        direction = Direction.random(near.omega, near.alpha, self.generator, self.still)
+        direction = Direction.random(near.omega, near.alpha, self.generator, self.padding)
         again = self._compared(near, self._taken_at(near), direction)
 
         def both(first: Agreement, second: Agreement) -> Agreement:
@@ -246,7 +246,7 @@ class _Check:
         return near, Compared(
             both(found.hessian, again.hessian),
             both(found.mixed, again.mixed),
-            both(found.slope, again.slope),
+            both(found.gradient, again.gradient),
         )
 
     def _not_finite(self, found: Compared) -> bool:
@@ -264,17 +264,17 @@ class _Check:
             )
         return bool(bad)
 
-    def _judge(self, point: _Point, curvature: Curvature, found: Compared) -> None:
+    def _say_of_differences(self, point: _Point, curvature: Curvature, found: Compared) -> None:
         self.precision = (
             f"relative to differences of gradients Hv is off by {found.hessian.relative:.1g} and "
             f"Bv by {found.mixed.relative:.1g}"
         )
-        if found.slope.wrong:
+        if found.gradient.wrong:
             self._add(
                 "L_train",
                 "∇_ω L_train is not the derivative of its values: they differ by "
-                f"{found.slope.relative:.2g} of ‖∇_ω L_train‖ along a random direction. Look for "
-                "detach(), no_grad(), .data or .item() on the way from ω to the loss, for a "
+                f"{found.gradient.relative:.2g} of ‖∇_ω L_train‖ along a random direction. Look "
+                "for detach(), no_grad(), .data or .item() on the way from ω to the loss, for a "
                 "straight-through estimator, a derivative by forward mode inside the loss (jvp, "
                 "jacfwd, torch.func.hessian) and a custom backward.",
             )
@@ -326,7 +326,7 @@ class _Check:
             self._add(", ".join(found), f"{self._how()} cannot differentiate it, tried alone.")
 
     def _symmetry(self, point: _Point, curvature: Curvature, direction: Direction) -> None:
-        u = gaussian(point.omega, self.generator, direction.sizes, direction.still)
+        u = gaussian(point.omega, self.generator, direction.sizes, direction.padding)
         y = gaussian(point.alpha, self.generator, direction.sizes_alpha)
         v = direction.v
         self.products += 4

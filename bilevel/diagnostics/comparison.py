@@ -51,7 +51,7 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Row:
-    """One estimator beside the reference. What could not be had is None.
+    """One estimator beside the reference. A number that could not be had is None.
 
     Attributes:
         estimator: its name.

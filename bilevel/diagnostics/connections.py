@@ -28,8 +28,8 @@ def connections(
         omega, alpha: where to look; copies of what was passed.
         given: by symbol, what was passed.
     """
-    inner_omega, inner_alpha, first, still = _used(problem.inner_value, omega, alpha)
-    outer_omega, outer_alpha, second, too = _used(problem.outer_value, omega, alpha)
+    inner_omega, inner_alpha, first, rows = _used(problem.inner_value, omega, alpha)
+    outer_omega, outer_alpha, second, more_rows = _used(problem.outer_value, omega, alpha)
     # a tensor that a loss makes for itself, to take a gradient in, is another one each time
     *_, again, _ = _used(problem.inner_value, omega, alpha)
     *_, more, _ = _used(problem.outer_value, omega, alpha)
@@ -81,7 +81,7 @@ def connections(
                 wrong=False,
             )
         )
-    return findings, tuple(sorted({*still, *too}))
+    return findings, tuple(sorted({*rows, *more_rows}))
 
 
 @torch.enable_grad()

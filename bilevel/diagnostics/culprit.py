@@ -123,7 +123,7 @@ def _wrong(
         problem = BilevelProblem(lambda w, a: a * loss(w), lambda w, a: a)
         omega, alpha = Vector.of(inputs), Vector.of(torch.ones((), dtype=inputs[0].dtype))
         _, gradient, _ = problem.inner_gradients(omega, alpha)
-    except Exception:  # an operation that cannot stand alone is not judged
+    except Exception:  # an operation that cannot stand alone is not checked
         return False
     try:
         found = compared(
@@ -146,7 +146,7 @@ def _plain(loss: Callable[[Tree], Tensor]) -> Callable[[Tree], Tensor]:
 def _in_a_gradient(loss: Callable[[Tree], Tensor]) -> Callable[[Tree], Tensor]:
     def penalty(leaves: Tree) -> Tensor:
         inputs = [leaf * 1 for leaf in leaves]
-        slopes = torch.autograd.grad(loss(inputs), inputs, create_graph=True, allow_unused=True)
-        return torch.stack([s.sin().square().sum() for s in slopes if s is not None]).sum()
+        gradients = torch.autograd.grad(loss(inputs), inputs, create_graph=True, allow_unused=True)
+        return torch.stack([s.sin().square().sum() for s in gradients if s is not None]).sum()
 
     return penalty

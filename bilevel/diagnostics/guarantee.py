@@ -45,16 +45,16 @@ def certificate(
             "between 0 and 1."
         )
     (at, hyper), value = point_of(omega, alpha), Vector.of(q).detach()
-    _, slope, _ = problem.outer_gradients(at, hyper)
+    _, outer_gradient, _ = problem.outer_gradients(at, hyper)
     curvature = (derivatives or Autograd())(problem, at, hyper)
     image = curvature.hessian @ value
     # ‖Hq‖ would not do for ‖H‖‖q‖: where H all but cancels q, what is rounded is larger by κ
     steepest = norm_bound(curvature.hessian, symbol="H")
-    size = float(slope.norm()) + steepest.value * float(value.norm())
+    size = float(outer_gradient.norm()) + steepest.value * float(value.norm())
     rounding = 10 * torch.finfo(at.dtype).eps * size
     return certify(
         curvature.mixed @ value,
-        (float((slope - image).norm()) + rounding) / mu,
+        (float((outer_gradient - image).norm()) + rounding) / mu,
         norm_bound(curvature.mixed),
         mu=mu,
         asked_degrees=math.degrees(math.acos(cosine)),

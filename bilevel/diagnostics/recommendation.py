@@ -60,7 +60,7 @@ class Recommendation:
         comparison: the candidates' table.
         gradient_ratio: ‖∇_ω L_train‖ / ‖∇_ω L_val‖; None where L_val is flat.
         spectrum: of H.
-        check: what `bilevel.check` says of the problem. What it finds wrong is the first reason.
+        check: the report of `bilevel.check`. A fault that it finds is the first reason.
     """
 
     estimator: Estimator
@@ -137,8 +137,8 @@ def recommend(
 
 def _gradient_ratio(problem: BilevelProblem, omega: Vector, alpha: Vector) -> float | None:
     _, gradient = problem.inner_gradient(omega, alpha)
-    _, slope, _ = problem.outer_gradients(omega, alpha)
-    length = float(slope.norm())
+    _, outer_gradient, _ = problem.outer_gradients(omega, alpha)
+    length = float(outer_gradient.norm())
     return float(gradient.norm()) / length if length > 0 else None
 
 

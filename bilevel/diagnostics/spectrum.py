@@ -83,18 +83,18 @@ class Stationarity:
 
     Attributes:
         inner_gradient_norm: ‖∇_ω L_train‖.
-        slope_norm: ‖∇_ω L_val‖.
+        outer_gradient_norm: ‖∇_ω L_val‖.
     """
 
     inner_gradient_norm: float
-    slope_norm: float
+    outer_gradient_norm: float
 
     @property
     def ratio(self) -> float:
         """What the estimators compare with `stationary`."""
-        if self.slope_norm == 0:
+        if self.outer_gradient_norm == 0:
             return 0.0 if self.inner_gradient_norm == 0 else float("inf")
-        return self.inner_gradient_norm / self.slope_norm
+        return self.inner_gradient_norm / self.outer_gradient_norm
 
 
 @torch.inference_mode(False)
@@ -102,5 +102,5 @@ def stationarity(problem: BilevelProblem, omega: Tree, alpha: Tree) -> Stationar
     """Both gradients' norms at (ω, α): two gradient evaluations."""
     at, hyper = point_of(omega, alpha)
     _, gradient = problem.inner_gradient(at, hyper)
-    _, slope, _ = problem.outer_gradients(at, hyper)
-    return Stationarity(float(gradient.norm()), float(slope.norm()))
+    _, outer_gradient, _ = problem.outer_gradients(at, hyper)
+    return Stationarity(float(gradient.norm()), float(outer_gradient.norm()))

@@ -42,16 +42,17 @@ class Certified(SolvingEstimator):
     ‖B‖ is bounded from above: through BBᵀ for up to 64 hyperparameters (one transposed product
     each), by random probes for more. A power iteration, which gives a lower bound, would not do.
 
-    What the certificate rests on stands in `hypergradient.certificate`: that products are right,
-    unless `derivatives` are those of a report of `bilevel.check`; and of μ
-    given: nothing else. (A μ that a product contradicts is refused.)
-    μ from damping: H ⪰ 0. The angle is that to the damped g₂, −B(H + ρI)⁻¹∇_ω L_val.
-    no μ: a bound from Lanczos on a random vector, wrong with probability at most
-    `failure_probability` (`Tridiagonal.gap_around_zero`). In float32 it is 0 from some 10⁶
-    parameters on, and nothing is certified: give μ or damping there.
-    no μ, and failure_probability None: `safety` times the smallest singular value seen by the
-    iteration and by as many Lanczos products (at least ten): a guess, cheaper, and too large where
-    few eigenvalues are small.
+    `hypergradient.certificate.assumes` lists the assumptions. One is that products are right,
+    unless `derivatives` are those of a report of `bilevel.check`. The others depend on μ:
+
+    - Given: none. A μ that a product contradicts is refused.
+    - From damping: H ⪰ 0. The angle is that to the damped g₂, −B(H + ρI)⁻¹∇_ω L_val.
+    - Left out: a bound from Lanczos on a random vector holds, which it does not with probability
+      at most `failure_probability` (`Tridiagonal.gap_around_zero`). In float32 this bound is 0
+      from some 10⁶ parameters on, and nothing is certified: give μ or damping there.
+    - Left out, with failure_probability None: |λ(H)| is at least `safety` times the smallest
+      singular value seen by the iteration and by as many Lanczos products (at least ten). This
+      guess is cheaper, and too large where few eigenvalues are small.
 
     Cost: the products of MINRES, one or two more with H, m or 40 with Bᵀ and B, and one with B
     each time that the bound is looked at. Without μ those of Lanczos, see
@@ -320,7 +321,7 @@ class _Search:
 
 
 def _believed_of(curvature: Curvature) -> tuple[str, ...]:
-    """What of the products is taken on trust."""
+    """The assumptions about products."""
     exact = () if curvature.exact else ("products by central differences are exact",)
     return exact if curvature.checked else (*exact, NOT_CHECKED)
 

@@ -82,13 +82,13 @@ def solve_inner(
         step, _ = minres(hessian, -gradient.flat().double().cpu().numpy(), rtol=1e-8)
         direction = point.like(torch.as_tensor(step).to(point.leaves[0]))
         for halving in range(HALVINGS):
-            ahead = point + 0.5**halving * direction
-            ahead_loss, ahead_gradient = problem.inner_gradient(ahead, alpha)
-            if float(ahead_gradient.norm()) < length:
+            trial = point + 0.5**halving * direction
+            trial_loss, trial_gradient = problem.inner_gradient(trial, alpha)
+            if float(trial_gradient.norm()) < length:
                 break
         else:
             break
-        point, loss, gradient = ahead, ahead_loss, ahead_gradient
+        point, loss, gradient = trial, trial_loss, trial_gradient
     length = float(gradient.norm())
     if length <= tolerance:
         return InnerSolution(point.tree(), loss, length)

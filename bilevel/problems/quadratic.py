@@ -38,8 +38,8 @@ class Quadratic(ReadyProblem):
 
     def hypergradient(self, alpha: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
         """dΦ/dα = ρα − B H⁻¹ (ω*(α) − t)."""
-        slope = self.solution(alpha) - self.target
-        solved: Tensor = torch.linalg.solve(self.hessian, slope)
+        outer_gradient = self.solution(alpha) - self.target
+        solved: Tensor = torch.linalg.solve(self.hessian, outer_gradient)
         return self.ridge * alpha - self.mixed @ solved
 
     def minimum(self) -> Float[Tensor, " m"]:

@@ -1,4 +1,4 @@
-"""Whether ∇_ω L_val and ∇_α L_val are the slopes of the values of L_val."""
+"""Whether ∇_ω L_val and ∇_α L_val are the derivatives of the values of L_val."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from dataclasses import dataclass
 
 import torch
 
-from bilevel.diagnostics.agreement import Direction, gaussian, slope_agreement
+from bilevel.diagnostics.agreement import Direction, gaussian, gradient_agreement
 from bilevel.diagnostics.check_report import Finding
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
 
 
 @dataclass(frozen=True)
-class OuterSlopes:
+class OuterGradients:
     """What was found, and how many values of L_val it took."""
 
     findings: list[Finding]
     values: int
 
 
-def outer_slopes(
+def outer_gradients(
     problem: BilevelProblem,
     omega: Vector,
     alpha: Vector,
     direction: Direction,
     generator: torch.Generator,
-) -> OuterSlopes:
+) -> OuterGradients:
     """Compare both gradients of L_val with its values: one gradient, and four values for each.
 
-    A slope in α that is not right is a note: g₁ is often 0 by design, H and B are not.
+    A gradient in α that is not right is a note: g₁ is often 0 by design, H and B are not.
     """
     findings: list[Finding] = []
-    _, slope, direct = problem.outer_gradients_as_they_are(omega, alpha)
+    _, in_omega, direct = problem.outer_gradients_as_they_are(omega, alpha)
     along_alpha = gaussian(alpha, generator, direction.sizes_alpha)
     double = omega.dtype == torch.float64
     eps = torch.finfo(omega.dtype).eps
-    still, flat = alpha.zeros_like(), omega.zeros_like()
+    no_y, no_v = alpha.zeros_like(), omega.zeros_like()
     values = 0
     for name, v, y, own, sizes in (
-        ("ω", direction.v, still, slope, direction.sizes),
-        ("α", flat, along_alpha, direct, direction.sizes_alpha),
+        ("ω", direction.v, no_y, in_omega, direction.sizes),
+        ("α", no_v, along_alpha, direct, direction.sizes_alpha),
     ):
         scale = math.hypot(
             *(
@@ -62,10 +62,10 @@ def outer_slopes(
                 for side in (step, -step, step / 2, -step / 2)
             ]
 
-        found = slope_agreement(off(1e-4), along, scale, 1e-4, eps)
+        found = gradient_agreement(off(1e-4), along, scale, 1e-4, eps)
         values += 4
         if found.wrong:
-            found = slope_agreement(off(1e-6), along, scale, 1e-6, eps)  # with fewer kinks
+            found = gradient_agreement(off(1e-6), along, scale, 1e-6, eps)  # with fewer kinks
             values += 4
         if found.wrong and double:
             findings.append(
@@ -79,4 +79,4 @@ def outer_slopes(
                     wrong=name == "ω",
                 )
             )
-    return OuterSlopes(findings, values)
+    return OuterGradients(findings, values)
