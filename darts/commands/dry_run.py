@@ -51,13 +51,13 @@ def dry_run_jobs(jobs: Sequence[Job], device: str, limits: Limits, given: Invoca
     print_dry_run(found, images, device, real.line)
 
 
-def real_command(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The arguments without those of the dry run."""
+def real_command(arguments: Sequence[str], *others: str) -> tuple[str, ...]:
+    """The arguments without those of the dry run, and other options with a value."""
     words, kept = iter(arguments), []
     for word in words:
         name, _, value = word.partition("=")
-        if name in WITH_VALUE and not value:
+        if name in (*WITH_VALUE, *others) and not value:
             next(words, None)
-        elif name not in (FLAG, *WITH_VALUE):
+        elif name not in (FLAG, *WITH_VALUE, *others):
             kept.append(word)
     return tuple(kept)

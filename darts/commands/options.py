@@ -31,7 +31,7 @@ class DataOptions:
         image_size: side in pixels of the images that networks see. ImageNet's are cropped to it
             (by default 224), a folder's scaled and cut to the middle, others averaged to a
             smaller side. By default their own.
-        workers: number of threads that decode and prefetch images of imagenet; by default one for
+        readers: number of threads that decode and prefetch images of imagenet; by default one for
             each CPU.
         task: kind of labels of a folder: classification, regression, multi-label
             (docs/OWN_DATA.md).
@@ -53,7 +53,7 @@ class DataOptions:
     test_size: int | None = None
     download: bool = False
     image_size: int | None = None
-    workers: int | None = None
+    readers: int | None = None
     task: TaskName | None = None
     test_share: float | None = None
     mirror: Literal["yes", "no"] | None = None

@@ -43,7 +43,7 @@ def require_one_process(options: Options, command: str) -> None:
     if options.devices != 1 or options.nodes != 1:
         raise UsageError(
             f"{command} has neither --devices nor --nodes: each of its trainings is one process. "
-            "Leave them out; a sweep spreads trials over GPUs by --gpus-per-trial."
+            "Leave them out; a sweep has several trainings at a time by --workers or --address."
         )
 
 

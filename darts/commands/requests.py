@@ -73,7 +73,7 @@ def jobs_of(options: Options, given: Invocation, genotype: Genotype | None = Non
 def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[Job]:
     assert options.resume is not None
     silent = type(options)()
-    ignored = {"device", "threads", "loggers", "resume", "data_root", "download", "workers"}
+    ignored = {"device", "threads", "loggers", "resume", "data_root", "download", "readers"}
     ignored |= {"devices", "nodes", "group_timeout"}  # held against the config's processes
     ignored |= {"search", "retrain"}  # compared below, with the preset's
     given = [
@@ -87,14 +87,14 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
     if given:
         raise UsageError(
             f"--resume {options.resume} goes on with the config in that folder, so {given[0]} "
-            "cannot be given; --data-root, --download, --workers, --device, --threads, "
+            "cannot be given; --data-root, --download, --readers, --device, --threads, "
             "--loggers and --group-timeout can."
         )
     paths = sorted(options.resume.glob("seed-*")) or [options.resume]
     jobs = []
     for path in paths:
         config = full_config(RunFolder.open(path).read("config.json"), TYPES)
-        if options.data_root or options.download or options.workers:
+        if options.data_root or options.download or options.readers:
             config = replace(config, data=images_of(options, config.data))
         loggers = tuple(map(logger_named, options.loggers))
         jobs.append(Job(config, path, command, loggers=loggers))
@@ -143,7 +143,7 @@ def images_of(options: DataOptions, usual: DataSet) -> DataSet:
             f"--dataset: {unknown('data set', name, DATA_SETS)} One of your own is registered by a "
             "script (docs/OWN_DATA.md), or is a folder."
         )
-    for option in ("train_size", "test_size", "image_size", "workers"):
+    for option in ("train_size", "test_size", "image_size", "readers"):
         size = getattr(options, option)
         if size is not None and size < 1:
             raise UsageError(f"--{option.replace('_', '-')} {size}: ask for 1 or more.")
@@ -154,7 +154,7 @@ def images_of(options: DataOptions, usual: DataSet) -> DataSet:
         "test_size": options.test_size,
         "download": options.download or None,
         "image_size": options.image_size,
-        "workers": options.workers,
+        "workers": options.readers,
         "task": options.task,
         "test_share": options.test_share,
         "mean": options.mean,
@@ -164,7 +164,8 @@ def images_of(options: DataOptions, usual: DataSet) -> DataSet:
     given = {entry: value for entry, value in asked.items() if value is not None}
     foreign = sorted(given.keys() - {entry.name for entry in fields(cast(Any, chosen))})
     if foreign:
-        option = "data-root" if foreign[0] == "root" else foreign[0].replace("_", "-")
+        spelled = {"root": "data-root", "workers": "readers"}
+        option = spelled.get(foreign[0], foreign[0].replace("_", "-"))
         raise UsageError(
             f"--{option} given, but the data set {name} has no such option. Leave it out, or add "
             f"--dataset with another one ({', '.join(DATA_SETS)}) or a preset of another."

@@ -1,11 +1,12 @@
-"""Tasks spread over the processors of a machine or a cluster, by Ray."""
+"""Tasks spread over the machines of a cluster, by Ray."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from darts.extras import require_extra
+from darts.parallel.tasks import RESTARTS, Outcome, Task
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Tasks here exchange files, not objects; Ray would reserve a third of the memory."""
@@ -16,8 +17,7 @@ class Cluster:
     """Where tasks run, and what each may use.
 
     Args:
-        address: of a running Ray cluster ("auto" finds one); None starts Ray on this machine.
-        cpus: that a Ray of this machine may use; None is all.
+        address: of a running Ray cluster; "auto" finds one, "local" starts one of this machine.
         cpus_per_trial: that a task holds.
         gpus_per_trial: the same of GPUs; half a GPU lets two tasks share one.
         restarts: how often a task is begun again after its process was killed.
@@ -26,11 +26,10 @@ class Cluster:
         ValueError: a number cannot be.
     """
 
-    address: str | None = None
-    cpus: int | None = None
+    address: str
     cpus_per_trial: float = 1
     gpus_per_trial: float = 0
-    restarts: int = 3
+    restarts: int = RESTARTS
 
     def __post_init__(self) -> None:
         if not self.cpus_per_trial > 0 or self.gpus_per_trial < 0 or self.restarts < 0:
@@ -38,22 +37,9 @@ class Cluster:
                 f"A trial with {self.cpus_per_trial:g} CPUs, {self.gpus_per_trial:g} GPUs and "
                 f"{self.restarts} restarts: more than 0 CPUs, and no negative number."
             )
-        if self.cpus is not None and (self.address is not None or self.cpus < 1):
-            raise ValueError(
-                f"cpus={self.cpus} is for a Ray on this machine, 1 or more; a cluster has its own."
-            )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a task ended: with a line about it, or with an error."""
-
-    name: str
-    line: str
-    failed: bool
-
-
-def run_tasks(tasks: Mapping[str, Callable[[], str]], cluster: Cluster) -> Iterator[Outcome]:
+def run_tasks(tasks: Mapping[str, Task], cluster: Cluster) -> Iterator[Outcome]:
     """Run every task, as many at a time as there is room for; outcomes as they come.
 
     A task whose process dies (killed, out of memory, its machine lost) is begun again up to
@@ -63,7 +49,7 @@ def run_tasks(tasks: Mapping[str, Callable[[], str]], cluster: Cluster) -> Itera
     Raises:
         ValueError: Ray is not installed or not reachable, or has no room for even one task.
     """
-    require_extra("sweep", "A sweep", "ray")
+    require_extra("sweep", "A sweep on a cluster", "ray")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
@@ -86,28 +72,21 @@ def run_tasks(tasks: Mapping[str, Callable[[], str]], cluster: Cluster) -> Itera
         ray.shutdown()
 
 
-def _call(task: Callable[[], str]) -> str:
-    return task()
+def _call(task: Task) -> str:
+    return task(lambda message: None)  # nobody hears it on another machine
 
 
 def _connect(ray: Any, cluster: Cluster) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if cluster.address is None:
-        options |= {
-            "address": "local",
-            "num_cpus": cluster.cpus,
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
-        }
-    else:
-        options["address"] = cluster.address
+    options["address"] = cluster.address
+    if cluster.address == "local":
+        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        where = f"the Ray cluster at {cluster.address}" if cluster.address else "a Ray here"
         raise ValueError(
-            f"Could not reach {where}: {str(error).splitlines()[0]} `ray status` tells whether "
-            "one runs; without --address the sweep uses this machine."
+            f"Could not reach the Ray cluster at {cluster.address}: {str(error).splitlines()[0]} "
+            "`ray status` tells whether one runs; without --address the sweep uses this machine."
         ) from error
 
 

@@ -118,7 +118,7 @@ class LiveProgress:
         done = record["epoch"] + 1
         taken = time.perf_counter() - self._began
         seen = done - self._began_at  # 0 if only the record of an epoch was left to write
-        left = _clock(taken / seen * (self._epochs - done)) if seen > 0 else "unknown"
+        left = clock(taken / seen * (self._epochs - done)) if seen > 0 else "unknown"
         self.console.print(f"  {done:>3}/{self._epochs}  {line}  left {left}")
         if done == self._epochs:
             self.close()
@@ -159,7 +159,7 @@ def _measured(record: Record, part: str, digits: int) -> str:
     return f"{measure.words} {shown}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -168,7 +168,7 @@ class Meter:
         if phase is None:
             return False
         wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
-        costs = [self._costs(phase.name, work) for work in phase.works]
+        costs = [self.costs(phase.name, work) for work in phase.works]
         self.networks[phase.name] = phase.sizes()
         extra = sum(max(c.warm_up_seconds for c in measured.values()) for measured in costs)
         built = Cost(wall + extra, cpu + extra, 0)
@@ -180,7 +180,7 @@ class Meter:
             self.estimates.append(Estimate(*said, found, once))
         return True
 
-    def _costs(self, stage: str, work: Work) -> dict[int, Cost]:
+    def costs(self, stage: str, work: Work) -> dict[int, Cost]:
         """What the work takes with 2 and 8 images and the run's own batch, if that is to fit.
 
         Else sizes grow fourfold or twofold until the next does not fit.

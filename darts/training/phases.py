@@ -18,6 +18,9 @@ from darts.training.comparison_cells import comparison_cells
 from darts.training.retraining import Training, training_batches
 from darts.training.searching import Searching, paired_batches
 
+STEP = "step of α and ω"
+"""The work that most of a search is made of."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -104,7 +107,7 @@ def _of_search(searching: Searching) -> Phase:
     looked_at = len(epochs) * min(config.statistics_batches, steps)
     works = [
         Work("step of ω, α frozen", frozen * steps, batch, lambda n: step(first, n)),
-        Work("step of α and ω", (len(epochs) - frozen) * steps, batch, lambda n: step(last, n)),
+        Work(STEP, (len(epochs) - frozen) * steps, batch, lambda n: step(last, n)),
         Work("averages of batch norm", looked_at, batch, averages),
         Work(
             "evaluation", len(epochs) * ceil(evaluated / batch), min(batch, evaluated), evaluation

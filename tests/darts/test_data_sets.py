@@ -110,7 +110,7 @@ def test_a_damaged_photograph_ends_a_run_that_goes_on_to_the_same_bits(
     for path, content in contents.items():
         path.write_bytes(content)
     shutil.move(root, tmp_path / "moved")
-    assert run("--resume", tmp_path / "cut", "--data-root", tmp_path / "moved", "--workers=3") == 0
+    assert run("--resume", tmp_path / "cut", "--data-root", tmp_path / "moved", "--readers=3") == 0
     ends = [load_file(tmp_path / name / "retrain/network.safetensors") for name in ("whole", "cut")]
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])

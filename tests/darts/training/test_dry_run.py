@@ -360,7 +360,7 @@ def test_shapes_that_do_not_fit_fail_in_one_line(network, place, monkeypatch, ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sweep", "--eta", "0", "--dry-run"], "A sweep has no --dry-run"),
+        (["sweep", "--dry-run", "--dry-run-images", "4"], "takes the batches of its trials"),
         (["random-search", "--dry-run"], "random-search has no --dry-run"),
         (["search", "--dry-run-images", "4"], "--dry-run-images without --dry-run"),
         (["search", "--dry-run", "--dry-run-images", "1"], "batch norm needs 2 images"),

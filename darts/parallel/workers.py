@@ -1,0 +1,238 @@
+"""Tasks in processes of this machine, some at a time: one that fails or dies stops no other."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from darts.parallel.tasks import RESTARTS, Outcome, Task
+
+PATIENCE_SECONDS = 60.0
+"""For the step of a worker that was interrupted; it is lost if it takes longer."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The last word of a task that succeeded."""
+
+    line: str
+
+
+class Follower(Protocol):
+    """Hears how tasks go on."""
+
+    def began(self, name: str) -> None: ...
+
+    def heard(self, name: str, message: object) -> None: ...
+
+    def ended(self, name: str, note: str) -> None:
+        """A task has no process any more; `note` says why, if it is to have another."""
+
+    def stopping(self, names: list[str]) -> None:
+        """Ctrl-C: those named now finish their steps."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a process."""
+
+    line: str
+
+
+class Worker:
+    """A process of its own for one piece of work, and the pipe to it.
+
+    It ends when this process ends, however that comes about. Ctrl-C in a terminal does not reach
+    it; `interrupt` does. It imports the main script anew, as all processes that `spawn` starts do.
+
+    Args:
+        work: gets the other end of the pipe.
+
+    Raises:
+        ValueError: the work cannot be sent to another process, or the main script would start
+            workers in every worker.
+    """
+
+    def __init__(self, work: Callable[[Connection], object]) -> None:
+        context = get_context("spawn")
+        self.connection, other = context.Pipe()
+        filters = list(warnings.filters)
+        self.process = context.Process(target=_live, args=(work, other, filters))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:  # the process begins with Ctrl-C held back, until it is in a group of its own
+            self.process.start()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"A task cannot be sent to a process of its own ({error}). Define functions and "
+                "classes at the top of a module, not inside others."
+            ) from error
+        except RuntimeError as error:
+            if "bootstrapping" not in str(error):
+                raise
+            raise ValueError(
+                "The script that began this starts it again in every worker. Put its last call "
+                'below if __name__ == "__main__":'
+            ) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            other.close()
+
+    def hear(self) -> object:
+        """What the process sends next.
+
+        Raises:
+            EOFError: it has ended.
+        """
+        try:
+            return self.connection.recv()
+        except ConnectionResetError as error:
+            raise EOFError from error
+
+    def answer(self, who: str) -> object:
+        """What the process sends next; `who` it is.
+
+        Raises:
+            ValueError: it failed, where `telling_failures` says so, or died.
+        """
+        try:
+            answer = self.hear()
+        except EOFError:
+            code = self.end(patience_seconds=1.0)
+            raise ValueError(
+                f"{who} ended with status {code} and no answer; -9 is often for want of memory."
+            ) from None
+        if isinstance(answer, Failure):
+            raise ValueError(f"{who} failed: {answer.line}")
+        return answer
+
+    def interrupt(self) -> None:
+        """Ctrl-C, for this process alone."""
+        if self.process.pid is not None and self.process.is_alive():
+            os.kill(self.process.pid, signal.SIGINT)
+
+    def end(self, patience_seconds: float = 0.0) -> int | None:
+        """Wait for its end, kill it after so long, and say its exit code."""
+        self.process.join(patience_seconds)
+        self.process.kill()
+        self.process.join()
+        code = self.process.exitcode
+        self.connection.close()
+        return code
+
+
+def _live(work: Callable[[Connection], object], connection: Connection, filters: list[Any]) -> None:
+    """The life of a worker, which warns of what its parent warns of."""
+    warnings.filters[:] = filters  # type: ignore[index]
+    os.setpgid(0, 0)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        work(connection)
+    except KeyboardInterrupt:  # what was to be saved has been
+        raise SystemExit(128 + signal.SIGINT) from None
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def telling_failures(connection: Connection) -> Iterator[None]:
+    """In a worker: send what is raised, in a line."""
+    try:
+        yield
+    except Exception as error:
+        connection.send(Failure(f"{type(error).__name__}: {error}"))
+
+
+def run_beside(
+    tasks: Mapping[str, Task], workers: int, follower: Follower, *, restarts: int = RESTARTS
+) -> Iterator[Outcome]:
+    """Do every task, so many at a time and each in a new process; outcomes as they come.
+
+    A task whose process dies (killed, out of memory) is begun again up to `restarts` times; one
+    that raises has failed, and the others go on. At Ctrl-C all finish what they save, within
+    `PATIENCE_SECONDS`; at a second one they are killed. No process is left when this ends.
+
+    Raises:
+        ValueError: a task cannot be sent to a process.
+    """
+    waiting = list(tasks)
+    running: dict[str, Worker] = {}
+    deaths: Counter[str] = Counter()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                name = waiting.pop(0)
+                running[name] = Worker(partial(_do, tasks[name]))
+                follower.began(name)
+            for name in _ready(running):
+                try:
+                    said = running[name].hear()
+                except EOFError:
+                    said = None
+                if said is not None and not isinstance(said, Done | Failure):
+                    follower.heard(name, said)
+                    continue
+                code = running[name].end(PATIENCE_SECONDS)
+                del running[name]
+                if said is not None:
+                    follower.ended(name, "")
+                    yield Outcome(name, said.line, isinstance(said, Failure))
+                    continue
+                deaths[name] += 1
+                again = deaths[name] <= restarts
+                follower.ended(name, f"{_death(code)}; it is begun again" if again else "")
+                if again:
+                    waiting.insert(0, name)
+                else:
+                    yield Outcome(name, f"{_death(code)}, {deaths[name]} times", failed=True)
+    except KeyboardInterrupt:
+        follower.stopping(list(running))
+        interrupt(running.values())
+        raise
+    finally:
+        for worker in running.values():
+            worker.end()
+
+
+def interrupt(workers: Iterable[Worker]) -> None:
+    """Ctrl-C for all of them; those that take longer than `PATIENCE_SECONDS` are killed."""
+    workers = list(workers)
+    for worker in workers:
+        worker.interrupt()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+
+
+def _do(task: Task, connection: Connection) -> None:
+    """A task in its process."""
+    with telling_failures(connection):
+        line = task(connection.send)
+        connection.send(Done(line))
+
+
+def _ready(running: Mapping[str, Worker]) -> list[str]:
+    """Those that have said something, or ended; waits for one."""
+    ready = wait([worker.connection for worker in running.values()])
+    return [name for name, worker in running.items() if worker.connection in ready]
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"its process was killed by {signal.Signals(-code).name}"
+    return f"its process ended with status {code}"

@@ -1,0 +1,141 @@
+"""How many trainings a device has memory for, by a dry run of one in a process of its own."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from darts.config.full import FullConfig
+from darts.data import ImageSet
+from darts.parallel.launch import Devices, Placement, launched
+from darts.parallel.workers import Worker, interrupt, telling_failures
+from darts.training.dry_run import GIB, SHARE_OF_FREE_MEMORY, Limits, Meter, extrapolated
+from darts.training.measuring import memory_of
+from darts.training.phases import phases_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trainings are to go side by side.
+
+    Attributes:
+        device: cpu, cuda, cuda:1, ...
+        threads: of PyTorch in each; 0 is PyTorch's own choice.
+    """
+
+    device: str
+    threads: int
+
+    @property
+    def on_gpu(self) -> bool:
+        return torch.device(self.device).type == "cuda"
+
+    @property
+    def cores(self) -> int:
+        """That this process may use."""
+        linux = hasattr(os, "sched_getaffinity")
+        return len(os.sched_getaffinity(0)) if linux else os.cpu_count() or 1
+
+    @property
+    def by_cores(self) -> int | None:
+        """How many have a core for each thread, 1 at least; None on a GPU."""
+        return None if self.on_gpu else max(1, self.cores // (self.threads or self.cores))
+
+    @property
+    def measurable(self) -> bool:
+        """Whether memory can be measured: on a GPU, and by Linux."""
+        return self.on_gpu or Path("/proc/self/clear_refs").exists()
+
+    @contextmanager
+    def computing(self, config: FullConfig) -> Iterator[tuple[ImageSet, Devices]]:
+        """The images of a training, and its devices as a run of one process has them."""
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        with launched(Placement(self.device), config.computing) as devices:
+            yield config.data.load(), devices
+
+
+@dataclass(frozen=True)
+class Room:
+    """The memory of a device, and what one training takes of it.
+
+    Attributes:
+        each_bytes: that a process takes at its peak: on the CPU its resident memory, on a GPU
+            PyTorch's allocations and the CUDA context.
+        free_bytes: there were before any of them.
+    """
+
+    each_bytes: int
+    free_bytes: int
+
+    @property
+    def fits(self) -> int:
+        """How many processes nine tenths of the free memory are enough for."""
+        return int(SHARE_OF_FREE_MEMORY * self.free_bytes // self.each_bytes)
+
+    @property
+    def in_words(self) -> str:
+        return (
+            f"a trial takes {self.each_bytes / GIB:.2f} GiB at its peak by a dry run, "
+            f"{self.free_bytes / GIB:.2f} GiB are free, so {self.fits} fit"
+        )
+
+
+def room_for(configs: Sequence[FullConfig], place: Place, memory_gib: float | None = None) -> Room:
+    """Dry-run the configs one after another in a process of its own; the largest peak counts.
+
+    Not run on a GPU.
+
+    Args:
+        configs: of trainings that are to go side by side.
+        place: where.
+        memory_gib: that all of them together may take; None is what is free.
+
+    Raises:
+        ValueError: a dry run failed, or its process died.
+        OSError: memory cannot be measured here.
+    """
+    free = int(memory_of(place.device).free())
+    worker = Worker(partial(_tell_peak, tuple(configs), place, free, memory_gib))
+    try:
+        answer = worker.answer("The dry run of a trial")
+    except KeyboardInterrupt:
+        interrupt([worker])
+        raise
+    finally:
+        worker.end()
+    assert isinstance(answer, int)
+    return Room(answer, free if memory_gib is None else int(memory_gib * GIB))
+
+
+def _tell_peak(
+    configs: Sequence[FullConfig],
+    place: Place,
+    free: int,
+    memory_gib: float | None,
+    connection: Connection,
+) -> None:
+    with telling_failures(connection):
+        peaks = [_peak_bytes(config, place, memory_gib) for config in configs]
+        context = 0
+        if place.on_gpu:  # what this process took of the GPU beside PyTorch's memory
+            taken = free - int(memory_of(place.device).free())
+            context = max(0, taken - torch.cuda.memory_reserved(place.device))
+        connection.send(max(peaks) + context)
+
+
+def _peak_bytes(config: FullConfig, place: Place, memory_gib: float | None) -> int:
+    """Of a process that does nothing else."""
+    with place.computing(config) as (images, devices):
+        meter = Meter(devices.device, Limits(memory_gib))
+        peaks = [
+            extrapolated(meter.costs(phase.name, work), work.images).peak_bytes
+            for phase in phases_of(config, images, None, devices)
+            for work in phase.works
+        ]
+    return meter.held + max(peaks)
