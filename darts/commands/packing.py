@@ -89,17 +89,9 @@ def dry_run_sweep(plan: Plan, place: Place, limits: Limits, given: Invocation) -
     """Say how many trials fit side by side, and what numbers of them make the most steps.
 
     Raises:
-        UsageError: a limit on images, or not even one fits.
+        UsageError: not even one fits.
+        ValueError: a dry run failed, or memory cannot be measured.
     """
-    if limits.images is not None:
-        raise UsageError(
-            f"--dry-run-images {limits.images}: a sweep's dry run takes the batches of its trials. "
-            "Leave it out."
-        )
-    if not place.measurable:
-        raise UsageError(
-            "The memory of a process cannot be measured here: Linux's /proc is needed."
-        )
     configs = costliest(plan.trials)
     room = room_for(configs, place, limits.memory_gib)
     if not room.fits:

@@ -87,6 +87,11 @@ class Sweep(BothStages):
         place = Place(computing_device(self.device, self.threads), self.threads)
         require_cores(None if limits is not None else self.workers, len(plan.trials), place)
         if limits is not None:
+            if limits.images is not None:
+                raise UsageError(
+                    f"--dry-run-images {limits.images}: a sweep's dry run takes the batches of its "
+                    "trials. Leave it out."
+                )
             return partial(_dry_run, plan, place, limits, given)
         execution = Execution(place.device, self.threads, loggers)
         return partial(_here, plan, folder, given.line, self.workers, place, execution)
