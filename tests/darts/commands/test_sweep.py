@@ -170,7 +170,7 @@ def workers_of(pid: int) -> list[int]:
 def run(command: list[str]) -> subprocess.CompletedProcess:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment
+        command, cwd=ROOT, capture_output=True, text=True, timeout=2 * SECONDS, env=environment
     )
 
 
