@@ -55,6 +55,9 @@ def pairs() -> list[tuple[str, str]]:
             found.append((theirs, named(OURS, form, precision, step)))
         for step in (FIRST, EXACT, DIFFERENCES, SECOND, CG5):
             found.append((named(OURS, form, precision, step), own))
+    for precision in (TF32, BF16):
+        own = named(OURS, CAPTURED, FLOAT32, WEIGHT)
+        found.append((own, named(OURS, CAPTURED, precision, WEIGHT)))
     for step in (WEIGHT, SEARCH, EXACT):
         last = named(NCHW, CAPTURED, FLOAT32, step)
         found.append((named(REFERENCE, EAGER, FLOAT32, step), last))
@@ -93,8 +96,31 @@ def captured(cases: Cases, call: Case, pool: Any) -> Case:
     return cuda_graph(run, pool)
 
 
-def plan(many: bool) -> list[tuple[str, str, str, tuple[str, ...]]]:
-    """(who, form, precision, steps), most important first; `many`: every kind."""
+MAIN, MANY, MEMORY, PRECISIONS = "main", "many", "memory", "precisions"
+"""Kinds of plan."""
+
+
+def plan(kind: str) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """(who, form, precision, steps), most important first."""
+    if kind == MEMORY:  # eager steps alone have a peak that tells
+        return [
+            (REFERENCE, EAGER, FLOAT32, (WEIGHT,)),
+            (OURS, EAGER, FLOAT32, (WEIGHT,)),
+            (NCHW, EAGER, FLOAT32, (WEIGHT,)),
+            (OURS, CAPTURED, FLOAT32, (WEIGHT, SEARCH)),
+            (REFERENCE, EAGER, FLOAT32, (SEARCH,)),
+        ]
+    if kind == PRECISIONS:
+        return [
+            (OURS, CAPTURED, FLOAT32, (WEIGHT,)),
+            (OURS, CAPTURED, TF32, (WEIGHT,)),
+            (OURS, CAPTURED, BF16, (WEIGHT,)),
+            (REFERENCE, EAGER, TF32, (WEIGHT,)),
+            (REFERENCE, EAGER, BF16, (WEIGHT,)),
+            (OURS, CAPTURED, TF32, (EXACT,)),
+            (NCHW, CAPTURED, TF32, (WEIGHT,)),
+            (NCHW, CAPTURED, BF16, (WEIGHT,)),
+        ]
     first = [
         (REFERENCE, EAGER, FLOAT32, (WEIGHT, SEARCH)),
         (OURS, CAPTURED, FLOAT32, (WEIGHT, SEARCH, EXACT)),
@@ -102,7 +128,7 @@ def plan(many: bool) -> list[tuple[str, str, str, tuple[str, ...]]]:
         (NCHW, CAPTURED, FLOAT32, (WEIGHT, EXACT)),
         (OURS, CAPTURED, FLOAT32, (FIRST,)),
     ]
-    if not many:
+    if kind == MAIN:
         return first
     return [
         *first,
@@ -127,10 +153,10 @@ def supernet(
     keep: Callable[[Record], None],
     *,
     rounds: int,
-    many: bool,
+    kind: str,
     profiled: bool,
 ) -> None:
-    """Time the steps of one setting; `keep` gets the record after each figure."""
+    """Time the steps of one setting, those of one kind of plan; `keep` gets each figure."""
     cases, record = Cases(device), {}
     pool = torch.cuda.graph_pool_handle() if cases.on_gpu else None
     made = {
@@ -139,7 +165,7 @@ def supernet(
         REFERENCE: reference(setting, device),
     }
     skipped = []
-    for who, form, precision, steps in plan(many):
+    for who, form, precision, steps in plan(kind):
         for step in steps:
             name = named(who, form, precision, step)
             if clock.left < 0.4 * clock.budget:

@@ -1,7 +1,8 @@
 """Which number of searches side by side on one device takes the most steps, by real steps."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -65,7 +66,7 @@ def numbers_up_to(most: int) -> tuple[int, ...]:
 
 
 def side_by_side(
-    config: FullConfig, place: Place, numbers: Sequence[int], seconds: float
+    config: FullConfig, place: Place, numbers: Iterable[int], seconds: float
 ) -> SideBySide:
     """Count real search steps of 1, 2, 4, ... processes that go at the same time.
 
@@ -87,12 +88,15 @@ def side_by_side(
     try:
         for number in numbers:
             try:
+                ready = len(workers)
                 while len(workers) < number:
                     workers.append(Worker(partial(_step_on_demand, config, place)))
-                    ready = workers[-1].answer(f"Process {len(workers)}")
-                    assert isinstance(ready, tuple)
-                    per_epoch, step_seconds = ready
-                    seconds = max(seconds, LEAST_STEPS * step_seconds) if number == 1 else seconds
+                for worker in workers[ready:]:
+                    answer = worker.answer(f"One of {number} processes")
+                    assert isinstance(answer, tuple)
+                    per_epoch, step_seconds = answer
+                    if number == 1:
+                        seconds = max(seconds, LEAST_STEPS * step_seconds)
                 counts.append(Count(number, _steps_per_second(workers, seconds)))
             except ValueError as error:
                 if not counts:
@@ -110,10 +114,11 @@ def side_by_side(
 
 def _steps_per_second(workers: Sequence[Worker], seconds: float) -> float:
     for worker in workers:
-        worker.connection.send(seconds)
+        with suppress(BrokenPipeError):  # of one that has died, which its answer says
+            worker.connection.send(seconds)
     total = 0.0
-    for number, worker in enumerate(workers, 1):
-        found = worker.answer(f"Process {number} of {len(workers)}")
+    for worker in workers:
+        found = worker.answer(f"One of {len(workers)} processes")
         assert isinstance(found, tuple)
         steps, taken = found
         total += steps / taken

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.card.__main__ import SECONDS, Book, measured
 from benchmarks.card.page import PAGE, RECORD, bars, page, read
 from benchmarks.card.steps import (
     CAPTURED,
@@ -20,7 +21,7 @@ from benchmarks.card.steps import (
     WEIGHT,
     named,
 )
-from benchmarks.card.supernets import EXACT, plan
+from benchmarks.card.supernets import EXACT, MAIN, MANY, plan
 from benchmarks.card.timing import Cases, Clock
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "--budget",
         "600",
         "--parts",
-        "b64,nasbench201,products,retraining,pipeline",
+        "b64,nasbench201,products,retraining,pipeline,packing",
         "--out",
         str(out),
     ]
@@ -47,11 +48,11 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_at_tiny_size_nothing_fails_and_every_step_has_its_ratio(record: dict[str, Any]) -> None:
-    for part, many in (("b64", True), ("nasbench201", False)):
+    for part, kind in (("b64", MANY), ("nasbench201", MAIN)):
         found = record[part]
         assert found["failed"] == {}
         assert found.get("error") is None
-        every = {named(*kind[:3], step) for kind in plan(many) for step in kind[3]}
+        every = {named(*case[:3], step) for case in plan(kind) for step in case[3]}
         assert set(found["seconds"]) | set(found["left out for time"]) == every
     assert named(OURS, CAPTURED, FLOAT32, EXACT) in record["b64"]["seconds"]
     over = named(REFERENCE, EAGER, FLOAT32, SEARCH)
@@ -68,7 +69,36 @@ def test_the_page_of_a_record_holds_its_tables(record: dict[str, Any]) -> None:
     assert "## Retraining, 20 cells" in text
     assert "images a second." in text
     assert "| amended search of `s1` | 100 × 25,000 |" in text
+    assert "## Several searches at a time" in text
     assert "Not run on a GPU" not in text
+
+
+def test_a_second_call_adds_to_the_record_and_measures_what_is_missing(tmp_path: Path) -> None:
+    place = tmp_path / "card.json"
+    first = Book(place, "cpu", "abc")
+    assert first.missing() == list(SECONDS)
+    first.keep("b64")({"seconds": {"weight step": {"median": 1.0}}})
+    first.keep("b96")({"setting": {}, "error": "no memory"})
+    first.keep("a")({"passed": False})
+    first.keep("packing")({"steps a second": {"1": 2.0}})
+    second = Book(place, "cpu", "def")
+    assert [part for part in SECONDS if part not in second.missing()] == ["b64", "packing"]
+    second.begin("b96")
+    second.keep("b96")({"seconds": {"weight step": {"median": 2.0}}})
+    found = json.loads(place.read_text())
+    assert found["b64"]["seconds"] == {"weight step": {"median": 1.0}}
+    assert "error" not in found["b96"]
+    assert set(found["made"]) == {"b64", "b96", "a", "packing"}
+    found["device"]["name"] = "another card"
+    place.write_text(json.dumps(found))
+    with pytest.raises(ValueError, match="figures of another card, and this is a CPU"):
+        Book(place, "cpu")
+
+
+def test_what_the_record_lacks_is_measured_in_one_call_of_eight_minutes() -> None:
+    record = json.loads((ROOT / RECORD).read_text())
+    lacking = [part for part in SECONDS if not measured(part, record.get(part, {}))]
+    assert sum(SECONDS[part] for part in lacking) <= 480
 
 
 def test_the_page_is_that_of_the_record() -> None:
