@@ -173,6 +173,7 @@ ALLOWED = {
     "darts.reports": (
         "darts.reports",
         "darts.names",  # settings are shown as the command line spells them
+        "darts.parallel.tasks",  # how trials in other processes ended
         "darts.tasks",
         "darts.training",
         "darts.records",
