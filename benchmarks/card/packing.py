@@ -78,3 +78,20 @@ def packing(
                 "fit": room.fits,
             }
         )
+
+
+def packed(part: dict[str, Any]) -> list[str]:
+    """Several searches side by side."""
+    steps = part.get("steps a second")
+    if not steps:
+        return []
+    lines = ["| processes | search steps a second, all together | of one's |", "|---|---|---|"]
+    lines += [f"| {n} | {each:.3g} | {each / steps['1']:.2f}× |" for n, each in steps.items()]
+    said = [f"`{part['search']}`, {part['images a batch']} images a batch, captured steps."]
+    if "fit" in part:
+        said.append(
+            f"One process takes {part['GiB of one']:.2f} GiB; of {part['GiB free']:.0f} GiB free, "
+            f"nine tenths are enough for {part['fit']}."
+        )
+    failed = [f"{n} processes failed: `{why[:200]}`" for n, why in part.get("failed", {}).items()]
+    return ["## Several searches at a time", " ".join(said), "\n".join(lines), *failed]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.card.packing import packed
+from benchmarks.card.pipeline import piped
 from benchmarks.card.retraining import RETRAINING
 from benchmarks.card.steps import (
     BF16,
@@ -39,6 +41,7 @@ COLUMNS = {
 PARTS = {
     "b64": "S1, batch 64",
     "b64_cudnn": "Why dilated kernels go by phases, and norms in closed form",
+    "precisions": "S1, batch 64, TF32 and bf16",
     "b96": "S1, batch 96",
     "nasbench201": "NAS-Bench-201, 15 cells",
     "s2": "S2, 20 cells, 36 channels",
@@ -74,7 +77,8 @@ METHOD = """## Method
 
 - `python -m benchmarks.card --device cuda --out FILE` measures, and writes its record as it goes.
   `python -m benchmarks.card.page` writes this page from the record. With `--tiny --device cpu` it
-  runs anywhere. The record names the commit, and says whether files were changed since.
+  runs anywhere. The record names the commit, and says whether files were changed since. A record
+  that is there already is added to; `--parts missing` measures what it has not.
 - All forms run in turns in one process. A time is the median over these rounds, and a ratio is
   taken within each round.
 - Times are the GPU's own, from the first kernel to the last. Batches of a search are made before
@@ -90,6 +94,7 @@ LEFT = {
     "s2": "S2, 20 cells, 36 channels",
     "products": "products of large networks",
     "compiled": "`torch.compile`",
+    "packing": "several searches at a time",
 }
 """Parts of the measurement, in words."""
 
@@ -99,7 +104,7 @@ def page(record: dict[str, Any] | None) -> str:
     if record is None:
         return f"{HEAD}\n\n{NOTHING}\n"
     made = f"Measured on one {record['device']['name']} with torch {record['torch']}"
-    made += " (`records/card_h100.json`)."
+    made += " (`records/card_h100.json`)." + other_commits(record)
     goals = list(bars(record))
     parts = [HEAD, made, "## Goals", tally(goals[2:]), "\n".join(goals), WORDS]
     for part, title in PARTS.items():
@@ -111,8 +116,17 @@ def page(record: dict[str, Any] | None) -> str:
     parts += piped(record.get("pipeline", {}))
     parts += compiled(record.get("compiled", {}))
     parts += products(record.get("products", {}))
+    parts += packed(record.get("packing", {}))
     parts += [METHOD, *tests(record), *not_run(record)]
     return "\n\n".join(parts) + "\n"
+
+
+def other_commits(record: dict[str, Any]) -> str:
+    """The parts that a later call of another commit measured."""
+    first = record.get("commit")
+    made = {part: one["commit"] for part, one in record.get("made", {}).items()}
+    said = [f"{part} {commit[:7]}" for part, commit in made.items() if commit != first]
+    return f" Parts of other commits: {', '.join(said)}." if said else ""
 
 
 def tally(goals: list[str]) -> str:
@@ -314,14 +328,6 @@ def retrained(part: dict[str, Any]) -> list[str]:
     if not found:
         return []
     return [*found, "These steps include the making of their batches.", *part.get("remarks", [])]
-
-
-def piped(part: dict[str, Any]) -> list[str]:
-    if not part.get("seconds"):
-        return []
-    taken = part["seconds"]["batch"]["median"]
-    made = f"A batch of {part['batch']} is made on the device in {1e3 * taken:.2f} ms, "
-    return ["## Images", made + f"{part['batch'] / taken:,.0f} images a second."]
 
 
 def presets(record: dict[str, Any]) -> list[str]:

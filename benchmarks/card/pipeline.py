@@ -25,3 +25,11 @@ def pipeline(size: Size, device: str, clock: Clock, rounds: int) -> dict[str, An
 def batches(size: Size, device: str) -> Case:
     stream, numbers = training(size, device, FLOAT32, EAGER).batches, count()
     return lambda: stream.at(0, next(numbers) % stream.per_epoch)
+
+
+def piped(part: dict[str, Any]) -> list[str]:
+    if not part.get("seconds"):
+        return []
+    taken = part["seconds"]["batch"]["median"]
+    made = f"A batch of {part['batch']} is made on the device in {1e3 * taken:.2f} ms, "
+    return ["## Images", made + f"{part['batch'] / taken:,.0f} images a second."]

@@ -68,9 +68,9 @@ class Worker:
         self.connection, other = context.Pipe()
         filters = list(warnings.filters)
         self.process = context.Process(target=_live, args=(work, other, filters))
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:  # the process begins with Ctrl-C held back, until it is in a group of its own
-            self.process.start()
+            with ctrl_c_held_back():
+                self.process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"A task cannot be sent to a process of its own ({error}). Define functions and "
@@ -84,7 +84,6 @@ class Worker:
                 'below if __name__ == "__main__":'
             ) from error
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             other.close()
 
     def hear(self) -> object:
@@ -135,8 +134,8 @@ def _live(work: Callable[[Connection], object], connection: Connection, filters:
     warnings.filters[:] = filters  # type: ignore[index]
     os.setpgid(0, 0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         work(connection)
     except KeyboardInterrupt:  # what was to be saved has been
         raise SystemExit(128 + signal.SIGINT) from None
@@ -147,6 +146,16 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
+
+
+@contextmanager
+def ctrl_c_held_back() -> Iterator[None]:
+    """Ctrl-C has its effect at the end: begin a worker and note it here, so that none is lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -177,7 +186,8 @@ def run_beside(
         while waiting or running:
             while waiting and len(running) < workers:
                 name = waiting.pop(0)
-                running[name] = Worker(partial(_do, tasks[name]))
+                with ctrl_c_held_back():
+                    running[name] = Worker(partial(_do, tasks[name]))
                 follower.began(name)
             for name in _ready(running):
                 try:

@@ -13,7 +13,7 @@ import torch
 from darts.config.full import FullConfig
 from darts.data import ImageSet
 from darts.parallel.launch import Devices, Placement, launched
-from darts.parallel.workers import Worker, interrupt, telling_failures
+from darts.parallel.workers import Worker, ctrl_c_held_back, interrupt, telling_failures
 from darts.training.dry_run import GIB, SHARE_OF_FREE_MEMORY, Limits, Meter, extrapolated
 from darts.training.measuring import memory_of
 from darts.training.phases import phases_of
@@ -101,14 +101,17 @@ def room_for(configs: Sequence[FullConfig], place: Place, memory_gib: float | No
         OSError: memory cannot be measured here.
     """
     free = int(memory_of(place.device).free())
-    worker = Worker(partial(_tell_peak, tuple(configs), place, free, memory_gib))
+    workers: list[Worker] = []
     try:
-        answer = worker.answer("The dry run of a trial")
+        with ctrl_c_held_back():
+            workers.append(Worker(partial(_tell_peak, tuple(configs), place, free, memory_gib)))
+        answer = workers[0].answer("The dry run of a trial")
     except KeyboardInterrupt:
-        interrupt([worker])
+        interrupt(workers)
         raise
     finally:
-        worker.end()
+        for worker in workers:
+            worker.end()
     assert isinstance(answer, int)
     return Room(answer, free if memory_gib is None else int(memory_gib * GIB))
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 from darts.config.full import FullConfig
 from darts.data import SearchData
-from darts.parallel.workers import Worker, interrupt, telling_failures
+from darts.parallel.workers import Worker, ctrl_c_held_back, interrupt, telling_failures
 from darts.training.phases import STEP, phases_of
 from darts.training.room import Place
 from darts.training.searching import paired_batches
@@ -90,7 +90,8 @@ def side_by_side(
             try:
                 ready = len(workers)
                 while len(workers) < number:
-                    workers.append(Worker(partial(_step_on_demand, config, place)))
+                    with ctrl_c_held_back():
+                        workers.append(Worker(partial(_step_on_demand, config, place)))
                 for worker in workers[ready:]:
                     answer = worker.answer(f"One of {number} processes")
                     assert isinstance(answer, tuple)

@@ -7,10 +7,12 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from darts import cli
+from darts.parallel import workers
 from darts.parallel.workers import Worker, run_beside
 from tests.darts.parallel import chores
 
@@ -104,3 +106,27 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_ctrl_c_while_a_worker_begins_ends_that_one_too(monkeypatch):
+    called: list[str] = []
+
+    class Beginning:
+        """A worker; Ctrl-C comes before anybody has it."""
+
+        process = SimpleNamespace(join=lambda timeout: called.append("join"))
+
+        def __init__(self, work):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+
+        def interrupt(self):
+            called.append("interrupt")
+
+        def end(self):
+            called.append("end")
+
+    monkeypatch.setattr(workers, "Worker", Beginning)
+    with pytest.raises(KeyboardInterrupt):
+        next(run_beside({"a": chores.raising}, 1, chores.Printing()))
+    assert called == ["interrupt", "join", "end"]
