@@ -12,7 +12,17 @@ from benchmarks.experiments.packing import pack
 from benchmarks.experiments.page import write_pages
 from benchmarks.experiments.queue import Place, images_of, missing, work_through
 from benchmarks.experiments.random_search import table_path
-from benchmarks.experiments.record import fold, journal_lines, read_all, read_records, write_record
+from benchmarks.experiments.record import (
+    fold,
+    journal_lines,
+    machine_name,
+    read_all,
+    read_records,
+    write_record,
+)
+from benchmarks.experiments.reproduce import compare_with_records, recorded_here
+from benchmarks.experiments.run import COMMAND
+from darts.records.environment import describe_environment
 from darts.training.accuracy_table import AccuracyTable
 
 WORK = Path("runs/experiments")
@@ -41,7 +51,12 @@ def _act(options: argparse.Namespace) -> int:
         print(f"{options.pack}: {options.pack.stat().st_size / 1e6:.1f} MB")
     else:
         folder = options.records or WORK
-        runs = missing(experiment, [] if options.again else read_records(), options.only)
+        again = options.again or options.reproduce
+        runs = missing(experiment, [] if again else read_records(), options.only)
+        if options.reproduce:
+            here = machine_name(describe_environment(options.device, COMMAND))
+            recorded = recorded_here(experiment, read_all(), here)
+            runs = [run for run in runs if run in recorded]
         place = Place(
             work=options.work,
             journal=folder / f"{experiment.name}.jsonl",
@@ -53,8 +68,19 @@ def _act(options: argparse.Namespace) -> int:
         )
         print(f"{len(runs)} of {len(experiment.runs)} runs to do → {place.journal}", flush=True)
         work_through(runs, place, options.workers)
+        compared = _compared(place.journal)
+        if options.reproduce:
+            return 0 if compared and all(compared) else 1
         print(f"Next: python -m benchmarks.experiments {experiment.name} --take {place.journal}")
     return 0
+
+
+def _compared(journal: Path) -> list[bool]:
+    """Print how the runs of a journal stand beside their records; which of them agree."""
+    found = compare_with_records(journal_lines([journal]) if journal.is_file() else [], read_all())
+    for each in found:
+        print(each.text)
+    return [each.agrees for each in found if each.agrees is not None]
 
 
 def _take(journals: list[Path], table: str) -> None:
@@ -82,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--work", type=Path, default=WORK, help="folder of run folders and checkpoints")
     add("--only", help="methods or runs (METHOD-seed-N) to do, with commas between")
     add("--again", action="store_true", help="also do runs whose records are complete")
+    add(
+        "--reproduce",
+        action="store_true",
+        help="do runs with a record of this machine again; "
+        "exit status 1 unless all that is compared agrees",
+    )
     add("--pack", type=Path, metavar="FILE", help="write the images of the setting and stop")
     add("--take", type=Path, nargs="+", metavar="JOURNAL", help="fold journals into docs/records")
     add("--page", action="store_true", help="write all pages again from the records")

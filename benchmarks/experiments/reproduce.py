@@ -1,0 +1,141 @@
+"""Whether runs made again give the numbers of their records, on the same kind of machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.experiments.definition import Experiment, Planned
+from benchmarks.experiments.record import CURVES, RunRecord
+from darts.config.as_json import differences
+
+Key = tuple[str, str, int]
+"""Setting, method, seed."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run beside its record.
+
+    Attributes:
+        text: what was compared, and whether it agrees.
+        agrees: None if nothing could be compared.
+    """
+
+    text: str
+    agrees: bool | None
+
+
+def recorded_here(
+    experiment: Experiment, records: Sequence[RunRecord], machine: str
+) -> list[Planned]:
+    """The runs of an experiment that have a record of this kind of machine."""
+    there = {(r.setting, r.method, r.seed) for r in records if r.machine == machine}
+    return [run for run in experiment.runs if (run.setting.name, run.method, run.seed) in there]
+
+
+def compare_with_records(
+    lines: Sequence[Mapping[str, Any]], records: Sequence[RunRecord]
+) -> list[Compared]:
+    """Every run of a journal beside its record, epoch by epoch.
+
+    Records hold six significant digits, and so do journals: numbers that agree here agree in all
+    digits that are kept. Seconds are not compared.
+
+    Args:
+        lines: of a journal.
+        records: of all machines.
+    """
+    heads: dict[tuple[Key, str], Mapping[str, Any]] = {}
+    moments: dict[tuple[Key, str], dict[int, Any]] = {}
+    for line in lines:
+        key = ((line["setting"], line["method"], line["seed"]), line["machine"])
+        if line["kind"] == "run":
+            heads[key] = line
+        elif line["kind"] != "failure":
+            at, content = _moment_of_line(line)
+            moments.setdefault(key, {})[at] = content
+    return [_compared(head, moments.get(key, {}), key, records) for key, head in heads.items()]
+
+
+def _compared(
+    head: Mapping[str, Any],
+    found: Mapping[int, Any],
+    key: tuple[Key, str],
+    records: Sequence[RunRecord],
+) -> Compared:
+    (_, method, seed), machine = key
+    name = f"{method}, seed {seed}"
+    of_run = [r for r in records if (r.setting, r.method, r.seed) == key[0]]
+    same = [r for r in of_run if r.machine == machine]
+    if not same:
+        others = ", ".join(sorted(r.machine for r in of_run)) or "none"
+        return Compared(
+            f"{name}: no record of this kind of machine ({machine}) to compare with; records of "
+            f"the run: {others}.",
+            None,
+        )
+    (record,) = same
+    recorded = _moments_of_record(record)
+    common = sorted(found.keys() & recorded.keys())
+    if not common:
+        return Compared(f"{name}: no epoch done yet that its record has.", None)
+    programs = _programs(head["environment"], record.content["environment"])
+    for at in common:
+        unequal = differences(recorded[at], found[at])
+        if unequal:
+            return Compared(
+                f"{name}: DIFFERS from its record first at {_word(at)}, in {len(unequal)} numbers, "
+                f"such as {unequal[0]} (record ≠ now). {programs}",
+                False,
+            )
+    return Compared(
+        f"{name}: agrees with its record in every number at {_span(common)}. {programs}", True
+    )
+
+
+def _moment_of_line(line: Mapping[str, Any]) -> tuple[int, Any]:
+    """When it was, epochs counted from 1 and 0 for a run as a whole, and what came out."""
+    if line["kind"] == "result":
+        return 0, line["result"]
+    if line["kind"] == "point":
+        return line["after_epochs"], line["point"]
+    kept = ("cell", "cell_without_none", "weights", *CURVES)
+    return line["epoch"] + 1, {name: line[name] for name in kept}
+
+
+def _moments_of_record(record: RunRecord) -> dict[int, Any]:
+    """The same of a record."""
+    content = record.content
+    if "result" in content:
+        return {0: content["result"]}
+    if "points" in content:
+        return {point["after_epochs"]: point for point in content["points"]}
+    return {
+        epoch + 1: {
+            "cell": content["cells"][epoch],
+            "cell_without_none": content["cells_without_none"][epoch],
+            "weights": {name: values[epoch] for name, values in content["weights"].items()},
+            **{name: content["curves"][name][epoch] for name in CURVES},
+        }
+        for epoch in range(record.epochs)
+    }
+
+
+def _programs(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
+    """What may explain a difference."""
+    versions = [str(each["packages"]["torch"]) for each in (then, now)]
+    if versions[0] == versions[1]:
+        return f"Both with torch {versions[0]}."
+    return f"The record is of torch {versions[0]}, this run of {versions[1]}."
+
+
+def _word(at: int) -> str:
+    return f"epoch {at}" if at else "its result"
+
+
+def _span(common: Sequence[int]) -> str:
+    if len(common) == 1:
+        return _word(common[0])
+    return f"epochs {common[0]} to {common[-1]}, {len(common)} of them"
