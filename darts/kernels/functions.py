@@ -90,11 +90,11 @@ class _Node(Function):
         wanted = any(ctx.needs_input_grad[2 + ctx.count + 1 :])
         arguments = ctx.tape, ctx.count, ctx.inputs, wanted, g, *ctx.saved_tensors
         if torch.is_grad_enabled():
-            return None, None, *_Slope.apply(*arguments)
-        return None, None, *_slope(*arguments)
+            return None, None, *_Gradient.apply(*arguments)
+        return None, None, *_gradient(*arguments)
 
 
-def _slope(
+def _gradient(
     tape: Tape, count: int, inputs: int, wanted: bool, g: Tensor, *kept: Tensor
 ) -> tuple[Tensor | None, ...]:
     """The gradients of ⟨g, z⟩ in (sources, weights, parameters)."""
@@ -108,7 +108,7 @@ def _parameters(found: Gradients, count: int) -> list[Tensor | None]:
     return [*found.parameters] if found.parameters else [None] * count
 
 
-class _Slope(Function):
+class _Gradient(Function):
     """(g, sources, weights, parameters) ↦ the gradients of ⟨g, z⟩; itself differentiable."""
 
     @staticmethod
@@ -117,7 +117,7 @@ class _Slope(Function):
     ) -> tuple[Tensor | None, ...]:
         ctx.spec, ctx.count, ctx.extra = tape.spec, count, len(kept) - inputs
         ctx.save_for_backward(g, *kept[:inputs])
-        return _slope(tape, count, inputs, wanted, g, *kept)
+        return _gradient(tape, count, inputs, wanted, g, *kept)
 
     @staticmethod
     @once_differentiable
@@ -135,8 +135,8 @@ class _Slope(Function):
         _, zt, tape = forward(ctx.spec, sources, weights, parameters, split)
         wanted = any(ctx.needs_input_grad[5 + count + 1 :])
         found = backward(tape, None, _dense(g), with_parameters=wanted, full=False)
-        slopes = *found.sources, found.weights, *_parameters(found, len(parameters))
-        return None, None, None, None, zt, *slopes, *[None] * ctx.extra
+        gradients = *found.sources, found.weights, *_parameters(found, len(parameters))
+        return None, None, None, None, zt, *gradients, *[None] * ctx.extra
 
 
 class _Tangent(Function):
@@ -168,6 +168,6 @@ class _Tangent(Function):
         wanted = any(ctx.needs_input_grad[2 + count + 1 : 2 + half])
         full = any(ctx.needs_input_grad[2 + half : 2 + half + count])
         found = backward(tape, _dense(g), _dense(p), with_parameters=wanted, full=full)
-        slopes = *found.sources, found.weights, *_parameters(found, half - count - 1)
+        gradients = *found.sources, found.weights, *_parameters(found, half - count - 1)
         # tangents of weights and parameters are given directions, not functions of anything
-        return None, None, *slopes, *found.sources_t, *[None] * (half - count)
+        return None, None, *gradients, *found.sources_t, *[None] * (half - count)

@@ -151,7 +151,7 @@ def unit_backward(
         The parameters' gradients, and per channel Σt, Σt·x, Σtp, Σtp·x, Σtp·ẋ.
     """
     sums = np.zeros((5, x.shape[1]))
-    slopes = [torch.empty_like(parameter) for parameter in parameters] if with_parameters else []
+    gradients = [torch.empty_like(parameter) for parameter in parameters] if with_parameters else []
     y, channels = outputs[0], outputs[0].shape[1]
     dims = _dims(unit, x, channels)
     k = np.ascontiguousarray(scales, dtype=_numpy_type(x))
@@ -166,10 +166,10 @@ def unit_backward(
         _host(k, (8, channels)),
         *(_map(each, x) for each in into),
         add[0] + 2 * add[1],
-        *((_at(slopes[0]), _at(slopes[-1])) if slopes else (None, None)),
+        *((_at(gradients[0]), _at(gradients[-1])) if gradients else (None, None)),
         _host(sums, sums.shape),
     )
-    return slopes, sums
+    return gradients, sums
 
 
 def _call(name: str, dtype: torch.dtype, *arguments: Any) -> None:

@@ -303,7 +303,7 @@ def _chain(
         xb = empty_like(step.x) if xb is None else xb
         if xtb is None and p is not None and (full or number):
             xtb = empty_like(step.x)
-        slopes, sums = unit_backward(
+        own_gradients, sums = unit_backward(
             term.units[number],
             step.x,
             step.xt,
@@ -317,11 +317,11 @@ def _chain(
             add,
             with_parameters=with_parameters,
         )
-        found.insert(0, slopes)
+        found.insert(0, own_gradients)
         if number == 0:
             gradients.sources[term.source], gradients.sources_t[term.source] = xb, xtb
             break
         g, p = xb, xtb
         count, sums_p = float(pixels(step.x)), None if p is None else sums[2:]
         scales = steps[number - 1].norm.weighted_adjoint(count, 1.0, 0.0, sums[:2], sums_p)
-    gradients.parameters += [slope for slopes in found for slope in slopes]
+    gradients.parameters += [gradient for own_gradients in found for gradient in own_gradients]

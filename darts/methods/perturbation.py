@@ -103,11 +103,11 @@ class AdversarialPerturbation(Perturbation):
             point = {kind: row.requires_grad_() for kind, row in delta.items()}
             with torch.enable_grad():
                 value = loss(perturbed(around, point))
-                slopes = torch.autograd.grad(value, list(point.values()), materialize_grads=True)
+                gradients = torch.autograd.grad(value, list(point.values()), materialize_grads=True)
             length = 2 * radius / self.steps
             delta = {
-                kind: (row.detach() + length * slope.sign()).clamp(-radius, radius)
-                for (kind, row), slope in zip(point.items(), slopes, strict=True)
+                kind: (row.detach() + length * gradient.sign()).clamp(-radius, radius)
+                for (kind, row), gradient in zip(point.items(), gradients, strict=True)
             }
         return delta
 

@@ -55,7 +55,7 @@ def multiply_adds_of(work: Callable[[], Any]) -> int:
 
 
 def _backward_flops(
-    slope: Sequence[int],
+    gradient: Sequence[int],
     images: Sequence[int],
     weight: Sequence[int],
     *arguments: Any,
@@ -66,6 +66,6 @@ def _backward_flops(
     PyTorch's own count takes every channel of a grouped convolution to meet every other.
     """
     transposed, output_mask = arguments[4], arguments[7]
-    near = images if transposed else slope
+    near = images if transposed else gradient
     each = prod(near) * prod(weight[1:])
     return 2 * each * sum(map(bool, output_mask[:2]))

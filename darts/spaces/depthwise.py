@@ -121,8 +121,8 @@ class _TapSums(Function):
 
     @staticmethod
     def jvp(ctx: Any, x: Tensor | None, g: Tensor | None, *_: None) -> Any:
-        point, slope = ctx.saved_tensors
-        moved = 0 if x is None else _TapSums.apply(x, slope, ctx.size, ctx.dilation)
+        point, gradient = ctx.saved_tensors
+        moved = 0 if x is None else _TapSums.apply(x, gradient, ctx.size, ctx.dilation)
         turned = 0 if g is None else _TapSums.apply(point, g, ctx.size, ctx.dilation)
         return moved + turned
 

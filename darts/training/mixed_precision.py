@@ -60,8 +60,8 @@ class MixedPrecision:
         scaled = BilevelProblem(lambda w, a: self.scaler.scale(narrow(w, a)), problem.outer)
         while True:
             loss, gradient = scaled.inner_gradient(point, Vector.of(alpha))
-            for leaf, slope in zip(point.leaves, gradient.leaves, strict=True):
-                leaf.grad = slope
+            for leaf, own in zip(point.leaves, gradient.leaves, strict=True):
+                leaf.grad = own
             loss /= self.scaler.get_scale()
             taken, length = self.step(inner, clip)
             if taken:

@@ -96,9 +96,9 @@ def _lay_out(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     """Gradients and momentum in the layout of their parameters, which a fused step insists on."""
     for group in optimizer.param_groups:
         for weight in group["params"]:
-            slope = weight.grad
-            if slope is not None and not _laid_out_alike(slope, weight):
-                weight.grad = torch.empty_like(weight).copy_(slope)
+            gradient = weight.grad
+            if gradient is not None and not _laid_out_alike(gradient, weight):
+                weight.grad = torch.empty_like(weight).copy_(gradient)
             state = optimizer.state[weight]
             momentum = state.get("momentum_buffer")
             if momentum is not None and not _laid_out_alike(momentum, weight):  # a CPU's state

@@ -25,12 +25,14 @@ def largest_eigenvalue(problem: BilevelProblem, omega: Tree, alpha: Tree, seed: 
     with torch.enable_grad():
         value = problem.outer_value(at, point)
         # a network of few cells may have none of a kind: its α is then without influence
-        slope = torch.autograd.grad(value, point.leaves, create_graph=True, materialize_grads=True)
-    used = [index for index, part in enumerate(slope) if part.requires_grad]
+        gradient = torch.autograd.grad(
+            value, point.leaves, create_graph=True, materialize_grads=True
+        )
+    used = [index for index, part in enumerate(gradient) if part.requires_grad]
 
     def product(v: Vector) -> Vector:
         leaves = torch.autograd.grad(
-            [slope[index] for index in used],
+            [gradient[index] for index in used],
             point.leaves,
             [v.leaves[index] for index in used],
             retain_graph=True,

@@ -17,7 +17,7 @@ class StepTerms:
     """Numbers and terms of one step; those of a step that left α alone have no terms.
 
     Attributes:
-        outer_loss: L_val where its slope was taken.
+        outer_loss: L_val where its gradient was taken.
         inner_loss: L_train at the new α and the old ω.
         inner_gradient_norm: ‖∇_ω L_train‖ there, before clipping.
         direct, implicit: the two terms of the hypergradient.
