@@ -1,13 +1,21 @@
-"""The command line: a table of commands. PyTorch is loaded when one of them runs."""
+"""The command line: a table of commands, and one of them from its words to its exit status.
+
+PyTorch is loaded when a command runs, not for `darts --help`.
+"""
 
 import argparse
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from darts.commands.unread import UNREAD, nobody_reads
 from darts.nearest import unknown
+
+if TYPE_CHECKING:
+    from darts.commands.command import Command
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "full-search": ("FullSearch", "search an architecture, retrain it, and write a report"),
@@ -30,6 +38,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 """By name: its class, in `darts/commands/` under the same name, and what it does."""
 DEBUG = "--debug"
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,8 +68,6 @@ def _status(argv: Sequence[str] | None) -> int:
         print(f"darts: {unknown('command', words[0], known)}", file=sys.stderr)
         return 2
     options = _parser().parse_args(words[:1] or ["--help"])
-    from darts.commands.running import run_command
-
     module = import_module(f"darts.commands.{options.command.replace('-', '_')}")
     kind = getattr(module, COMMANDS[options.command][0])
     return run_command(kind, options.command, words[1:], debug=len(words) < len(given))
@@ -79,6 +87,78 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, purpose) in COMMANDS.items():
         commands.add_parser(name, help=purpose, add_help=False)
     return parser
+
+
+def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, debug: bool) -> int:
+    """Read the command's options and run it; 0 is success, 1 a failure, 2 what cannot be met.
+
+    An error meant for the user is one line, or keeps its traceback if `debug`; others keep theirs.
+    """
+    from darts.commands.command import Invocation
+    from darts.commands.errors import CutOff, UsageError, for_the_user, refusing
+    from darts.commands.help import screenful
+    from darts.commands.typed import in_options, read
+    from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
+
+    given = Invocation(name, tuple(arguments))
+
+    def spelled(message: str) -> str:
+        """About settings in the words that were typed; a message about a file keeps its own."""
+        return message if "--resume" in arguments else in_options(message, kind)
+
+    for kind_of_notice in (FutureWarning, DeprecationWarning):  # torch's, about itself
+        warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", kind_of_notice)
+    try:
+        if {"-h", "--help"} & set(arguments):
+            with refusing():
+                print(screenful(kind, name, kind.usual(given)))
+            return 0
+        return read(kind, given).run(given)
+    except UsageError as error:
+        if debug:
+            raise
+        return _complain(spelled(str(error)), 2)
+    except BrokenPipeError:
+        raise
+    except (NonFiniteLossError, ValueError, OSError) as error:
+        if debug or not for_the_user(error):
+            raise
+        return _complain(spelled(_of_the_system(error)), 1)
+    except (MemoryError, RuntimeError) as error:
+        if debug or not ran_out_of_memory(error):
+            raise
+        return _complain(
+            f"Out of memory: {str(error).splitlines()[0] if str(error) else 'no more to be had'}. "
+            "Begin a new run with fewer images a batch (--search.batch-size, "
+            "--retrain.batch-size) or fewer channels or cells, or free memory and go on with "
+            "--resume and the run folder.",
+            1,
+        )
+    except CutOff as interrupt:
+        print(
+            f"\ndarts: Interrupted; all steps are saved. To go on:\n  {interrupt.command}",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        return _complain(
+            "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint; a sweep goes on "
+            "by its own command.",
+            INTERRUPTED,
+        )
+
+
+def _of_the_system(error: Exception) -> str:
+    """What an error says; one of the system without its number."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
+
+
+def _complain(message: str, status: int) -> int:
+    line = " ".join(message.split())
+    print(f"darts: {line if len(line) <= 2000 else line[:2000] + '…'}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from bilevel.estimators import (
     Unrolled,
 )
 from darts import cli, names
-from darts.commands import jobs, requests, running
+from darts.commands import jobs, requests, typed
 from darts.commands.errors import UsageError
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.records.run_folder import RunFolder
@@ -397,10 +397,10 @@ def test_a_programming_error_keeps_its_traceback_and_a_message_for_users_is_one_
 ):
     with monkeypatch.context() as patch:
         for fault in (lambda: int("x"), lambda: list(zip([1], [], strict=True)), lambda: [][0]):
-            patch.setattr(running, "read", fails_with(fault))
+            patch.setattr(typed, "read", fails_with(fault))
             with pytest.raises((ValueError, IndexError)):
                 cli.main(["search"])
-        patch.setattr(running, "read", fails_with(lambda: torch.zeros(2).numpy().reshape(3)))
+        patch.setattr(typed, "read", fails_with(lambda: torch.zeros(2).numpy().reshape(3)))
         with pytest.raises(ValueError, match="cannot reshape"):
             cli.main(["search"])
     assert cli.main(["search", "--preset", "nope"]) == 2
