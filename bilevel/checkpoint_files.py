@@ -77,9 +77,9 @@ class CheckpointFiles:
         damage = []
         for path in reversed(self.paths()):
             try:
-                label, packed = _read(path)
+                label, state = _read(path)
                 check(path, label)
-                return label, _unpacked(packed)
+                return label, state
             except DamageError as defect:
                 damage.append(f"{path} {defect}.")
                 tell(f"{path} {defect}. Going on from the checkpoint before it.")
@@ -91,7 +91,7 @@ class CheckpointFiles:
         return None
 
 
-def _read(path: Path) -> tuple[Label, bytes]:
+def _read(path: Path) -> tuple[Label, State]:
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
@@ -110,17 +110,9 @@ def _read(path: Path) -> tuple[Label, bytes]:
         )
     line, _, packed = rest.partition(b"\n")
     try:
-        label = json.loads(line)
+        return json.loads(line), unpack(packed)
     except ValueError as error:
-        raise DamageError("is damaged: it has no label") from error
-    return label, packed
-
-
-def _unpacked(packed: bytes) -> State:
-    try:
-        return unpack(packed)
-    except ValueError as error:
-        raise DamageError(f"is {error}") from error
+        raise DamageError(f"is damaged: {error}") from error
 
 
 def write_whole(path: Path, *content: bytes) -> None:

@@ -15,7 +15,6 @@ from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, compare
 from bilevel.diagnostics import certificate, spectrum_ends, stationarity
 from bilevel.estimators import Estimator, Exact, Hypergradient
 from bilevel.problems import quadratic
-from bilevel.traced import Traced
 from tests.estimators import ESTIMATORS, ETA
 
 f64 = torch.float64
@@ -145,8 +144,3 @@ def test_an_estimator_of_ones_own_is_a_row_of_compare(given: Any, tmp_path: Path
 def test_every_estimator_can_be_pickled(name: str) -> None:
     estimator = ESTIMATORS[name].make(ETA, Autograd(chunk=2))
     assert pickle.loads(pickle.dumps(estimator)) == estimator
-
-
-def test_a_way_of_taking_derivatives_that_there_is_not_says_what_to_take() -> None:
-    with pytest.raises(NotImplementedError, match=r"Take Autograd\(\)"):
-        Traced()

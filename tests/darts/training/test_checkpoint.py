@@ -167,7 +167,7 @@ def test_nothing_is_unpickled_though_the_checksum_is_right(saved, stolen):
     rest = label + b"\n" + stolen
     path.write_bytes(MAGIC + hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
     assert saved.latest().position == (0, 2)
-    assert "is not a packed state" in notes(saved)[0]
+    assert "is damaged: not a packed state" in notes(saved)[0]
 
 
 def test_a_state_that_is_not_finite_is_not_written(saved):
