@@ -1,4 +1,4 @@
-"""What an unknown name was probably meant to be."""
+"""The known name that an unknown one was probably meant to be."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches

@@ -55,7 +55,7 @@ def as_typed(genotype: str) -> str:
 
 
 def commands_after(folder: Path) -> list[Words]:
-    """What may be done with a run; of a folder of several, with its first."""
+    """The next commands for a run; for a folder of several runs, those for its first."""
     configs = sorted(folder.glob("**/config.json"), key=lambda path: (len(path.parts), path))
     if not configs:
         return []

@@ -1,4 +1,4 @@
-"""What a command is: its options, what a preset makes of them, and what it does."""
+"""The base class of commands: options, the preset that fills them, and `run()`."""
 
 import shlex
 from abc import ABC, abstractmethod
@@ -27,7 +27,7 @@ PRESET_OF: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Invocation:
-    """What was typed.
+    """The words that were typed.
 
     Attributes:
         command: the command's name.
@@ -56,7 +56,7 @@ class Invocation:
         return PRESETS[name]
 
     def value_of(self, option: str) -> str | None:
-        """What was typed for an option; None if nothing was."""
+        """The text typed for an option; None if there is none."""
         for position, argument in enumerate(self.arguments):
             if argument == f"--{option}" and position + 1 < len(self.arguments):
                 return self.arguments[position + 1]

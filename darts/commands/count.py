@@ -68,7 +68,7 @@ Counted = tuple[Blueprint, tuple[int, int]]
 
 
 def _differences(own: Counted, usual: Counted) -> list[str]:
-    """What of two networks of one genotype is not equal: "cells (5, not 20)"."""
+    """The sizes that differ between two networks of one genotype: "cells (5, not 20)"."""
     words = {
         "channels": "C",
         "cells": "cells",

@@ -16,7 +16,7 @@ FLAG, WITH_VALUE = "--dry-run", ("--dry-run-memory", "--dry-run-images")
 
 
 def limits_of(options: Options) -> Limits | None:
-    """What a dry run may take; None if none is asked for.
+    """The limits of the dry run that is asked for; None if none is.
 
     Raises:
         UsageError: it is asked of a command, or with options, that has no dry run.

@@ -12,7 +12,7 @@ from darts.config.search import SearchConfig
 
 @dataclass(frozen=True)
 class BothStages(SearchOptions, Command):
-    """What a command takes that searches and retrains.
+    """Options of a command that searches and retrains.
 
     Args:
         search: settings of the search.

@@ -1,4 +1,4 @@
-"""What a name on the command line stands for: a genotype, a logger."""
+"""Genotypes and loggers by their names on the command line."""
 
 import difflib
 import importlib

@@ -65,7 +65,7 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class Options(DataOptions):
-    """What every run takes.
+    """Options of every run.
 
     Args:
         preset: name of the settings to begin with, by default digits; `darts presets` lists them.
@@ -128,7 +128,7 @@ class Options(DataOptions):
 
 @dataclass(frozen=True)
 class SearchOptions(Options):
-    """What a run with a search takes besides.
+    """Further options of a run with a search.
 
     Args:
         accuracy_table: file of NAS-Bench-201's true accuracies (CSV, or .csv.gz), which scores a

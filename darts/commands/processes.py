@@ -1,4 +1,4 @@
-"""What a command asks of devices: precision, processes, and how they are spread over machines."""
+"""The options about devices: precision, processes, and their spread over machines."""
 
 import torch
 
@@ -9,7 +9,7 @@ from darts.parallel.launch import Placement
 
 
 def computing_of(options: Options) -> Computing:
-    """What of the devices asked for the bits of a run depend on."""
+    """The part of the options about devices that a run's bits depend on."""
     return Computing(
         options.precision,
         _per_node(options) * options.nodes,

@@ -37,7 +37,7 @@ USUAL: Mapping[StemAndHead, Sizes] = MappingProxyType(
         IMAGENET: Sizes(channels=48, cells=14, classes=1000, image_size=224),
     }
 )
-"""What counts in the literature are stated for."""
+"""The sizes that the literature states counts for."""
 
 
 def blueprint_of(

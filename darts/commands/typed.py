@@ -1,4 +1,4 @@
-"""What was typed becomes a command's options; what cannot be read is refused in one line."""
+"""Typed words become a command's options, or are refused in one line."""
 
 import io
 import re
@@ -26,7 +26,7 @@ PLAINLY = {
         r"\2 \1: there are \3."
     ),
 }
-"""What tyro says of a value that it cannot read, and what is said instead."""
+"""tyro's messages about a value that it cannot read, and the message given instead."""
 
 
 def read(kind: type[Command], given: Invocation) -> Command:

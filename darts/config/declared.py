@@ -1,4 +1,4 @@
-"""What the fields of a config declare: types, and the ranges that their numbers must lie in."""
+"""Declarations of a config's fields: types, and the ranges of their numbers."""
 
 import types
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ MOST = 1_000_000
 
 @dataclass(frozen=True)
 class Must:
-    """What the numbers of a field must be; it stands in the field's `Annotated` type."""
+    """A condition on a field's numbers, in the field's `Annotated` type."""
 
     be: str
     holds: Callable[[float], bool]

@@ -51,7 +51,7 @@ def require_forward_mode(space: Space, estimator: Estimator, channels: int) -> N
 
 @cache
 def _trouble(name: str, channels: int) -> str | None:
-    """What is wrong with the products of an operation; None if nothing is."""
+    """A fault in the products of an operation, in words; None if there is none."""
     for stride in (1, 2):
         try:
             error = _error(name, channels, stride)

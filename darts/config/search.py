@@ -181,7 +181,7 @@ class SearchConfig:
         require_forward_mode(self.space, self.estimator, self.channels // share)
 
     def augmentation(self, mirror: bool, crop: bool = True) -> Augmentation:
-        """What is done to a training batch, as far as the data allow it."""
+        """The augmentation of training batches, as far as the data allow it."""
         padding = self.padding if crop else 0
         return Augmentation(padding=padding, mirror=mirror, cutout=self.cutout)
 

@@ -42,7 +42,7 @@ class Names:
 
     @property
     def form(self) -> str:
-        """What `read` takes, as help texts show it."""
+        """The form of the text that `read` takes, as help shows it."""
         named = "{" + ",".join(self.known) + "}[:PARAMETER=VALUE,...]"
         return f"INT|{named}" if self.number else named
 

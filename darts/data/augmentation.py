@@ -10,7 +10,7 @@ from darts.spaces.joint_draws import WHOLE, Shard
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to a training batch, in DARTS's order: crop, mirror, normalise, Cutout.
+    """The changes of a training batch, in DARTS's order: crop, mirror, normalise, Cutout.
 
     Random numbers come from a CPU generator, so that every device sees the same ones. They are
     drawn for the whole of a batch; a process that has a `shard` of it keeps those of its rows.

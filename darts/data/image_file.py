@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-"""What a file may hold, whatever its name says (one of ImageNet's JPEGs is a PNG)."""
+"""Formats of a file's content, whatever its name says (one of ImageNet's JPEGs is a PNG)."""
 ARRAYS = ".npy"
 MOST_CHANNELS = 64
 READ = (*FORMATS, "GIF")
@@ -20,13 +20,13 @@ NAMES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ARRAYS),
 )
-"""What an image's name ends in, in small letters."""
+"""Endings of an image's name, in small letters."""
 BYTES = frozenset(
     ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 )
 """Pillow's modes of 8 bits a number; Pillow itself takes the upper byte of 16-bit colours."""
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, OverflowError)
-"""What Pillow raises on a file that is torn or of another kind."""
+"""Errors that Pillow raises on a file that is torn or of another kind."""
 WHOLE = 2**24
 """Whole numbers up to here have a float32 of their own."""
 

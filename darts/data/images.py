@@ -14,7 +14,7 @@ from darts.tasks import CLASSIFICATION, Classification, MultiLabel, Task
 
 
 class Images(Protocol):
-    """What splits, batches and runs ask of labelled images, wherever their pixels are."""
+    """Labelled images, wherever their pixels are, as splits, batches and runs use them."""
 
     @property
     def labels(self) -> Tensor:
@@ -55,7 +55,7 @@ class Images(Protocol):
         """
 
     def digest(self) -> str:
-        """What tells them from other images: SHA-256 of what is known of them without decoding."""
+        """A fingerprint: SHA-256 of all that is known of the images without decoding them."""
 
     def prefetch(self, indices: Tensor, seed: int | None) -> None:
         """A hint that `pixels` will soon be asked for these; a set may read them early."""

@@ -30,7 +30,7 @@ class Labels:
 
 
 def labels_of(listing: Listing, task: TaskName) -> Labels:
-    """What the text of a listing says.
+    """The labels in the text of a listing.
 
     Classification: one column; classes are what stands in it, sorted. Regression: numbers, one
     column each. Multi-label: one column with labels separated by ; (none is allowed), or one

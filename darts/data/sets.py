@@ -17,7 +17,7 @@ from darts.data.splits import subset
 
 @runtime_checkable
 class DataSet(Protocol):
-    """What a config says of its images: fields say where they are and how many are wanted."""
+    """A data set in a config: its fields say where the images are and how many are wanted."""
 
     @property
     def name(self) -> str:
@@ -50,7 +50,7 @@ class Registered:
     image_size: int | None = None
 
     def load(self) -> ImageSet:
-        """What the function makes, as far as it is wanted.
+        """The images that the function makes, or the subset that is asked for.
 
         Raises:
             ValueError: nothing is registered under the name, or it makes no `ImageSet`, or one
@@ -140,7 +140,7 @@ def register_data_set(name: str, factory: Factory) -> None:
 
 
 def registered() -> dict[str, Factory]:
-    """What scripts have registered, by name, for other processes to register too."""
+    """Data sets that scripts have registered, by name, for other processes to register too."""
     own = {str(kind.name) for kind in _PROJECTS_OWN}
     found: dict[str, Any] = {**DATA_SETS, **_FUNCTIONS}
     return {name: make for name, make in found.items() if name not in own}

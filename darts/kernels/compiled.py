@@ -75,7 +75,7 @@ def _version(command: str) -> str:
 
 @cache
 def _processor() -> str:
-    """What -march=native depends on."""
+    """The processor, on which -march=native depends."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -84,7 +84,7 @@ class Step:
 
 @dataclass
 class Tape:
-    """What a backward pass needs of a forward pass."""
+    """The values of a forward pass that the backward pass needs."""
 
     spec: NodeSpec
     weights: Array
@@ -97,7 +97,7 @@ class Tape:
     norms: list[Norm | None] = field(default_factory=list)
 
     def outputs(self) -> tuple[list[Tensor], list[Tensor]]:
-        """What the last unit of each term gave, before its norm; and the tangents, if any."""
+        """The outputs of each term's last unit, before its norm, and their tangents if any."""
         ys: list[Tensor] = []
         yts: list[Any] = []
         for term, steps in zip(self.spec.terms, self.steps, strict=True):

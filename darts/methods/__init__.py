@@ -1,4 +1,4 @@
-"""What changes a search besides the estimator: values that combine."""
+"""Methods that change a search besides the estimator; they combine."""
 
 from darts.methods.auxiliary_skip import AuxiliarySkip as AuxiliarySkip
 from darts.methods.early_stopping import EigenvalueGrowth as EigenvalueGrowth

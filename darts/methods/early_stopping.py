@@ -13,7 +13,7 @@ SKIP = "skip_connect"
 
 @dataclass(frozen=True)
 class Epoch:
-    """What a stopping rule knows of an epoch: its genotype, and λ_max(∇²_αα L_val) if asked."""
+    """An epoch as a stopping rule sees it: its genotype, and λ_max(∇²_αα L_val) if needed."""
 
     genotype: Genotype
     eigenvalue: float | None = None

@@ -1,4 +1,4 @@
-"""What one evaluation of a supernet mixes by: weights, and the numbers that methods add."""
+"""The mixing weights of one evaluation of a supernet, and the numbers that methods add."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the network found may cost, as a term of L_val: multiply-adds, or a latency."""
+"""Targets for the cost of the network found, multiply-adds or a latency, as a term of L_val."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ Batch = tuple[Float[Tensor, "_ _ _ _"], Tensor]
 
 @dataclass(frozen=True)
 class Regularisation:
-    """What regularises a step: auxiliary skips, drop-path and dropout, as in `MixingWeights`."""
+    """Regularisation of a step: auxiliary skips, drop-path, dropout, as in `MixingWeights`."""
 
     auxiliary_skip: float = 0.0
     drop_path: float = 0.0
@@ -142,7 +142,7 @@ class SupernetAdapter:
         return problem if seed is None else problem.replaying(seed)
 
     def draws(self, regularisation: Regularisation) -> str | None:
-        """What of an evaluation is random, in words; None where nothing is."""
+        """The random part of an evaluation, in words; None where there is none."""
         drawn = {
             type(self.architecture.mixing).__name__: not isinstance(
                 self.architecture.mixing, Softmax

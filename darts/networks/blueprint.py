@@ -26,7 +26,7 @@ STEMS: Mapping[str, StemAndHead] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What a derived network is built from, beside its weights; see `DerivedNetwork`.
+    """All that a derived network is built from besides its weights; see `DerivedNetwork`.
 
     Raises:
         ValueError: a size is no positive whole number.
@@ -116,7 +116,7 @@ def load_network(folder: Path | str) -> DerivedNetwork:
 
 
 def describe(folder: Path | str) -> dict[str, Any]:
-    """What `network.json` in `folder` says.
+    """The content of `network.json` in `folder`.
 
     Raises:
         ValueError: it is not the description of a network.

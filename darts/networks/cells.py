@@ -29,7 +29,7 @@ Norm = Callable[[int], nn.Module]
 
 
 def preprocessing(channels_in: int, channels: int, halve: bool, recipe: Recipe) -> Operation:
-    """What brings a cell's input to the cell's channels and, where `halve`, to its resolution."""
+    """Preprocessing of a cell's input: to the cell's channels and, if `halve`, its resolution."""
     if halve:
         return FactorizedReduce(channels_in, channels, recipe)
     return ConvNorm(channels_in, channels, 1, recipe)
@@ -68,7 +68,7 @@ class Stack:
             yield place, self.channels
 
     def preprocess(self, recipe: Recipe) -> list[Operation]:
-        """What the inputs of the cell at hand go through; nothing where a cell has one input."""
+        """Preprocessing of the current cell's inputs; none where a cell has one input."""
         if self.inputs == 1:
             return [Identity()]
         before_last, last = self.widths
@@ -89,7 +89,7 @@ def edge_stride(source: int, inputs: int, reduction: bool) -> int:
 
 
 class ResidualBlock(nn.Module):
-    """What stands between the stages of NAS-Bench-201 and halves the resolution.
+    """The block between the stages of NAS-Bench-201, which halves the resolution.
 
     Two 3×3 convolutions, each activation, convolution, norm, the first of stride 2, beside a 2×2
     average pool with a 1×1 convolution (Dong & Yang 2020, §2.1).
@@ -229,7 +229,7 @@ class SearchCell(Drawing):
         return self._state(torch.cat([states[i].raw for i in self.space.output], dim=1))
 
     def _seen(self, state: FeatureMap) -> FeatureMap:
-        """What operations see of a state: all of it, or its first channels."""
+        """The channels of a state that operations see: all, or the first."""
         return state if self.partial is None else self._state(state.raw[:, : self.seen_channels])
 
     def _joined(

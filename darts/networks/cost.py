@@ -1,4 +1,4 @@
-"""What each operation costs in the network to be retrained, and what α expects of them."""
+"""The cost of each operation in the network to be retrained, and its expectation under α."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -109,7 +109,7 @@ class LatencyTable:
 
 
 def sizes(blueprint: Blueprint, image: tuple[int, int]) -> dict[str, int]:
-    """What times depend on, beside the operations."""
+    """All that times depend on besides the operations."""
     names = ("channels", "cells", "classes", "in_channels")
     own = {name: getattr(blueprint, name) for name in names}
     return {**own, "height": image[0], "width": image[1]}

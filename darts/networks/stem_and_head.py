@@ -1,4 +1,4 @@
-"""What surrounds the cells of a network: stem and auxiliary head, by image size."""
+"""Stem and auxiliary head, before and beside the cells of a network, by image size."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

@@ -87,7 +87,7 @@ class Ranks:
         return total
 
     def from_first(self, make: Callable[[], Any]) -> Any:
-        """What `make`, called on the first process only, returns there: JSON.
+        """The result of `make`, JSON, which is called on the first process only.
 
         Raises:
             ValueError: on the others, if `make` raised it, or OSError, on the first.

@@ -1,1 +1,1 @@
-"""What a run writes down: its folder, its environment, its data."""
+"""The records of a run: its folder, its environment, its data."""

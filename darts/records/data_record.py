@@ -1,4 +1,4 @@
-"""What data.json says of the images of a run, and whether they still are what it says."""
+"""The record of a run's images, data.json, and the check that the images are those."""
 
 import json
 from dataclasses import asdict

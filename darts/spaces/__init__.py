@@ -1,4 +1,4 @@
-"""What can be searched."""
+"""Search spaces, their operations, and genotypes."""
 
 from darts.spaces.adjacent_edges import S1_ADJACENT as S1_ADJACENT
 from darts.spaces.adjacent_edges import named_by_edges as named_by_edges

@@ -27,7 +27,7 @@ def s2_adjacent(cells: int = 20) -> Space:
 
 
 _NAMES: Mapping[str, str] = {"s1-fixed": S1_ADJACENT.name, "s2": "s2-adjacent"}
-"""What a file may call them, and what they are called."""
+"""Other names that a file may have for them."""
 
 
 def named_by_edges(space: Mapping[str, Any]) -> dict[str, Any]:

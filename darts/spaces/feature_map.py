@@ -28,7 +28,7 @@ class FeatureMap:
         self._once: dict[nn.Module, Tensor] = {}
 
     def of(self, operation: Operation) -> Tensor:
-        """What an operation gives; computed once if it gives the same on every edge."""
+        """The output of an operation; computed once if it is the same on every edge."""
         evaluate: Callable[[FeatureMap], Tensor] = operation.__call__
         if not operation.shared or next(operation.parameters(), None) is not None:
             return evaluate(self)
@@ -37,7 +37,7 @@ class FeatureMap:
         return self._once[operation]
 
     def pooled(self, pool: nn.Module) -> Tensor:
-        """What a pool gives of the map before its activation, computed once."""
+        """The output of a pool on the map before its activation, computed once."""
         if pool not in self._once:
             self._once[pool] = pool(self.raw)
         return self._once[pool]

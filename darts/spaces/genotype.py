@@ -1,4 +1,4 @@
-"""What a search finds: for every node its inputs, and the operation on each."""
+"""Genotypes: for every node its inputs, and the operation on each."""
 
 import json
 from collections import Counter

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " "})
-"""What word processors and web pages make of quotes and spaces."""
+"""Quotes and spaces as word processors and web pages change them."""
 _NUMBERS = ("int", "int8", "int16", "int32", "int64", "intp", "tensor", "float", "float32")
 _LISTS = ("list", "tuple", "array", "tensor")
 
@@ -17,7 +17,7 @@ def plain_quotes(text: str) -> str:
 
 
 def from_literal(text: str) -> Any:
-    """What JSON or a Python literal says: dicts, lists (tuples too), text, numbers, None.
+    """The value of JSON or of a Python literal: dicts, lists (tuples too), text, numbers, None.
 
     Raises:
         ValueError: it is neither.
@@ -100,7 +100,7 @@ def plain(node: ast.expr) -> Any:
 
 
 def _of_call(name: str, values: list[Any]) -> Any:
-    """What range(2, 6), np.int64(3) or array([2, 3]) stands for; None if it is no such call."""
+    """The value of range(2, 6), np.int64(3) or array([2, 3]); None if it is no such call."""
     numbers = all(type(value) is int for value in values)
     if name == "range" and len(values) in (1, 2) and numbers:
         start, stop = [0, *values][-2:]

@@ -189,4 +189,4 @@ def _require_two_kinds(genotype: Genotype, notation: str) -> None:
 NOTATIONS: Mapping[str, Callable[[Genotype], str]] = MappingProxyType(
     {"darts": _darts, "nested": _nested, "nasbench201": to_string, "json": Genotype.to_json}
 )
-"""What a genotype can be written in; each reads back to an equal one. JSON holds them all."""
+"""The notations of a genotype; each reads back to an equal one. JSON holds every genotype."""

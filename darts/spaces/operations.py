@@ -21,7 +21,7 @@ from darts.spaces.space import NONE
 
 @dataclass(frozen=True)
 class Recipe:
-    """What operations are made of: the norm after convolutions and after pools, the activation."""
+    """The parts of operations: norms after convolutions and pools, and the activation."""
 
     norm: Callable[[int], nn.Module]
     pool_norm: Callable[[int], nn.Module]

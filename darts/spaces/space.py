@@ -1,4 +1,4 @@
-"""What can be searched: a cell's graph, and the operations an edge can be."""
+"""A search space: the graph of a cell, and the operations that an edge can be."""
 
 import sys
 from dataclasses import dataclass, field

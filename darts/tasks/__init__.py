@@ -1,4 +1,4 @@
-"""What a network is asked for: its loss, what it is measured by, and what its labels are."""
+"""Tasks: the loss of a network, its measures, and the meaning of labels."""
 
 from darts.tasks.classification import CLASSIFICATION as CLASSIFICATION
 from darts.tasks.classification import Classification as Classification

@@ -32,7 +32,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """What is asked of a network. Its head is linear, one output a class, label or number."""
+    """The task of a network. Its head is linear, one output a class, label or number."""
 
     name: ClassVar[str]
     measure: ClassVar[Measure]
@@ -55,7 +55,7 @@ class Task(ABC):
 
     @abstractmethod
     def sums(self, outputs: Tensor, labels: Tensor) -> Float[Tensor, " k"]:
-        """What adds up over batches to the measures: float64, the sum of losses first."""
+        """Sums over a batch that the measures follow from: float64, the sum of losses first."""
 
     @abstractmethod
     def measures(self, sums: Sequence[float], images: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a trained network answers on every test image, and the first that it gets wrong."""
+"""A trained network's answers on all test images, and the first images that it gets wrong."""
 
 import base64
 import io

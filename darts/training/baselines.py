@@ -1,4 +1,4 @@
-"""What a run's accuracy stands beside: the majority class and a linear model."""
+"""Baselines beside a run's accuracy: the majority class and a linear model."""
 
 import math
 import warnings

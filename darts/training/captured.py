@@ -166,7 +166,7 @@ class Capturing:
         self._say(reason)
 
     def forget(self) -> None:
-        """What a captured step reads has moved."""
+        """Capture anew: the tensors that a captured step reads have moved."""
         self._step = None
 
     def _say(self, reason: str) -> None:

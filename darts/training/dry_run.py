@@ -29,7 +29,7 @@ class PhaseError(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a dry run may take.
+    """The limits of a dry run.
 
     Args:
         memory_gib: beyond what the process holds at its beginning, in GiB; None is nine tenths of
@@ -54,7 +54,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a kind of work takes.
+    """The estimated cost of one kind of work.
 
     Attributes:
         stage: of the run.
@@ -75,7 +75,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run takes on this machine.
+    """The estimated cost of a run on this machine.
 
     Attributes:
         preset: it began with.
@@ -181,7 +181,7 @@ class Meter:
         return True
 
     def costs(self, stage: str, work: Work) -> dict[int, Cost]:
-        """What the work takes with 2 and 8 images and the run's own batch, if that is to fit.
+        """Costs of the work with 2 and 8 images and the run's own batch, if that is to fit.
 
         Else sizes grow fourfold or twofold until the next does not fit.
         """

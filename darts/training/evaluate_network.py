@@ -95,7 +95,7 @@ def _numbers(record: Mapping[str, Any]) -> str:
 
 
 def _class_names(path: Path, content: Mapping[str, Any]) -> list[str] | None:
-    """What the classes of the network are called, if that is known."""
+    """The names of the network's classes, if they are known."""
     run = RunFolder(path)
     names = run.read("data.json")["class_names"] if run.has("data.json") else None
     return names or content.get("class_names")

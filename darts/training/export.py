@@ -12,7 +12,7 @@ from darts.spaces.notation import genotype_to_text
 from darts.training.saved_network import SavedNetwork
 
 FORMATS = ("pt2", "onnx")
-"""What a folder may hold beside safetensors, JSON and the genotype."""
+"""Further files of an exported network, beside safetensors, JSON and the genotype."""
 
 
 def export(item: SavedNetwork, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:

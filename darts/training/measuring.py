@@ -1,4 +1,4 @@
-"""What a piece of work costs: seconds, and the most memory held at once."""
+"""The cost of a piece of work: seconds, and the most memory held at once."""
 
 import ctypes
 import gc
@@ -117,7 +117,7 @@ def _left(limit: str, used: str) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one piece of work took.
+    """The measured cost of one piece of work.
 
     Attributes:
         wall_seconds: by the clock; the median of the times it was done.

@@ -1,4 +1,4 @@
-"""What a retraining changes as it goes: the network, its optimiser, and sums over an epoch."""
+"""The state of a retraining and its steps: the network, its optimiser, sums over an epoch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field

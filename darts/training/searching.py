@@ -166,7 +166,7 @@ class Searching:
         return (within + step / self.batches.per_epoch) / self.stage_epochs
 
     def regularisation(self, epoch: int) -> Regularisation:
-        """What an epoch regularisation out, and the weight of its auxiliary skips."""
+        """Drop-path, dropout and the weight of auxiliary skips in an epoch."""
         config, progress = self.config, self.progress(epoch)
         within = epoch - self.stage * self.stage_epochs
         progressive, skip = config.progressive, config.auxiliary_skip

@@ -1,4 +1,4 @@
-"""What is measured of one step: losses, a gradient's norm, the terms of the hypergradient."""
+"""The numbers of one step: losses, a gradient's norm, the terms of the hypergradient."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the operations cost that a search with a target chooses among."""
+"""The costs of the operations that a search with a target chooses among."""
 
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
