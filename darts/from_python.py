@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any, cast
 
-from darts.commands.jobs import Job, do_jobs
-from darts.commands.requests import usual_path
+from darts.commands.requests import Job, do_jobs, usual_path
 from darts.config.as_json import differences, to_json
 from darts.config.full import FullConfig
 from darts.config.presets import PRESETS

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from darts.commands.command import Invocation
 from darts.commands.errors import UsageError
-from darts.commands.jobs import Job
 from darts.commands.options import Options
+from darts.config.full import FullConfig
 from darts.parallel.launch import Devices
 from darts.reports.dry_run import print_dry_run
+from darts.spaces import Genotype
 from darts.training.dry_run import Limits, dry_run
 from darts.training.full import require_feasible
 
@@ -38,15 +39,19 @@ def limits_of(options: Options) -> Limits | None:
     return Limits(options.dry_run_memory, options.dry_run_images)
 
 
-def dry_run_jobs(jobs: Sequence[Job], device: str, limits: Limits, given: Invocation) -> None:
-    """Print what the jobs, which differ in their seeds alone, would take. Nothing is written."""
-    config, genotype = jobs[0].config, jobs[0].genotype
+def do_dry_run(
+    config: FullConfig,
+    genotype: Genotype | None,
+    runs: int,
+    device: str,
+    limits: Limits,
+    given: Invocation,
+) -> None:
+    """Print what so many runs of a config would take. Nothing is written."""
     images = config.data.load()
     require_feasible(config, images, genotype)
     devices = Devices(device, computing=config.computing)
-    found = dry_run(
-        config, images, devices=devices, limits=limits, genotype=genotype, runs=len(jobs)
-    )
+    found = dry_run(config, images, devices=devices, limits=limits, genotype=genotype, runs=runs)
     real = replace(given, arguments=real_command(given.arguments))
     print_dry_run(found, images, device, real.line)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from darts.commands.closing import closing, commands_after, files_and_next
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError
-from darts.commands.jobs import report_on
+from darts.commands.requests import report_on
 from darts.records.plan import FILE
 
 RUNS = Path("runs")

@@ -12,7 +12,7 @@ import torch
 
 from darts.commands.closing import files_and_next
 from darts.commands.errors import CutOff
-from darts.commands.jobs import Job, report_on, run_jobs
+from darts.commands.requests import Job, report_on, run_jobs
 from darts.data.sets import DATA_SETS, Factory, register_data_set, registered
 from darts.parallel.cluster import Cluster, run_tasks
 from darts.parallel.launch import Placement, launched

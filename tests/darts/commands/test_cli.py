@@ -25,7 +25,7 @@ from bilevel.estimators import (
     Unrolled,
 )
 from darts import cli, names
-from darts.commands import jobs, requests, typed
+from darts.commands import requests, typed
 from darts.commands.errors import UsageError
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.records.run_folder import RunFolder
@@ -417,12 +417,12 @@ def test_debug_shows_the_traceback_of_what_is_else_one_line(tmp_path):
 
 
 def test_ctrl_c_prints_the_command_that_goes_on(tmp_path, capsys, monkeypatch):
-    class Pressing(jobs.LiveProgress):
+    class Pressing(requests.LiveProgress):
         def tick(self, stage, epoch, step):
             if (stage, epoch, step) == ("search", 0, 0):
                 os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(jobs, "LiveProgress", Pressing)
+    monkeypatch.setattr(requests, "LiveProgress", Pressing)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     path = tmp_path / "a run"
     assert cli.main(["search", *TINY, "--run-dir", str(path)]) == 130

@@ -17,8 +17,8 @@ from bilevel.estimators import Amended, FirstOrder
 from darts import cli, extras
 from darts.commands import packing, sweep, trials
 from darts.commands.errors import CutOff, UsageError
-from darts.commands.jobs import Job
 from darts.commands.packing import costliest, number_of_workers, require_cores
+from darts.commands.requests import Job
 from darts.commands.trials import Execution, run_trial
 from darts.parallel.cluster import Cluster
 from darts.parallel.tasks import Outcome

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from darts.commands.jobs import report_on
+from darts.commands.requests import report_on
 from darts.records.data_record import describe_images
 from darts.records.plan import Plan, amending_coefficients
 from darts.reports.sweep import summarise_sweep, sweep_table, write_sweep
