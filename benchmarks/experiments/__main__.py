@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.experiments.beside import write_comparison_of
 from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.packing import pack
 from benchmarks.experiments.page import write_pages
@@ -68,6 +69,9 @@ def _act(options: argparse.Namespace) -> int:
         )
         print(f"{len(runs)} of {len(experiment.runs)} runs to do → {place.journal}", flush=True)
         work_through(runs, place, options.workers)
+        page = write_comparison_of(experiment, options.work)
+        if page is not None:
+            print(f"The runs beside one another: {page}")
         compared = _compared(place.journal)
         if options.reproduce:
             return 0 if compared and all(compared) else 1

@@ -121,11 +121,12 @@ def numbers_of(run: RunFolder) -> dict[str, float]:
     if "search" in result:
         name = measure_in(result["search"]["val"]).name
         numbers[f"val_{name}"] = result["search"]["val"][name]
-        numbers["skips_kept"] = _skips(result["search"]["genotype"])
+        numbers["skips_kept"] = skips_kept(result["search"]["genotype"])
     return numbers
 
 
-def _skips(content: Any) -> int:
+def skips_kept(content: Any) -> int:
+    """Skip-connects among the operations of all cells of a genotype, given as JSON."""
     cells = Genotype.from_dict(content).cells
     return sum(name == SKIP for cell in cells for name, _ in cell.edges)
 
@@ -164,7 +165,7 @@ def _samples(search: RunFolder) -> Group:
         numbers = {
             f"{quantity}_{measure.name}": record[f"val_{measure.name}"],
             "params_millions": record["params_millions"],
-            "skips_kept": _skips(record["genotype"]),
+            "skips_kept": skips_kept(record["genotype"]),
         }
         training = sample.records("retrain/epochs")
         entry = Entry(f"sample {record['epoch']}", None, numbers, (), training)

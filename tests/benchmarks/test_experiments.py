@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.experiments import page as pages
+from benchmarks.experiments.beside import write_comparison_of
 from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.collapse import RANDOM_CELL_PERCENT
 from benchmarks.experiments.definition import (
@@ -36,6 +37,7 @@ from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.searched import Searched, SearchSetting
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.data import Digits, SearchData
+from darts.records.run_folder import RunFolder
 from darts.training.accuracy_table import AccuracyTable
 from darts.training.searching import Searching
 from tests.darts.data.real_files import cifar10_images, real
@@ -61,6 +63,31 @@ ACCURACY = {f"{n:06d}": 50.0 for n in range(10**6) if not set(f"{n:06d}") & set(
 
 def tiny(method: str = "first-order", seed: int = 0) -> Searched:
     return Searched(TINY, method, METHODS[method], seed)
+
+
+def test_finished_searches_are_compared_on_one_page_and_others_named(tmp_path):
+    runs = tuple(tiny(method, seed) for method in ("first-order", "amended") for seed in (0, 1))
+    experiment = replace(EXPERIMENTS["collapse"], runs=runs)
+    assert write_comparison_of(experiment, tmp_path) is None
+    cell = {"inputs": 1, "nodes": [[["skip_connect", 0]]], "concat": [1]}
+    for number, run in enumerate(runs):
+        for epoch in range(2 if run is runs[-1] else 3):
+            RunFolder(tmp_path / "tiny" / run.name).append(
+                "search/epochs",
+                {
+                    "epoch": epoch,
+                    "operations": ["none", "skip_connect"],
+                    "mixing": {"cell": [[0.4, 0.6]]},
+                    "genotype": {"cell": cell},
+                    "val_accuracy_percent": 50.0 + number,
+                },
+            )
+    page = write_comparison_of(experiment, tmp_path)
+    assert page == tmp_path / "tiny" / "compare.html"
+    text = page.read_text("utf-8")
+    assert "3 runs of 2 settings. Not finished: amended/amended-seed-1." in text
+    assert "50.50 ± 0.71" in text  # of 50 and 51, with n − 1
+    assert "first-order-seed-1" in text
 
 
 @pytest.mark.parametrize("other", [name for name in METHODS if name != "first-order"])

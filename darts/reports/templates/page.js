@@ -20,6 +20,10 @@ for (const slider of document.querySelectorAll("input[data-epochs]")) {
   slider.addEventListener("input", show);
   show();
 }
+// What is folded up on a screen could not be opened on paper.
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+});
 for (const button of document.querySelectorAll("button[data-copy]")) {
   const source = document.getElementById(button.dataset.copy);
   button.addEventListener("click", async () => {

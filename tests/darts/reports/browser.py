@@ -48,6 +48,10 @@ const look = (frame) => {
     filter.dispatchEvent(new view.Event("input"));
     found.rows.push(rows());
   }
+  const folded = () => page.querySelectorAll("details:not([open])").length;
+  found.folded = [folded()];
+  view.dispatchEvent(new view.Event("beforeprint"));
+  found.folded.push(folded());
   return found;
 };
 (async () => {

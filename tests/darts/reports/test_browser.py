@@ -84,6 +84,12 @@ def test_cells_stand_side_by_side_and_on_a_phone_under_each_other(seen):
     assert len(set(phone)) == 1
 
 
+def test_what_is_folded_up_is_opened_for_paper(seen):
+    before, printed = seen[0]["run-wide"]["folded"]
+    assert before > 0
+    assert printed == 0
+
+
 def test_the_filter_leaves_the_claims_with_the_verdict_asked_for(seen):
     for frame in ("wide", "phone", "dark"):
         assert seen[0][f"verdict-{frame}"]["rows"] == [3, 1]
