@@ -11,20 +11,26 @@ from pathlib import Path
 from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.definition import NOT_RUN, VERDICTS, Experiment
 from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.stability import stability, with_sentences
 
 DOCS = Path("docs/experiments")
+FRONT = Path("README.md")
 TITLE = "# Do the paper's searches behave as it says?"
 
 
 def write_pages(
-    records: Sequence[RunRecord], everything: Sequence[RunRecord], docs: Path = DOCS
+    records: Sequence[RunRecord],
+    everything: Sequence[RunRecord],
+    docs: Path = DOCS,
+    front: Path = FRONT,
 ) -> None:
-    """The overview's table, a page an experiment, and its figure where there are runs.
+    """The overview's table, a page an experiment, its figure where there are runs, and README.
 
     Args:
         records: one of each run.
         everything: those of all machines.
         docs: folder of the pages.
+        front: the file whose two sentences on stability follow from the records.
     """
     for experiment in EXPERIMENTS.values():
         mine = experiment.mine(records)
@@ -37,6 +43,9 @@ def write_pages(
     readme = docs / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else f"{TITLE}\n\n{MARK}\n"
     readme.write_text(with_table(text, overview(records)), encoding="utf-8")
+    front.write_text(
+        with_sentences(front.read_text(encoding="utf-8"), stability(records)), encoding="utf-8"
+    )
 
 
 MARK = "<!-- the table below is written by python -m benchmarks.experiments NAME --page -->"
