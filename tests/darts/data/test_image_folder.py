@@ -1,4 +1,4 @@
-"""Photographs in folders: torchvision's classes and views, whatever the threads."""
+"""Image folders: torchvision's classes and views, whatever the threads."""
 
 import csv
 import shutil

@@ -1,4 +1,4 @@
-"""A view of a photograph: its crop is torchvision's, its mode RGB, and damage is an error."""
+"""A view of an image file: its crop is torchvision's, its mode RGB, and damage is an error."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""A search of photographs begins with a stem that reduces them eightfold, as PC-DARTS's does."""
+"""A search on ImageNet begins with a stem that reduces images eightfold, as PC-DARTS's does."""
 
 import os
 from dataclasses import replace
