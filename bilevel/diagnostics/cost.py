@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bilevel.derivatives import Curvature, Derivatives
 from bilevel.estimators import Estimator
-from bilevel.linear import LinearOperator
+from bilevel.linear import Action, LinearOperator
 from bilevel.losses import like
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
@@ -75,23 +75,22 @@ class CountedDerivatives(Derivatives):
 
 
 def _watched(operator: LinearOperator, count: Count, what: str) -> LinearOperator:
-    """The operator, with each of its actions adding to `what`; batched ones add a row each."""
+    """The operator, with both of its maps adding to `what`, one for each vector of several."""
 
-    def counting(action: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def act(argument: Any) -> Any:
-            several = isinstance(argument, Tensor) and argument.dim() == 2
-            rows = len(argument) if several else 1
-            setattr(count, what, getattr(count, what) + rows)
-            return action(argument)
+    def counting(action: Action, domain: Vector) -> Action:
+        def act(v: Vector) -> Vector:
+            several = v.leaves[0].dim() > domain.leaves[0].dim()
+            setattr(count, what, getattr(count, what) + (len(v.leaves[0]) if several else 1))
+            return action(v)
 
         return act
 
-    actions: dict[str, Any] = {
-        field.name: counting(getattr(operator, field.name))
-        for field in fields(operator)
-        if field.name.endswith("action") and getattr(operator, field.name) is not None
-    }
-    return replace(operator, **actions)
+    adjoint = operator.transposed_action
+    return replace(
+        operator,
+        action=counting(operator.action, operator.domain),
+        transposed_action=None if adjoint is None else counting(adjoint, operator.codomain),
+    )
 
 
 @dataclass(frozen=True)
