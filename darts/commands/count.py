@@ -59,8 +59,8 @@ class Count(Sizes, Command):
         return [
             f"its own network: {_counts(own, tuple(image))}",
             f"as tables count it: {_counts(*usual)}",
-            *_beside(*usual),
             f"they differ in {', '.join(unequal)}.",
+            *_beside(*usual),
         ]
 
 

@@ -240,7 +240,8 @@ def _dots(groups: Sequence[Group], quantity: str) -> Callable[[Axes], None]:
                 axes.plot([mean(values)] * 2, [row - 0.28, row + 0.28], color=INK, lw=1.8)
         axes.set_ylim(len(groups) - 0.4, -0.6)
         found = [value for group in groups for value in group.values(quantity)]
-        room = max(0.08 * (max(found) - min(found)), 0.5)
+        least = 1.0 if quantity == "skips_kept" else 0.5  # whole numbers, with one on each side
+        room = max(0.08 * (max(found) - min(found)), least)
         axes.set_xlim(min(found) - room, max(found) + room)
         axes.set_yticks(range(len(groups)), [_short(group.name) for group in groups])
         axes.grid(visible=True, axis="x")

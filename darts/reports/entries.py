@@ -177,9 +177,11 @@ def _samples(search: RunFolder) -> Group:
 def gathered(folders: Sequence[Path]) -> list[Group]:
     """The groups in all folders; runs whose settings differ in their seeds alone are one group.
 
-    A group that was put together is called by the settings in which it differs from the others.
+    A group that was put together is called by the settings in which it differs from the others. A
+    folder that is named twice counts once.
     """
-    found = [group for folder in folders for group in groups_in(folder)]
+    once = {folder.resolve(): folder for folder in folders}.values()
+    found = [group for folder in once for group in groups_in(folder)]
     merged: list[Group] = []
     for group in found:
         for place, other in enumerate(merged):

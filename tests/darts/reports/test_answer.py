@@ -119,7 +119,7 @@ def changed(run, path, seed, accuracy, **search):
 def test_runs_are_compared_by_settings_with_bands_and_intervals(run, tmp_path, capsys):
     high = [changed(run, tmp_path / f"a{k}", k, 95.0 + k) for k in range(3)]
     low = [changed(run, tmp_path / f"b{k}", k, 90.0 + k, channels=3) for k in range(3)]
-    groups = gathered([*high, *low])
+    groups = gathered([*high, *low, high[0], high[0] / ".." / high[0].name])  # two named again
     assert [(group.name, len(group.entries)) for group in groups] == [("2", 3), ("3", 3)]
     assert differing(groups) == [["--search.channels", "2", "3"]]
     output = tmp_path / "out" / "page.html"
