@@ -31,8 +31,10 @@ class Control(Estimator):
         term = self.in_place_of(Vector.of(found.implicit), problem, omega, alpha)
         return replace(found, implicit=term.tree(), solve=None)
 
-    def following(self, optimizer: torch.optim.Optimizer, omega: Tree) -> Control:
-        return replace(self, inner=self.inner.following(optimizer, omega))
+    def following(
+        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
+    ) -> Control:
+        return replace(self, inner=self.inner.following(optimizer, omega, clip=clip))
 
     @abstractmethod
     def in_place_of(
@@ -97,11 +99,13 @@ class AtNormOf(Control):
         found = self.other(problem, omega.tree(), alpha.tree())
         return at_norm(term, float(Vector.of(found.implicit).norm()))
 
-    def following(self, optimizer: torch.optim.Optimizer, omega: Tree) -> AtNormOf:
+    def following(
+        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
+    ) -> AtNormOf:
         return replace(
             self,
-            inner=self.inner.following(optimizer, omega),
-            other=self.other.following(optimizer, omega),
+            inner=self.inner.following(optimizer, omega, clip=clip),
+            other=self.other.following(optimizer, omega, clip=clip),
         )
 
 

@@ -61,7 +61,7 @@ def measured(
     omega, alpha = (Vector.of(x).detach() for x in (searching.omega, searching.alpha))
     point = omega.tree(), alpha.tree()
     named = {
-        name: estimator.following(searching.inner, searching.omega)
+        name: estimator.following(searching.inner, searching.omega, clip=searching.config.clip)
         for name, estimator in estimators.items()
     }
     with warnings.catch_warnings():  # what they would say is among the numbers

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from benchmarks.experiments.controls import AtNormOf, Flipped, RandomDirection, TowardsZero
-from bilevel import Vector
+from bilevel import BilevelProblem, Vector
+from bilevel.alternation import outer_step
 from bilevel.estimators import Amended, DartsSecondOrder, Identity
 from tests.quadratics import quadratic
 
@@ -64,8 +65,24 @@ def test_a_random_direction_is_a_function_of_the_term_and_differs_between_terms(
 def test_estimators_within_follow_the_optimiser():
     omega = {"w": torch.zeros(2, requires_grad=True)}
     optimizer = torch.optim.SGD(omega.values(), lr=0.3)
-    found = AtNormOf(DartsSecondOrder(), DartsSecondOrder()).following(optimizer, omega)
-    rates = [each.step.leaves[0].lr for each in (found.inner, found.other)]
-    assert rates == [0.3, 0.3]
-    (only,) = Flipped(DartsSecondOrder()).following(optimizer, omega).inner.step.leaves
+    found = AtNormOf(DartsSecondOrder(), DartsSecondOrder()).following(optimizer, omega, clip=2.0)
+    alone = DartsSecondOrder().following(optimizer, omega, clip=2.0)
+    assert found.inner == found.other == alone
+    assert alone != DartsSecondOrder().following(optimizer, omega)
+    (only,) = Flipped(DartsSecondOrder()).following(optimizer, omega, clip=2.0).inner.step.leaves
     assert only.lr == 0.3
+
+
+def test_a_search_can_take_a_step_with_every_control():
+    """As the loop of a search calls it, gradient clipping included."""
+    for control in CONTROLS:
+        omega, alpha = (
+            {"x": torch.ones(n, dtype=torch.float64, requires_grad=True)} for n in (3, 2)
+        )
+        problem = BilevelProblem(
+            lambda w, a: CASE.problem.inner(w["x"], a["x"]) + a["x"].square().sum(),
+            lambda w, a: CASE.problem.outer(w["x"], a["x"]) + a["x"].square().sum(),
+        )
+        outer, inner = (torch.optim.SGD(each.values(), lr=0.1) for each in (alpha, omega))
+        outer_step(problem, omega, alpha, estimator=control, outer=outer, inner=inner, clip=5.0)
+        assert not torch.equal(alpha["x"], torch.ones(2, dtype=torch.float64))
