@@ -82,16 +82,16 @@ def hyper(implicit: list[float], direct: tuple[float, ...] = (1.0, 0.0)) -> Hype
 
 
 def test_an_error_is_split_into_bias_noise_shift_and_kinks():
-    """‖g₂‖ = 2, the estimate 4 along it; batches at (3, ±1), and differences at (3, ±2)."""
+    """‖g₂‖ = 2, the estimate 4 along it; batches at (3.5, ±1), and differences at (3.5, ±2)."""
     reference, large = hyper([2.0, 0.0]), hyper([4.0, 0.0])
-    exact = [hyper([3.0, 1.0]), hyper([3.0, -1.0])]
+    exact = [hyper([3.5, 1.0]), hyper([3.5, -1.0])]
     found = beside(large, exact, None, reference)
     assert (found["cosine"], found["error"], found["kink"]) == (1.0, 1.0, None)
     assert found["noise"] == pytest.approx(math.sqrt(2) / 2, abs=1e-6)  # √((1 + 1)/(2 − 1)) / 2
-    assert found["shift"] == 0.5
-    assert found["batch_cosines"] == [pytest.approx(3 / math.sqrt(10), abs=1e-6)] * 2
+    assert found["shift"] == 0.25
+    assert found["batch_cosines"] == [pytest.approx(3.5 / math.sqrt(13.25), abs=1e-6)] * 2
     assert found["total_error"] == pytest.approx(2 / 3, abs=1e-6)
-    kinked = beside(large, [hyper([3.0, 2.0]), hyper([3.0, -2.0])], exact, reference)
+    kinked = beside(large, [hyper([3.5, 2.0]), hyper([3.5, -2.0])], exact, reference)
     assert kinked["kink"] == 0.5
     assert beside(hyper([0.0, 0.0]), exact, None, reference)["cosine"] is None
 
