@@ -29,8 +29,8 @@ def stability(records: Sequence[RunRecord]) -> str:
 
     first = (
         f"In a small NAS-Bench-201, {_counted(mine, 'first-order')}, and "
-        f"{_counted(mine, 'amended')}: that DARTS collapses is {_said(verdict(COLLAPSES))}, and "
-        f"that the amended search does not is {_said(verdict(PREVENTED))}."
+        f"{_counted(mine, 'amended')} (that DARTS collapses: {_said(verdict(COLLAPSES))}; that "
+        f"amending prevents it: {_said(verdict(PREVENTED))})."
     )
     runs = long_enough(mine, "amended", ANY).values()
     mean = random_mean(drawn, "amended")
@@ -39,10 +39,10 @@ def stability(records: Sequence[RunRecord]) -> str:
     ends = [accuracy_at(run, run.epochs) for run in runs]
     epochs = [run.epochs for run in runs]
     second = (
-        f"The cells of {len(ends)} amended searches, after {_range(epochs, '{}')} epochs, have a "
-        f"true accuracy of {_range(ends, '{:.1f}')} %, and random search at the cost of one finds "
-        f"{mean:.1f} % on average: that the amended search beats it is "
-        f"{_said(verdict(BEATS_RANDOM))}."
+        f"Amended searches of {_range(epochs, '{}')} epochs (n = {len(ends)}) end in cells of "
+        f"{_range(ends, '{:.1f}')} % true accuracy, and random search at equal cost finds "
+        f"{mean:.1f} % on average (that the amended search beats it: "
+        f"{_said(verdict(BEATS_RANDOM))})."
     )
     return f"{first} {second}"
 

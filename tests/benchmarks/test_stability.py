@@ -24,15 +24,15 @@ def test_sentences_change_with_the_records():
     said = stability([*collapsing, *fine, drawn("amended", 94.0)])
     assert "3 of 3 first-order searches of 100 epochs or more ended in skip-connects" in said
     assert "and 0 of 3 amended searches of 100 epochs or more ended" in said
-    assert "that DARTS collapses is supported at this scale" in said
-    assert "that the amended search does not is supported at this scale" in said
-    assert "after 100 epochs, have a true accuracy of 93.0 to 93.2 %" in said
-    assert "finds 94.0 % on average: that the amended search beats it is not supported" in said
+    assert "that DARTS collapses: supported at this scale" in said
+    assert "that amending prevents it: supported at this scale" in said
+    assert "of 100 epochs (n = 3) end in cells of 93.0 to 93.2 % true accuracy" in said
+    assert "finds 94.0 % on average (that the amended search beats it: not supported" in said
     said = stability([*collapsing[:2], run("amended", 0, cells=ending(SKIPS, 80)), *fine[1:]])
     assert "2 of 2 first-order searches" in said
     assert "and 1 of 3 amended searches" in said
-    assert "that DARTS collapses is undecided" in said
-    assert "that the amended search does not is not supported" in said
+    assert "that DARTS collapses: undecided" in said
+    assert "that amending prevents it: not supported" in said
     assert "beats random search has not been run" in said
 
 

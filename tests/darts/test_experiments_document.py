@@ -36,7 +36,7 @@ def test_a_command_is_taken_with_its_preset(command, monkeypatch, tmp_path, caps
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(requests, "launched", launched)
     monkeypatch.setattr(requests, "run_jobs", lambda jobs, devices: seen.extend(jobs))
-    monkeypatch.setattr(sweep, "run_sweep", lambda plan, *rest: seen.append(plan) or True)
+    monkeypatch.setattr(sweep, "_here", lambda plan, *rest: seen.append(plan) or True)
     monkeypatch.setattr(random_search, "run_random_search", lambda run, *rest: seen.append(run))
     monkeypatch.setattr(Count, "lines", lambda options: seen.append(options) or ["counted"])
     words = ["DARTS_V2" if word == "RUN" else word for word in command[1:]]
