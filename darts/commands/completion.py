@@ -53,5 +53,5 @@ def _words(command: str) -> list[str]:
     kind = getattr(
         import_module(f"darts.commands.{command.replace('-', '_')}"), COMMANDS[command][0]
     )
-    names = [option.name for option in options_of(kind) if not option.needed]
+    names = [option.name for option in options_of(kind) if not option.is_argument]
     return [*names, "--help", "--help-all"]

@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse
+from tyro.conf import Positional
 
 from darts.commands.command import Command
 from darts.config.spelling import SHORT, Seed
@@ -19,20 +20,22 @@ WIDTH = 98
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a command, or an argument that it needs.
+    """One option of a command, or an argument without dashes.
 
     Attributes:
         name: as it is typed, "--search.epochs"; an argument without dashes in capitals, "SOURCE".
         about: what it is.
         default: its value where it is left out; None if it has none.
+        needed: whether it must be given.
     """
 
     name: str
     about: str
     default: str | None = None
+    needed: bool = False
 
     @property
-    def needed(self) -> bool:
+    def is_argument(self) -> bool:
         return not self.name.startswith("--")
 
 
@@ -50,24 +53,34 @@ def options_of(kind: type, usual: Any = None, stage: str = "") -> list[Option]:
             found += options_of(plain, value, f"{entry.name}.")  # type: ignore[arg-type]
             continue
         name = ("" if SHORT in marks else stage) + entry.name
-        typed = name.upper() if value is MISSING else f"--{name.replace('_', '-')}"
-        found.append(Option(typed, about.get(entry.name, ""), _shown(plain, value)))
+        needed = value is MISSING
+        bare = needed or Positional in marks
+        typed = name.upper() if bare else f"--{name.replace('_', '-')}"
+        found.append(Option(typed, about.get(entry.name, ""), _shown(plain, value), needed))
     return found
 
 
 def screenful(kind: type[Command], command: str, usual: Any) -> str:
     """The short help of a command."""
     options = options_of(kind, usual)
-    needed = [option for option in options if option.needed]
+    arguments = {
+        title: [o for o in options if o.is_argument and o.needed is needed]
+        for title, needed in (("needed:", True), ("optional:", False))
+    }
     chosen = [next(o for o in options if o.name == f"--{name}") for name in kind.main.split()]
-    usage = " ".join(("darts", command, *(option.name for option in needed), "[OPTIONS]"))
+    words = [option.name for option in arguments["needed:"]]
+    words += [f"[{option.name}]" for option in arguments["optional:"]]
+    usage = " ".join(("darts", command, *words, "[OPTIONS]" if chosen else "")).rstrip()
     lines = [f"usage: {usage}", "", *_wrapped(_purpose(kind))]
     lines += ["", "examples:", *(f"  {example}" for example in kind.examples), ""]
-    if needed:
-        lines += ["needed:", *_rows(needed), ""]
-    rest = len(options) - len(chosen) - len(needed)
+    for title, group in arguments.items():
+        if group:
+            lines += [title, *_rows(group), ""]
     if chosen:
-        lines += ["options:", *_rows(chosen), "", f"--help-all lists {rest} more."]
+        lines += ["options:", *_rows(chosen), ""]
+    rest = len(options) - len(chosen) - len(words)
+    if rest:
+        lines += [f"--help-all lists {rest} more."]
     return "\n".join(lines).rstrip()
 
 

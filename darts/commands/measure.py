@@ -24,12 +24,12 @@ class Measure(Sizes, Command):
     limit:most=5 finds cells whose network takes 5 ms or less by this table.
 
     Args:
-        space: whose operations; names as in search.
-        to: file to write.
-        in_channels: channels of the images.
-        repeats: passes of one image; the quickest counts.
-        device: cpu, cuda, ...; auto takes a GPU if there is one.
-        threads: of PyTorch on the CPU; 0 leaves PyTorch's own choice.
+        space: space of the operations that are timed; names as in search.
+        to: file to write, JSON.
+        in_channels: number of channels of the images.
+        repeats: number of passes of one image for each operation; the quickest counts.
+        device: device to time on: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
+        threads: number of PyTorch's threads on the CPU; 0 is PyTorch's own choice.
     """
 
     examples = (

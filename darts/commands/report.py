@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional
 
 from darts.commands.closing import closing, commands_after, files_and_next
 from darts.commands.command import Command, Invocation
@@ -24,7 +27,7 @@ class Report(Command):
     examples = ("darts report runs/NAME", "darts report runs/ONE runs/OTHER")
     main = ""
 
-    folders: tuple[Path, ...]
+    folders: Annotated[tuple[Path, ...], Positional] = ()
 
     def run(self, given: Invocation) -> int:
         folders = self.folders or (_newest(),)

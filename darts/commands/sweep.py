@@ -33,12 +33,13 @@ class Sweep(BothStages):
 
     Args:
         eta: amending coefficients, separated by commas; 0 is the first-order estimate.
-        workers: trials at a time on this machine, each a process, on a GPU all on the same one. By
+        workers: number of trials at a time on this machine, each a process on the same device. By
             default one on a GPU, and on the CPU as many as it has cores and memory for.
-        address: of a running Ray cluster, in place of workers here; auto finds one, local starts
-            one of this machine.
-        cpus_per_trial: that a trial holds on a cluster.
-        gpus_per_trial: the same of GPUs; half a GPU lets two trials share one.
+        address: address of a running Ray cluster that runs the trials; auto finds one, local starts
+            one on this machine.
+        cpus_per_trial: number of CPU cores that a trial holds on a cluster.
+        gpus_per_trial: number of GPUs that a trial holds on a cluster; 0.5 lets two trials share
+            one.
     """
 
     examples = (

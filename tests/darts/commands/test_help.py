@@ -31,7 +31,10 @@ def test_help_is_a_screen_with_examples_and_the_options_that_people_change(name,
     for option in kind.main.split():
         assert f"--{option} " in shown
     needed = [option.name for option in options_of(kind) if option.needed]
-    assert shown.startswith(" ".join(("usage: darts", name, *needed)))
+    optional = [f"[{o.name}]" for o in options_of(kind) if o.is_argument and not o.needed]
+    assert shown.startswith(" ".join(("usage: darts", name, *needed, *optional)))
+    assert optional == (["[FOLDERS]"] if name == "report" else [])
+    assert "lists 0 more" not in shown
     assert len(kind.examples) == 2
 
 

@@ -17,7 +17,7 @@ from darts.reports.the_paper import is_the_papers
 from darts.reports.top5 import top5_percent, top5_words
 from darts.spaces import S1_ADJACENT
 from darts.training.full import full_run
-from tests.darts.reports.conftest import CONFIG
+from tests.darts.conftest import CONFIG
 from tests.darts.training.tiny import (
     Follower,
     KilledError,
