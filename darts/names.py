@@ -18,6 +18,7 @@ from darts.config.value_names import DERIVATIVES, Names
 from darts.data.sets import DATA_SETS as DATA_SETS
 from darts.data.sets import DATA_TYPES
 from darts.methods import (
+    AlphaPenalty,
     AuxiliarySkip,
     Mixing,
     PartialChannels,
@@ -88,6 +89,7 @@ TARGETS = Names(
     },
     optional=True,
 )
+ALPHA_PENALTIES = Names("alpha penalty", {"beta-decay": methods.BetaDecay}, optional=True)
 STEMS = Names("stem", {"small-images": SmallImageStemAndHead, "imagenet": ImageNetStemAndHead})
 WIDTHS = Names("number of channels", {"within": MultiplyAddLimit}, number=True)
 SCHEDULES = Names("schedule", {"half-cosine": HalfCosine, "linear": Linear})
@@ -100,6 +102,7 @@ NAMES: Mapping[Any, Names] = {
     Progressive | None: PROGRESSIVE,
     Stop | None: STOPS,
     Target | None: TARGETS,
+    AlphaPenalty | None: ALPHA_PENALTIES,
     StemAndHead: STEMS,
     Width: WIDTHS,
     Width | None: replace(WIDTHS, optional=True),

@@ -15,6 +15,7 @@ from darts.data import Cifar10
 from darts.methods import (
     AdversarialPerturbation,
     AuxiliarySkip,
+    BetaDecay,
     CostProduct,
     CostWeight,
     EigenvalueGrowth,
@@ -108,6 +109,8 @@ _OTHERS = (
     _run("cifar10-sdarts-rs", replace(_DARTS, perturbation=RandomPerturbation())),
     _run("cifar10-sdarts-adv", replace(_DARTS, perturbation=AdversarialPerturbation())),
     _run("cifar10-darts-minus", replace(_DARTS, auxiliary_skip=AuxiliarySkip())),
+    # β-DARTS: the epochs of its code in DARTS's space, its weight in NAS-Bench-201
+    _run("cifar10-beta-darts", replace(_DARTS, alpha_penalty=BetaDecay())),
     *(_run(f"cifar10-{name}", replace(_DARTS, space=space)) for name, space in _SPACES.items()),
 )
 

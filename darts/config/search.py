@@ -24,6 +24,7 @@ from darts.config.forward_mode import require_forward_mode
 from darts.config.spelling import SHORT, Seed
 from darts.data import Augmentation, Images
 from darts.methods import (
+    AlphaPenalty,
     AuxiliarySkip,
     Mixing,
     PartialChannels,
@@ -103,6 +104,7 @@ class SearchConfig:
         dropout: probability of zeroing a feature before the classifier (§4.1.2).
         auxiliary_weight: weight of an auxiliary head's loss in L_train (§4.1.2); 0 builds no head.
         target: limit or price of the found network's cost, a term of L_val (docs/TARGETS.md).
+        alpha_penalty: penalty on α, a term of L_val (β-DARTS).
     """
 
     space: Annotated[Space, SHORT] = S1_FIXED
@@ -139,8 +141,9 @@ class SearchConfig:
     dropout: Decay = 0.0
     auxiliary_weight: NotNegative = 0.0
     target: Target | None = None
+    alpha_penalty: AlphaPenalty | None = None
 
-    later: ClassVar[tuple[str, ...]] = ("target", "stem")
+    later: ClassVar[tuple[str, ...]] = ("target", "stem", "alpha_penalty")
     """Settings that configs of older versions lack: their defaults are what those did."""
 
     def __post_init__(self) -> None:

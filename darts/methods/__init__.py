@@ -1,5 +1,7 @@
 """Methods that change a search besides the estimator; they combine."""
 
+from darts.methods.alpha_penalty import AlphaPenalty as AlphaPenalty
+from darts.methods.alpha_penalty import BetaDecay as BetaDecay
 from darts.methods.auxiliary_skip import AuxiliarySkip as AuxiliarySkip
 from darts.methods.early_stopping import EigenvalueGrowth as EigenvalueGrowth
 from darts.methods.early_stopping import SkipLimit as SkipLimit

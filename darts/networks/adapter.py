@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree
+from darts.methods.alpha_penalty import AlphaPenalty
 from darts.methods.mixing import Softmax
 from darts.methods.mixing_weights import MixingWeights
 from darts.methods.perturbation import Perturbation, perturbed
@@ -28,12 +29,17 @@ Batch = tuple[Float[Tensor, "_ _ _ _"], Tensor]
 
 @dataclass(frozen=True)
 class Regularisation:
-    """Regularisation of a step: auxiliary skips, drop-path, dropout, as in `MixingWeights`."""
+    """Regularisation of a step: auxiliary skips, drop-path, dropout, as in `MixingWeights`.
+
+    Args:
+        alpha_penalty: λ of the penalty on α in L_val.
+    """
 
     auxiliary_skip: float = 0.0
     drop_path: float = 0.0
     skip_dropout: float = 0.0
     dropout: float = 0.0
+    alpha_penalty: float = 0.0
 
 
 UNREGULARISED = Regularisation()
@@ -57,6 +63,7 @@ class SupernetAdapter:
         task: whose loss it is.
         costs: of the operations in the network to be retrained.
         target: how that network's cost joins L_val; None leaves it out.
+        alpha_penalty: a term of L_val in α alone; its weight is the regularisation's.
 
     Raises:
         ValueError: the spaces differ, or the weight decay is negative; or it is 0 although only
@@ -71,6 +78,7 @@ class SupernetAdapter:
     task: Task = CLASSIFICATION
     costs: CostTable | None = None
     target: Target | None = None
+    alpha_penalty: AlphaPenalty | None = None
 
     def __post_init__(self) -> None:
         if self.supernet.space != self.architecture.space:
@@ -136,7 +144,8 @@ class SupernetAdapter:
 
         def outer(omega: Tree, alpha: Tree) -> Tensor:
             mixing = self._mix(alpha, progress, regularisation)
-            return self._with_cost(self._loss(omega, mixing, val, 0.0), alpha, mixing)
+            loss = self._with_cost(self._loss(omega, mixing, val, 0.0), alpha, mixing)
+            return self._with_penalty(loss, alpha, regularisation.alpha_penalty)
 
         problem = BilevelProblem(inner, outer)
         return problem if seed is None else problem.replaying(seed)
@@ -176,9 +185,20 @@ class SupernetAdapter:
             return loss
         return self.target.loss(loss, *self.cost(alpha, mixing if self.target.drawn else None))
 
+    def _with_penalty(self, loss: Tensor, alpha: Tree, weight: float) -> Tensor:
+        if self.alpha_penalty is None or weight == 0:
+            return loss
+        return loss + weight * self.alpha_penalty.value(self.architecture.logits(alpha))
+
     def _mix(self, alpha: Tree, progress: float, regularisation: Regularisation) -> MixingWeights:
         mixing = self.architecture.draw(alpha, progress)
-        return replace(mixing, **vars(regularisation))
+        return replace(
+            mixing,
+            auxiliary_skip=regularisation.auxiliary_skip,
+            drop_path=regularisation.drop_path,
+            skip_dropout=regularisation.skip_dropout,
+            dropout=regularisation.dropout,
+        )
 
     def _offsets(
         self,

@@ -117,6 +117,10 @@ class Architecture:
             return weights
         return {kind: edges[kind][:, None] * row for kind, row in weights.items()}
 
+    def logits(self, alpha: Mapping[str, Tensor]) -> Float[Tensor, "edges operations"]:
+        """α of the edges of all kinds of cells, −∞ where an edge does not have the operation."""
+        return torch.cat([self._masked(kind, alpha[kind]) for kind in self.space.cell_kinds])
+
     def _masked(self, kind: str, alpha: Tensor) -> Tensor:
         """α with −∞ where an edge does not have the operation."""
         if self.space.edge_operations is None:

@@ -128,6 +128,7 @@ class Searching:
             self.data.train.task,
             self.costs,
             config.target,
+            config.alpha_penalty,
         )
         self.omega = self.adapter.omega
         on_device = self.device if self.reads_nothing else None
@@ -166,10 +167,11 @@ class Searching:
         return (within + step / self.batches.per_epoch) / self.stage_epochs
 
     def regularisation(self, epoch: int) -> Regularisation:
-        """Drop-path, dropout and the weight of auxiliary skips in an epoch."""
+        """Drop-path, dropout, the weights of auxiliary skips and of α's penalty in an epoch."""
         config, progress = self.config, self.progress(epoch)
         within = epoch - self.stage * self.stage_epochs
         progressive, skip = config.progressive, config.auxiliary_skip
+        penalty = config.alpha_penalty
         return Regularisation(
             auxiliary_skip=skip.weight(progress) if skip else 0.0,
             drop_path=config.drop_path * progress,
@@ -177,6 +179,7 @@ class Searching:
                 progressive.dropout(self.stage, within, self.stage_epochs) if progressive else 0.0
             ),
             dropout=config.dropout,
+            alpha_penalty=penalty.weight(progress) if penalty else 0.0,
         )
 
     def frozen(self, epoch: int) -> bool:

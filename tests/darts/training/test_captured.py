@@ -19,7 +19,7 @@ from bilevel.reading import left_on_device
 from bilevel.state import pack, unpack
 from darts.config.compute import Computing
 from darts.data import RetrainData, SearchData
-from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
+from darts.methods import BetaDecay, GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.parallel.launch import Devices
 from darts.spaces import NASBENCH201
 from darts.training import searching as searching_module
@@ -136,6 +136,17 @@ def test_still_epochs_and_moving_ones_are_captured_apart():
     assert taken(eager, 12) == taken(captured, 12)
     assert_same_state(eager, captured)
     assert record.captures == 2
+
+
+def test_a_penalty_whose_weight_grows_is_captured_anew_in_each_epoch():
+    """Replayed as captured, it would keep the weight that it had then."""
+    record = Replaying()
+    config = search_config(FirstOrder(), epochs=4, batch_size=6, alpha_penalty=BetaDecay())
+    eager, captured = pair(config, record)
+    assert eager.batches.per_epoch > WARM_UP
+    assert taken(eager, 20) == taken(captured, 20)
+    assert_same_state(eager, captured)
+    assert record.captures == 4
 
 
 def test_stages_are_captured_anew_and_their_random_ones_are_not(tmp_path):

@@ -13,6 +13,7 @@ from darts.data import SearchData
 from darts.methods import (
     AdversarialPerturbation,
     AuxiliarySkip,
+    BetaDecay,
     EigenvalueGrowth,
     GumbelSoftmax,
     PartialChannels,
@@ -40,6 +41,7 @@ METHODS = {
     "two-paths": {"mixing": TwoPaths()},
     "partial": {"partial_channels": PartialChannels(share=2), "channels": 4},
     "auxiliary-skip": {"auxiliary_skip": AuxiliarySkip()},
+    "beta-decay": {"alpha_penalty": BetaDecay()},
     "random": {"perturbation": RandomPerturbation()},
     "adversarial": {"perturbation": AdversarialPerturbation(steps=2)},
     "progressive": {"progressive": STAGES, "epochs": 4},
@@ -51,6 +53,7 @@ METHODS = {
         "partial_channels": PartialChannels(share=2),
         "channels": 4,
         "auxiliary_skip": AuxiliarySkip(),
+        "alpha_penalty": BetaDecay(),
         "perturbation": RandomPerturbation(),
         "frozen_epochs": 1,
         "drop_path": 0.3,
@@ -175,6 +178,7 @@ PAPERS = {
     "cifar10-sdarts-rs": {"perturbation": RandomPerturbation(0.03, 0.3)},
     "cifar10-sdarts-adv": {"perturbation": AdversarialPerturbation()},
     "cifar10-darts-minus": {"auxiliary_skip": AuxiliarySkip(1.0, 0.0)},
+    "cifar10-beta-darts": {"epochs": 50, "alpha_penalty": BetaDecay(50.0)},
 }
 
 
