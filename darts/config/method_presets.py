@@ -6,7 +6,7 @@ What a paper leaves open is DARTS's setting (Liu et al. 2019, §3.1). Retraining
 from dataclasses import replace
 
 from bilevel.derivatives import ReverseOverForward
-from bilevel.estimators import DartsSecondOrder, FirstOrder
+from bilevel.estimators import DartsSecondOrder, FirstOrder, Neumann
 from darts.config.full import FullConfig
 from darts.config.paper_presets import CIFAR_ROOT
 from darts.config.retrain import RetrainConfig
@@ -54,6 +54,15 @@ _OTHERS = (
     _run(
         "cifar10-darts-second-order",
         replace(_DARTS, estimator=DartsSecondOrder(derivatives=ReverseOverForward())),
+    ),
+    # iDARTS (Zhang et al. 2021): the Neumann series up to (I − γH)², γ the learning rate of ω, and
+    # 50 epochs, as in their code for NAS-Bench-1Shot1
+    _run(
+        "cifar10-idarts",
+        replace(
+            _DARTS,
+            estimator=Neumann(terms=2, step=0.025, derivatives=ReverseOverForward()),
+        ),
     ),
     # SNAS: 150 epochs
     _run("cifar10-snas", replace(_DARTS, mixing=GumbelSoftmax(), epochs=150)),

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import torch
 
 from benchmarks.dry_run_table import costs
 from darts import cli
@@ -15,6 +16,7 @@ from darts.networks.stem_and_head import IMAGENET
 from darts.networks.width import MultiplyAddLimit
 from darts.spaces import S1, S1_FIXED, S2
 from tests.darts.data.real_files import real
+from tests.quadratics import random_quadratic
 
 
 def test_the_mobile_setting_of_imagenet():
@@ -85,6 +87,19 @@ OF_OTHER_PAPERS = {
     "cifar10-p-darts": {"epochs": 75, "batch_size": 96, "cells": 5, "alpha_learning_rate": 6e-4},
     "nasbench201": {"channels": 16, "cells": 15, "epochs": 50, "batch_size": 64},
 }
+
+
+def test_idarts_takes_three_terms_of_neumanns_series_by_the_learning_rate_of_the_weights():
+    """q = γ (v + (I − γH) v + (I − γH)² v), two products, on a quadratic in dense algebra."""
+    search = PRESETS["cifar10-idarts"].search
+    assert (search.space, search.epochs, search.batch_size) == (S1, 50, 64)
+    gamma, case = search.learning_rate, random_quadratic(0)
+    solve = search.estimator(case.problem, *case.point).solve
+    identity = torch.eye(len(case.hessian), dtype=torch.float64)
+    shrunk = identity - gamma * case.hessian
+    expected = gamma * (identity + shrunk + shrunk @ shrunk) @ case.slope
+    torch.testing.assert_close(solve.value.flat(), expected, rtol=1e-12, atol=1e-13)
+    assert solve.products == 2
 
 
 @pytest.mark.parametrize("name", OF_OTHER_PAPERS)
