@@ -13,6 +13,11 @@ CONTROLS = {
     "toward-zero": "a pull of the same norm towards equal weights (an L2 penalty on α)",
     "amended-flipped": "the same term with its sign changed",
     "amended-at-second-order-norm": "the same direction at the norm of DARTS's term",
+    "random-sign": "the term times a fair sign drawn at each step (noise with its second moments)",
+    "toward-less-curvature": "a pull of the same norm towards less curvature of L_train",
+    "amended-squares": (
+        "a draw of first order's mean and the amended gradient's squares (Adam's second moment)"
+    ),
 }
 
 
@@ -48,7 +53,7 @@ BEHAVIOUR = Experiment(
     ),
     measure=(
         "As in [collapse](collapse.md), whose amended and first-order runs are used here too. Each "
-        "control keeps g₁, and one property of the amended term."
+        "control keeps one property of the amended term, and g₁ or at least its mean."
     ),
     runs=(
         *(planned(SMALL, method, seed) for seed in (0, 1, 2) for method in CONTROLS),
@@ -62,8 +67,16 @@ BEHAVIOUR = Experiment(
     report=CellCurves(),
     deviations=(
         "The deviations of [collapse](collapse.md) hold here too.",
-        "Four further controls are not among the runs: the amended term on a batch independent of "
-        "the step's, noise with the term's covariance, a penalty on curvature, and Adam's second "
-        "moment from the amended search.",
+        "random-sign: the noise has mean zero, and the whole matrix of the amended term's second "
+        "moments about zero. That is the term's covariance plus the outer product of its mean with "
+        "itself.",
+        "toward-less-curvature: the penalty is on the curvature of L_train along the gradient of "
+        "L_val in ω, by second differences at a distance of 0.3, not on a trace or a "
+        "largest eigenvalue.",
+        "amended-squares: Adam has the second moment that the amended gradient would give at the "
+        "search's own points. The mean is g₁ only over draws, and only in coordinates where g₁ is "
+        "no larger than g₁ plus the amended term. Elsewhere it is g₁ shortened to that size.",
+        "One further control is not among the runs: the amended term on batches independent of the "
+        "step's. A search gives its estimator the two batches of the step and no others.",
     ),
 )

@@ -1,4 +1,4 @@
-"""Estimators that change one thing about the amended term: its sign, its size or its direction."""
+"""Estimators that keep one property of the amended term, and take the others away."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Control(Estimator):
 
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         found = self.inner(problem, omega.tree(), alpha.tree())
-        term = self.in_place_of(Vector.of(found.implicit), problem, omega, alpha)
+        term, direct = Vector.of(found.implicit), Vector.of(found.direct)
+        term = self.in_place_of(term, direct, problem, omega, alpha)
         return replace(found, implicit=term.tree(), solve=None)
 
     def following(
@@ -38,9 +39,9 @@ class Control(Estimator):
 
     @abstractmethod
     def in_place_of(
-        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
-        """What stands for the inner estimator's term."""
+        """What stands for the inner estimator's term, where g₁ is `direct`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Flipped(Control):
     """The term with its sign changed: the same size, the opposite direction."""
 
     def in_place_of(
-        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         return -term
 
@@ -61,11 +62,9 @@ class RandomDirection(Control):
     """
 
     def in_place_of(
-        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
-        flat = term.flat().cpu()
-        seed = int.from_bytes(hashlib.sha256(flat.numpy().tobytes()).digest()[:8], "big") >> 1
-        draw = torch.Generator().manual_seed(seed)
+        draw = drawing_by(term)
         leaves = tuple(
             torch.randn(leaf.shape, generator=draw, dtype=leaf.dtype).to(leaf.device)
             for leaf in term.leaves
@@ -78,9 +77,84 @@ class TowardsZero(Control):
     """α itself at the term's norm, the gradient of an L2 penalty: it evens the mixing weights."""
 
     def in_place_of(
-        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         return at_norm(alpha, float(term.norm()))
+
+
+@dataclass(frozen=True)
+class RandomSign(Control):
+    """±term, with a fair sign drawn at each step: noise with the term's second moments.
+
+    Given the term t, the noise ε has mean 0 and covariance t tᵀ. Averaged over steps, its
+    covariance is the whole matrix E[t tᵀ]: the term's covariance plus the outer product of its
+    mean with itself. No matrix is stored, and the norm is the term's at each step. What is lost is
+    the direction of t along its line, and with it any correlation with g₁.
+
+    The draw is seeded by the bits of the term, so that a resumed search draws the same.
+    """
+
+    def in_place_of(
+        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+    ) -> Vector:
+        heads = bool(torch.randint(2, (), generator=drawing_by(term)))
+        return term if heads else -term
+
+
+@dataclass(frozen=True)
+class SquaresOf(Control):
+    """First order's mean with the squares of the inner estimator's total, which Adam divides by.
+
+    With t the term, a = |g₁ + t| and everything coordinate by coordinate, the total is +a with
+    probability ½(1 + g₁/a), else −a. Whatever is drawn, its square is that of g₁ + t, to rounding.
+    So Adam's second moment is the one that g₁ + t would give at the same points (but for the weight
+    decay of α, which Adam adds before it squares). The mean over draws is g₁ where |g₁| ≤ a, and
+    elsewhere g₁ shortened to size a. There, at given points, Adam's mean step has first order's
+    first moment over the inner estimator's second. A single step is noisier than that: an estimator
+    hands Adam one gradient, and cannot set the two moments apart.
+
+    The draw is seeded by the bits of the term, so that a resumed search draws the same.
+    """
+
+    def in_place_of(
+        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+    ) -> Vector:
+        size, mean = (direct + term).flat().abs(), direct.flat()
+        draw = torch.rand(size.shape, generator=drawing_by(term), dtype=size.dtype).to(size.device)
+        up = draw < (1 + mean / size) / 2  # false where both are 0
+        return term.like(torch.where(up, size, -size) - mean)
+
+
+@dataclass(frozen=True)
+class TowardsLessCurvature(Control):
+    """∇_α c at the term's norm: the gradient of a penalty on the curvature c of L_train along v.
+
+    c(α) = (L_train(ω + hv, α) − 2 L_train(ω, α) + L_train(ω − hv, α)) / h², with
+    v = ∇_ω L_val / ‖∇_ω L_val‖ held fixed: the slope that the amended term multiplies by
+    H = ∇²_ωω L_train. c is the weighted mean ∫ (1 − |s|) vᵀ H(ω + shv) v ds over s from −1 to 1,
+    with the kinks that lie there, and tends to vᵀHv as h → 0. Added to g₁, ∇_α c makes α descend
+    on it.
+
+    h stays finite because of kinks: with ReLU, ∇_α L_train jumps between points close by, and
+    divided by a small h² these jumps would be all of ∇_α c. (The third derivative of the smooth
+    pieces, which leaves kinks out, is no way either: batch norm has none in reverse mode.)
+
+    Costs the inner estimator, one gradient of L_val more, and three gradients of L_train in α.
+
+    Args:
+        h: how far to go to either side, in units of ω.
+    """
+
+    h: float = 0.3
+
+    def in_place_of(
+        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+    ) -> Vector:
+        step = at_norm(problem.outer_gradients(omega, alpha)[1], self.h)
+        ahead, here, behind = (
+            problem.inner_gradient_alpha(at, alpha) for at in (omega + step, omega, omega - step)
+        )
+        return at_norm((ahead - here) + (behind - here), float(term.norm()))
 
 
 @dataclass(frozen=True)
@@ -94,7 +168,7 @@ class AtNormOf(Control):
     other: Estimator
 
     def in_place_of(
-        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         found = self.other(problem, omega.tree(), alpha.tree())
         return at_norm(term, float(Vector.of(found.implicit).norm()))
@@ -113,3 +187,10 @@ def at_norm(direction: Vector, norm: float) -> Vector:
     """The direction at a norm; zero where there is no direction."""
     length = float(direction.norm())
     return direction.zeros_like() if length == 0 else (norm / length) * direction
+
+
+def drawing_by(term: Vector) -> torch.Generator:
+    """A generator on the CPU that the bits of the term seed."""
+    flat = term.flat().cpu()
+    seed = int.from_bytes(hashlib.sha256(flat.numpy().tobytes()).digest()[:8], "big") >> 1
+    return torch.Generator().manual_seed(seed)

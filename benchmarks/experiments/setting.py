@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from benchmarks.experiments.controls import AtNormOf, Flipped, RandomDirection, TowardsZero
+from benchmarks.experiments.controls import (
+    AtNormOf,
+    Flipped,
+    RandomDirection,
+    RandomSign,
+    SquaresOf,
+    TowardsLessCurvature,
+    TowardsZero,
+)
 from benchmarks.experiments.searched import Searched, SearchSetting
 from bilevel.derivatives import CentralDifference, ReverseOverForward
 from bilevel.estimators import (
@@ -86,6 +94,9 @@ METHODS: dict[str, Estimator] = {
     "random-direction": RandomDirection(AMENDED),
     "toward-zero": TowardsZero(AMENDED),
     "amended-at-second-order-norm": AtNormOf(AMENDED, SECOND_ORDER),
+    "random-sign": RandomSign(AMENDED),
+    "toward-less-curvature": TowardsLessCurvature(AMENDED),
+    "amended-squares": SquaresOf(AMENDED),
 }
 """Estimators by the names of records. η is 0.1 unless the name says otherwise."""
 
