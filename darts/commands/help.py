@@ -8,10 +8,9 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse
-from tyro.conf import Positional
 
 from darts.commands.command import Command
-from darts.config.spelling import SHORT, Seed
+from darts.config.spelling import SHORT, Folders, Seed
 from darts.names import NAMES
 from darts.spaces import Space
 
@@ -54,7 +53,7 @@ def options_of(kind: type, usual: Any = None, stage: str = "") -> list[Option]:
             continue
         name = ("" if SHORT in marks else stage) + entry.name
         needed = value is MISSING
-        bare = needed or Positional in marks
+        bare = needed or hint == Folders
         typed = name.upper() if bare else f"--{name.replace('_', '-')}"
         found.append(Option(typed, about.get(entry.name, ""), _shown(plain, value), needed))
     return found

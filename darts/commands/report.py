@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-from tyro.conf import Positional
 
 from darts.commands.closing import closing, commands_after, files_and_next
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError
 from darts.commands.requests import report_on
+from darts.config.spelling import Folders
 from darts.records.plan import FILE
 
 RUNS = Path("runs")
@@ -27,7 +25,7 @@ class Report(Command):
     examples = ("darts report runs/NAME", "darts report runs/ONE runs/OTHER")
     main = ""
 
-    folders: Annotated[tuple[Path, ...], Positional] = ()
+    folders: Folders = ()
 
     def run(self, given: Invocation) -> int:
         folders = self.folders or (_newest(),)
