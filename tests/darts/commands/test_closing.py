@@ -1,5 +1,6 @@
 """Commands end with what they wrote and what may come next, and in silence if nobody reads on."""
 
+import itertools
 import os
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from darts.commands.command import Invocation
 from darts.commands.typed import read
 from darts.commands.unread import UNREAD
 from darts.spaces.published import DARTS_V2
+from darts.training import latency
 from tests.darts.commands.test_help import kind_of
 from tests.darts.networks.test_original import theirs
 
@@ -40,6 +42,8 @@ def test_every_command_ends_with_its_files_and_commands_that_can_be_typed(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(run.path, "run")
     monkeypatch.setattr(report, "report_on", lambda path: "")  # its charts take seconds
+    times = itertools.count(1)  # a busy machine's own make no sense, and are refused
+    monkeypatch.setattr(latency, "_milliseconds", lambda *arguments: float(next(times)))
     torch.save(theirs(DARTS_V2, layers=3).state_dict(), "weights.pt")
     assert {*WRITTEN_AND_NEXT, *NEXT, *READ_BY_PROGRAMS, *LONG} == set(COMMANDS)
     for name, words in (WRITTEN_AND_NEXT | NEXT).items():
