@@ -39,7 +39,7 @@ def blocks(page: str) -> list[tuple[str, str | None]]:
 def commands(page: str) -> list[list[str]]:
     """The words of every command line of a page, in blocks and in code spans.
 
-    Left out are `$ ` and variables before a command and the comment behind it. A line that ends in
+    Left out are `$ ` and variables before a command, and a comment or a pipe behind it. A line that ends in
     a backslash goes on. A bare name (`darts count`) and a form with an ellipsis are not
     commands.
     """
@@ -52,6 +52,7 @@ def commands(page: str) -> list[list[str]]:
         command = re.match(rf"\s*(?:\$ )?(?:\w+=\S+ )*({'|'.join(PROGRAMS)}) (.*)", line)
         if command and not re.search(r"\.\.\.|…", line):
             words = shlex.split(f"{command[1]} {command[2]}", comments=True)
+            words = words[: words.index("|")] if "|" in words else words
             if words[0] == "darts" and words[1].isupper():  # `darts COMMAND --help`
                 continue
             if len(words) > (2 if words[0] == "darts" else 1) or words[-1].startswith("-"):
