@@ -39,8 +39,8 @@ def blocks(page: str) -> list[tuple[str, str | None]]:
 def commands(page: str) -> list[list[str]]:
     """The words of every command line of a page, in blocks and in code spans.
 
-    Left out are `$ ` and variables before a command, and a comment or a pipe behind it. A line that ends in
-    a backslash goes on. A bare name (`darts count`) and a form with an ellipsis are not
+    Left out are `$ ` and variables before a command, and a comment or a pipe behind it. A line
+    that ends in a backslash goes on. A bare name (`darts count`) and a form with an ellipsis are not
     commands.
     """
     fenced = re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```", text_of(page))
