@@ -40,8 +40,8 @@ def commands(page: str) -> list[list[str]]:
     """The words of every command line of a page, in blocks and in code spans.
 
     Left out are `$ ` and variables before a command, and a comment or a pipe behind it. A line
-    that ends in a backslash goes on. A bare name (`darts count`) and a form with an ellipsis are not
-    commands.
+    that ends in a backslash goes on. A bare name (`darts count`) and a form with an ellipsis are
+    not commands.
     """
     fenced = re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```", text_of(page))
     shell = [block for language, block in fenced if language in ("", "bash", "sh", "console")]
