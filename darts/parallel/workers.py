@@ -150,12 +150,25 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def ctrl_c_held_back() -> Iterator[None]:
-    """Ctrl-C has its effect at the end: begin a worker and note it here, so that none is lost."""
+    """Ctrl-C has its effect at the end: begin a worker and note it here, so that none is lost.
+
+    A new process begins with the signal blocked. The block holds for this thread alone, and the
+    system may give the signal to another, so that the handler is replaced as well.
+    """
+    noted: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    replaced = callable(handler) and threading.current_thread() is threading.main_thread()
+    if replaced:
+        signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if replaced:
+            signal.signal(signal.SIGINT, handler)
+        if noted:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import subprocess
 import sys
 import time
@@ -127,6 +128,9 @@ def test_ctrl_c_while_a_worker_begins_ends_that_one_too(monkeypatch):
             called.append("end")
 
     monkeypatch.setattr(workers, "Worker", Beginning)
+    beside = threading.Thread(target=time.sleep, args=(0.2,))  # may get the signal instead
+    beside.start()
     with pytest.raises(KeyboardInterrupt):
         next(run_beside({"a": chores.raising}, 1, chores.Printing()))
+    beside.join()
     assert called == ["interrupt", "join", "end"]
