@@ -2,9 +2,9 @@
 
 import os
 import signal
-import threading
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
