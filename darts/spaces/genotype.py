@@ -289,7 +289,7 @@ def _edges(kind: str, content: object) -> tuple[Edge, ...]:
     if not isinstance(content, list):
         raise ValueError(
             f"cell {kind!r} of the genotype must be a list of [operation, source] pairs; found "
-            f"{type(content).__name__}."
+            f"{str(content)[:80]}."
         )
     edges = []
     for position, pair in enumerate(content):

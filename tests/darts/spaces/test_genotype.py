@@ -70,7 +70,7 @@ MALFORMED = {
         r"found \['skip_connect', 1.0\]",
     ),
     "source a boolean": (with_edge("normal", 1, ["skip_connect", True]), r"edge 1: expected"),
-    "edges not a list": (dictionary() | {"normal": "sep"}, r"must be a list .* found str"),
+    "edges not a list": (dictionary() | {"normal": "sep"}, r"must be a list .* found sep"),
     "concat out of range": (
         dictionary() | {"normal_concat": [2, 6]},
         r"concatenates states \(2, 6\); give at least one, each from 2 to 5",
