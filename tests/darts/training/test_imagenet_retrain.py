@@ -111,7 +111,7 @@ def test_both_heads_are_smoothed_and_weighted_in_the_gradient(monkeypatch):
 
 
 def test_an_odd_width_is_refused_as_the_config_is_made():
-    with pytest.raises(ValueError, match=r"channels=7\) in the ImageNet stem: .* Give 6 or 8"):
+    with pytest.raises(ValueError, match=r"channels=7\) with the stem imagenet: .* Give 6 or 8"):
         config(channels=7)
 
 
