@@ -36,9 +36,7 @@ def environment(session: nox.Session) -> str:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All default tests, on two processes. `-- -m slow` runs the slow ones."""
-    # a group of tests that share what takes minutes stays on one process
-    processes = ("-n", "2", "--dist", "loadgroup")
-    session.run(environment(session), "-m", "pytest", *processes, *session.posargs)
+    session.run(environment(session), "-m", "pytest", "-n", "2", *session.posargs)
 
 
 @nox.session

@@ -6,14 +6,6 @@ from proofs_checks.ledger import Verified
 from proofs_checks.mutants import Users, verify_and_trace
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what uses the ledger on one process: to verify it takes minutes."""
-    for item in items:
-        if "verified_and_traced" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("ledger"))
-
-
 @pytest.fixture(scope="session")
 def verified_and_traced() -> tuple[tuple[Verified, ...], Users]:
     return verify_and_trace()
