@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,19 +82,13 @@ def alternating_step(
             f"clip={clip} with inner={type(inner).__name__}: its line search needs true "
             "gradients. Leave clip out."
         )
+    how: dict[str, Any] = {"inner": inner, "clip": clip}
     hypergradient = outer_step(
-        problem,
-        omega,
-        alpha,
-        estimator=estimator,
-        outer=outer,
-        inner=inner,
-        clip=clip,
-        constraint=constraint,
+        problem, omega, alpha, estimator=estimator, outer=outer, constraint=constraint, **how
     )
-    first = inner_step(problem, omega, alpha, inner=inner, clip=clip)
+    first = inner_step(problem, omega, alpha, **how)
     for _ in range(inner_steps - 1):
-        inner_step(problem, omega, alpha, inner=inner, clip=clip)
+        inner_step(problem, omega, alpha, **how)
     return Step(hypergradient, *first)
 
 
@@ -167,19 +162,12 @@ def inner_step(
             search had moved it.
         ValueError: `inner` does not hold a tensor of ω.
     """
-    point = Vector.of(omega)
+    point, hyper = Vector.of(omega), Vector.of(alpha)
     _check_holds("inner", inner, "ω", point)
-    return _move_inner(problem, point, Vector.of(alpha), inner, clip)
-
-
-def _move_inner(
-    problem: BilevelProblem, point: Vector, alpha: Vector, inner: Optimizer, clip: float | None
-) -> tuple[float, float]:
-    """One step of `inner`; L_train and the norm of its gradient before it."""
     seen: list[tuple[float, float]] = []
 
     def evaluate() -> float:
-        loss, gradient = problem.inner_gradient(point, alpha)
+        loss, gradient = problem.inner_gradient(point, hyper)
         length = read(gradient.norm())
         if not finite(length):
             raise NonFiniteError(

@@ -121,16 +121,11 @@ def solve(
             "begin with. Use one that iterates, such as ConjugateGradient or Neumann."
         )
     omega, alpha = Vector.of(omega).tree(), Vector.of(alpha).tree()  # iterators are used up
-    settings = {
-        "clip": repr(clip),
-        "inner_steps": repr(inner_steps),
-        "warm_start": repr(warm_start),
-        "constraint": repr(constraint)
-        if is_dataclass(constraint)
-        else name_of_function(constraint),
-    }
-    run = _Run(estimator, omega, alpha, inner, outer, inner_schedule, outer_schedule, settings)
-    run.keep(_most_kept(run.alpha, steps) if keep_alphas is None else keep_alphas)
+    how = {"clip": clip, "inner_steps": inner_steps, "constraint": constraint}
+    schedules = inner_schedule, outer_schedule
+    run = _Run(estimator, omega, alpha, (inner, outer), schedules, how, warm_start)
+    most = _most_kept(run.alpha, steps) if keep_alphas is None else keep_alphas
+    run.alphas = deque(run.alphas, maxlen=most)
     if constraint is not None:
         _require_inside(run.alpha, constraint)
     saved = None if checkpoints is None else checkpoints.latest(run.belongs_to)
@@ -146,13 +141,7 @@ def solve(
     while not stopped and len(run.records) < steps:
         number = len(run.records)
         with passed(ω=Vector.of(omega), α=Vector.of(alpha)):  # the run has copies
-            record = run.step(
-                problem if isinstance(problem, BilevelProblem) else problem(number),
-                inner_steps,
-                clip,
-                warm_start,
-                constraint,
-            )
+            record = run.step(problem if isinstance(problem, BilevelProblem) else problem(number))
         for callback in callbacks:
             shown.to(callback, Progress(record, _copied(run.omega), _copied(run.alpha)))
         stopped = stop is not None and stop(record)
@@ -170,44 +159,37 @@ class _Run:
         estimator: Estimator,
         omega: Tree,
         alpha: Tree,
-        inner: Callable[[list[torch.Tensor]], Optimizer],
-        outer: Callable[[list[torch.Tensor]], Optimizer],
-        inner_schedule: Callable[[Optimizer], LRScheduler] | None,
-        outer_schedule: Callable[[Optimizer], LRScheduler] | None,
-        settings: dict[str, str],
+        optimizers: tuple[Callable[[list[torch.Tensor]], Optimizer], ...],
+        schedules: tuple[Callable[[Optimizer], LRScheduler] | None, ...],
+        how: dict[str, Any],
+        warm_start: bool,
     ) -> None:
-        self.estimator = estimator
+        self.estimator, self.how, self.warm_start = estimator, how, warm_start
         self.omega, self.alpha = _owned(omega), _owned(alpha)
-        self.inner, self.outer = inner(list(self.omega.leaves)), outer(list(self.alpha.leaves))
+        self.inner, self.outer = (
+            make(list(point.leaves))
+            for make, point in zip(optimizers, (self.omega, self.alpha), strict=True)
+        )
         self.belongs_to = {
             "estimator": repr(estimator) if is_dataclass(estimator) else type(estimator).__name__,
             "inner": " ".join(repr(self.inner).split()),
             "outer": " ".join(repr(self.outer).split()),
             "omega": _shape(self.omega),
             "alpha": _shape(self.alpha),
-            **settings,
+            "warm_start": repr(warm_start),
+            **{name: name_of_function(value) for name, value in how.items()},
         }
+        # after the optimisers were written down, for a schedule changes its optimiser at once
         self.schedules = [
             make(optimizer)
-            for make, optimizer in ((inner_schedule, self.inner), (outer_schedule, self.outer))
+            for make, optimizer in zip(schedules, (self.inner, self.outer), strict=True)
             if make is not None
         ]
         self.belongs_to["schedules"] = "; ".join(map(_settings_of, self.schedules)) or "none"
         self.records: list[StepRecord] = []
         self.alphas: deque[Tree] = deque([_copied(self.alpha)])
 
-    def keep(self, most: int) -> None:
-        """Keep no more α's than `most`, from now on."""
-        self.alphas = deque(self.alphas, maxlen=most)
-
-    def step(
-        self,
-        problem: BilevelProblem,
-        inner_steps: int,
-        clip: float | None,
-        warm_start: bool,
-        constraint: Constraint | None,
-    ) -> StepRecord:
+    def step(self, problem: BilevelProblem) -> StepRecord:
         estimator = self.estimator
         if isinstance(estimator, Certified):  # its bound is a chance of its own at every step
             estimator = estimator.redrawn(len(self.records))
@@ -218,12 +200,10 @@ class _Run:
             estimator=estimator,
             outer=self.outer,
             inner=self.inner,
-            clip=clip,
-            inner_steps=inner_steps,
-            constraint=constraint,
+            **self.how,
         )
         found = taken.hypergradient.solve
-        if warm_start and found is not None:
+        if self.warm_start and found is not None:
             self._start_at(found.value)
         for schedule in self.schedules:
             if isinstance(schedule, ReduceLROnPlateau):
