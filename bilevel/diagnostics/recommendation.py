@@ -11,6 +11,7 @@ from bilevel.derivatives import Autograd
 from bilevel.diagnostics.check_report import CheckReport
 from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.comparison import Comparison, Row, compare, name_of
+from bilevel.diagnostics.spectrum import stationarity
 from bilevel.estimators import Estimator
 from bilevel.estimators.amended import Amended
 from bilevel.estimators.certified import Certified
@@ -136,10 +137,8 @@ def recommend(
 
 
 def _gradient_ratio(problem: BilevelProblem, omega: Vector, alpha: Vector) -> float | None:
-    _, gradient = problem.inner_gradient(omega, alpha)
-    _, outer_gradient, _ = problem.outer_gradients(omega, alpha)
-    length = float(outer_gradient.norm())
-    return float(gradient.norm()) / length if length > 0 else None
+    found = stationarity(problem, omega, alpha)
+    return found.ratio if found.outer_gradient_norm > 0 else None
 
 
 def _spectrum(problem: BilevelProblem, omega: Vector, alpha: Vector) -> Spectrum:

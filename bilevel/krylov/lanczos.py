@@ -56,15 +56,10 @@ class Tridiagonal:
         Returns:
             The bound; 0 where nothing is known yet.
         """
-        k = len(self.diagonal)
-        component = failure * math.sqrt(math.pi / (2 * n)) - eps * math.sqrt(k)
-        if component <= 0 or not all(self.below[:-1]):
+        limit = self._limit(n, failure, eps)
+        if not math.isfinite(limit):
             return 0.0
         values = self.ritz_values()
-        last = max(self.below[-1], eps * float(np.abs(values).max()))
-        if last == 0:  # H = 0, for all that was seen
-            return 0.0
-        limit = float(np.log(self.below[:-1]).sum()) + math.log(last) - math.log(component)
 
         def excluded(x: float) -> bool:
             with np.errstate(divide="ignore"):
@@ -76,10 +71,8 @@ class Tridiagonal:
         for side in (values[values > 0], values[values < 0]):
             if len(side) == 0:
                 continue
-            inside, outside = (
-                0.0,
-                float(side[np.abs(side).argmin()]),
-            )  # log |p_k| is concave between
+            # log |p_k| is concave between
+            inside, outside = 0.0, float(side[np.abs(side).argmin()])
             for _ in range(60):
                 middle = (inside + outside) / 2
                 inside, outside = (middle, outside) if excluded(middle) else (inside, middle)
@@ -96,16 +89,10 @@ class Tridiagonal:
         Returns:
             The bound; infinite where nothing is known yet.
         """
-        k = len(self.diagonal)
-        component = failure * math.sqrt(math.pi / (2 * n)) - eps * math.sqrt(k)
-        values = self.ritz_values()
-        largest = float(np.abs(values).max())
-        if component <= 0 or not all(self.below[:-1]):
-            return math.inf
-        last = max(self.below[-1], eps * largest)
-        if last == 0:  # H = 0 on all that the start sees
-            return 0.0
-        limit = float(np.log(self.below[:-1]).sum()) + math.log(last) - math.log(component)
+        limit = self._limit(n, failure, eps)
+        if not math.isfinite(limit):  # −∞: H = 0 on all that the start sees
+            return 0.0 if limit < 0 else math.inf
+        values, k = self.ritz_values(), len(self.diagonal)
         bound = 0.0
         for side in (values, -values):
             # at limit^(1/k) from the outermost Ritz value each factor is at least that
@@ -116,7 +103,17 @@ class Tridiagonal:
                     excluded = bool(np.log(np.abs(middle - side)).sum() > limit)
                 inside, outside = (inside, middle) if excluded else (middle, outside)
             bound = max(bound, outside)
-        return bound + 10 * eps * largest
+        return bound + 10 * eps * float(np.abs(values).max())
+
+    def _limit(self, n: int, failure: float, eps: float) -> float:
+        """log(Π β / t); ∞ where nothing is known yet, −∞ where H maps all that was seen to 0."""
+        component = failure * math.sqrt(math.pi / (2 * n)) - eps * math.sqrt(len(self.diagonal))
+        if component <= 0 or not all(self.below[:-1]):
+            return math.inf
+        last = max(self.below[-1], eps * float(np.abs(self.ritz_values()).max()))
+        if last == 0:
+            return -math.inf
+        return float(np.log(self.below[:-1]).sum()) + math.log(last) - math.log(component)
 
     def smallest_singular_value(self) -> float:
         """σ_min(T̲) ≥ min |λ(H)|: no vector of the Krylov space is shrunk further than this."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from docstring_parser import parse
 
 from darts.commands.command import Command
+from darts.config.declared import default_of
 from darts.config.spelling import SHORT, Folders, Seed
 from darts.names import NAMES
 from darts.spaces import Space
@@ -43,7 +44,8 @@ def options_of(kind: type, usual: Any = None, stage: str = "") -> list[Option]:
     about, hints = _descriptions(kind), get_type_hints(kind, include_extras=True)
     found = []
     for entry in fields(kind):
-        hint, value = hints[entry.name], _default(entry, usual)
+        hint = hints[entry.name]
+        value = default_of(entry) if usual is None else getattr(usual, entry.name)
         marks = hint.__metadata__ if get_origin(hint) is Annotated else ()
         plain = get_args(hint)[0] if marks else hint
         if hint == Seed:
@@ -114,12 +116,6 @@ def _descriptions(kind: type) -> dict[str, str]:
         for entry in parse(inspect.cleandoc(owner.__dict__.get("__doc__") or "")).params:
             found[entry.arg_name] = " ".join((entry.description or "").split())
     return found
-
-
-def _default(entry: Any, usual: Any) -> Any:
-    if usual is not None:
-        return getattr(usual, entry.name)
-    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def _shown(hint: Any, value: Any) -> str | None:

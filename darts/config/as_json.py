@@ -1,10 +1,10 @@
 """Configs as JSON and back, and what differs between two of them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from darts.config.declared import require_declared
+from darts.config.declared import default_of, require_declared
 from darts.nearest import RENAMED
 from darts.spaces import Space, named_by_edges
 
@@ -22,7 +22,7 @@ def to_json(value: Any) -> Any:
         content = {
             entry.name: to_json(getattr(value, entry.name))
             for entry in fields(value)
-            if entry.name not in later or getattr(value, entry.name) != _usual(entry)
+            if entry.name not in later or getattr(value, entry.name) != default_of(entry)
         }
         return {"type": type(value).__name__, **content}
     if isinstance(value, (tuple, list)):
@@ -33,10 +33,6 @@ def to_json(value: Any) -> Any:
         f"A config holds numbers, text, tuples and dataclasses; found {type(value).__name__} "
         f"({value!r}), which JSON cannot record."
     )
-
-
-def _usual(entry: "Field[Any]") -> Any:
-    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def with_current_names(content: Any) -> Any:

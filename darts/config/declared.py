@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass
 from functools import cache
 from math import inf
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -42,6 +42,11 @@ CheckpointShare = Annotated[
 Pixels = Annotated[Whole, at_most(1000)]
 """Of a border or a square: beyond that no machine could hold the image."""
 Cells = Annotated[Count, at_most(1000)]
+
+
+def default_of(entry: "Field[Any]") -> Any:
+    """The value of a dataclass's field that is left out; `MISSING` if it must be given."""
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def require_declared(kind: type, values: Mapping[str, Any]) -> None:

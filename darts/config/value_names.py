@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from bilevel import Autograd, CentralDifference
 from bilevel.derivatives import Derivatives, ReverseOverForward
-from darts.config.declared import require_declared
+from darts.config.declared import default_of, require_declared
 from darts.nearest import unknown
 
 WORDS: Mapping[str, Any] = {"none": None, "true": True, "false": False}
@@ -68,7 +68,7 @@ class Names:
                 raise ValueError(f"{name}: {unknown('parameter', key, parameters)}")
             values[key] = _value(value, get_type_hints(kind)[key])
         for key, entry in parameters.items():
-            if _default(entry) is MISSING and key not in values:
+            if default_of(entry) is MISSING and key not in values:
                 raise ValueError(f"{name} needs {key}, for instance {name}:{key}=0.1.")
         require_declared(kind, values)
         return kind(**values)
@@ -80,7 +80,7 @@ class Names:
         name = next(name for name, kind in self.kinds.items() if type(value) is kind)
         usual, parts = self.usual.get(name, {}), []
         for key, entry in _parameters(type(value)).items():
-            found, default = getattr(value, key), _default(entry)
+            found, default = getattr(value, key), default_of(entry)
             if default is MISSING or found != usual.get(key, default):
                 parts.append(f"{key}={_printed(found)}")
         return (f"{name}:{','.join(parts)}" if parts else name).replace(IN_FULL, STEP)
@@ -104,10 +104,6 @@ def _parameters(kind: type) -> dict[str, Field[Any]]:
         for entry in fields(kind)
         if (hint := hints[entry.name]) is Derivatives or simple & {hint, *get_args(hint)}
     }
-
-
-def _default(entry: Field[Any]) -> Any:
-    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def _value(text: str, hint: Any) -> Any:

@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -195,7 +195,7 @@ def run_beside(
     waiting = list(tasks)
     running: dict[str, Worker] = {}
     deaths: Counter[str] = Counter()
-    try:
+    with ended_in_any_case(running.values(), lambda: follower.stopping(list(running))):
         while waiting or running:
             while waiting and len(running) < workers:
                 name = waiting.pop(0)
@@ -223,18 +223,30 @@ def run_beside(
                     waiting.insert(0, name)
                 else:
                     yield Outcome(name, f"{_death(code)}, {deaths[name]} times", failed=True)
+
+
+@contextmanager
+def ended_in_any_case(
+    workers: Collection[Worker], stopping: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Leave no worker behind, those included that join the collection meanwhile.
+
+    At Ctrl-C `stopping` is called, and the workers are interrupted. A worker that still runs at
+    the end is killed.
+    """
+    try:
+        yield
     except KeyboardInterrupt:
-        follower.stopping(list(running))
-        interrupt(running.values())
+        stopping()
+        interrupt(workers)
         raise
     finally:
-        for worker in running.values():
+        for worker in workers:
             worker.end()
 
 
-def interrupt(workers: Iterable[Worker]) -> None:
-    """Ctrl-C for all of them; those that take longer than `PATIENCE_SECONDS` are killed."""
-    workers = list(workers)
+def interrupt(workers: Collection[Worker]) -> None:
+    """Send Ctrl-C to all, and wait for their ends for `PATIENCE_SECONDS` at most."""
     for worker in workers:
         worker.interrupt()
     deadline = time.monotonic() + PATIENCE_SECONDS

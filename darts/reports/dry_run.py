@@ -7,10 +7,9 @@ from rich.table import Table
 
 from darts.data import ImageSet
 from darts.reports.terminal import Terminal
-from darts.training.dry_run import DryRun, Estimate
+from darts.training.dry_run import GIB, DryRun, Estimate
 
 COLUMNS = ("times", "batch", "multiply-adds", "peak memory", "seconds", "CPU s", "hours")
-GIB = 2**30
 
 
 def print_dry_run(

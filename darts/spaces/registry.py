@@ -65,7 +65,7 @@ def spaces_of(genotype: Genotype) -> tuple[str, ...]:
     """
     cells = len(genotype.cells)
     spaces = [_WITH_CELLS[name](cells) if name in _WITH_CELLS else SPACES[name] for name in SPACES]
-    return tuple(space.name for space in spaces if _holds(space, genotype))
+    return tuple(space.name for space in spaces if genotype.fits(space))
 
 
 def spaces_in_words(genotype: Genotype) -> str:
@@ -76,11 +76,3 @@ def spaces_in_words(genotype: Genotype) -> str:
     adjacent = any(name.partition(":")[0].endswith("-adjacent") for name in names)
     note = ": each node takes the two states before it, not the paper's fixed edges"
     return f"in {', '.join(names)}{note if adjacent else ''}"
-
-
-def _holds(space: Space, genotype: Genotype) -> bool:
-    try:
-        genotype.require(space)
-    except ValueError:
-        return False
-    return True

@@ -13,7 +13,7 @@ import torch
 from darts.config.full import FullConfig
 from darts.data import ImageSet
 from darts.parallel.launch import Devices, Placement, launched
-from darts.parallel.workers import Worker, ctrl_c_held_back, interrupt, telling_failures
+from darts.parallel.workers import Worker, ctrl_c_held_back, ended_in_any_case, telling_failures
 from darts.training.dry_run import GIB, SHARE_OF_FREE_MEMORY, Limits, Meter, extrapolated
 from darts.training.measuring import memory_of
 from darts.training.phases import phases_of
@@ -102,16 +102,10 @@ def room_for(configs: Sequence[FullConfig], place: Place, memory_gib: float | No
     """
     free = int(memory_of(place.device).free())
     workers: list[Worker] = []
-    try:
+    with ended_in_any_case(workers):
         with ctrl_c_held_back():
             workers.append(Worker(partial(_tell_peak, tuple(configs), place, free, memory_gib)))
         answer = workers[0].answer("The dry run of a trial")
-    except KeyboardInterrupt:
-        interrupt(workers)
-        raise
-    finally:
-        for worker in workers:
-            worker.end()
     assert isinstance(answer, int)
     return Room(answer, free if memory_gib is None else int(memory_gib * GIB))
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 from darts.config.full import FullConfig
 from darts.data import SearchData
-from darts.parallel.workers import Worker, ctrl_c_held_back, interrupt, telling_failures
+from darts.parallel.workers import Worker, ctrl_c_held_back, ended_in_any_case, telling_failures
 from darts.training.phases import STEP, phases_of
 from darts.training.room import Place
 from darts.training.searching import paired_batches
@@ -85,7 +85,7 @@ def side_by_side(
     workers: list[Worker] = []
     counts: list[Count] = []
     per_epoch = 0
-    try:
+    with ended_in_any_case(workers):
         for number in numbers:
             try:
                 ready = len(workers)
@@ -104,12 +104,6 @@ def side_by_side(
                     raise
                 counts.append(Count(number, 0.0, str(error)))
                 break
-    except KeyboardInterrupt:
-        interrupt(workers)
-        raise
-    finally:
-        for worker in workers:
-            worker.end()
     return SideBySide(tuple(counts), per_epoch)
 
 
