@@ -57,9 +57,10 @@ def alternating_step(
 
     Args:
         problem: the two losses, on this step's batches.
-        omega: tree of the tensors that `inner` moves.
-        alpha: tree of the tensors that `outer` moves.
-        estimator: gives the hypergradient; costs its gradients, and this function one more.
+        omega: pytree of the tensors that `inner` moves.
+        alpha: pytree of the tensors that `outer` moves.
+        estimator: gives the hypergradient. It takes its own gradients, and each inner step one
+            more.
         outer: any optimiser whose step takes one gradient.
         inner: any optimiser; one that asks for a closure (LBFGS) evaluates L_train as often as
             it likes.
@@ -69,9 +70,9 @@ def alternating_step(
             `constraints.Box` or `Simplex`.
 
     Raises:
-        NonFiniteError: a loss or gradient is not finite. Whatever moved before it stays moved: in
-            the estimate nothing has, in the first gradient of ω α alone, in a later inner step or
-            evaluation of a line search ω too, by those before.
+        NonFiniteError: a loss or gradient is not finite. What had moved by then stays moved:
+            nothing if the estimate failed, α alone if the first gradient of ω did, and ω as well
+            if a later inner step or evaluation of a line search did.
         ValueError: `outer` asks for a closure; or `inner` does, and `clip` is given; or one of
             them does not hold a tensor that it should move.
     """
@@ -104,15 +105,15 @@ def outer_step(
     clip: float | None = None,
     constraint: Constraint | None = None,
 ) -> Hypergradient:
-    """Move α alone by the estimated hypergradient, in place, and return that.
+    """Move α alone by the estimated hypergradient, in place, and return the hypergradient.
 
-    An alternation is not at the inner minimum while it runs, so that `NotStationary` would come at
-    every step: it is not checked here. `Step.inner_gradient_norm` is what there is to look at.
+    An alternation is not at the inner minimum while it runs, and `NotStationary` would come at
+    every step. So it is not checked here; look at `Step.inner_gradient_norm` instead.
 
     Args:
         problem, omega, alpha, estimator, outer: as in `alternating_step`.
         inner: the optimiser of ω, whose step some estimators differentiate; it does not step.
-        clip: what ∇_ω L_train will be shortened to before it steps.
+        clip: the norm that ∇_ω L_train will be shortened to before `inner` steps.
         constraint: takes α to the nearest point of a set after its step.
 
     Raises:
@@ -138,7 +139,7 @@ def outer_step(
 
 @torch.no_grad()
 def project(alpha: Vector, constraint: Constraint) -> float:
-    """Take α to where `constraint` has it, in place; how far that was."""
+    """Move α to its nearest point in the constraint's set, in place; the distance moved."""
     nearest = Vector.of(constraint(alpha.detach().tree()))
     moved = float((nearest - alpha).norm())
     for leaf, inside in zip(alpha.leaves, nearest.leaves, strict=True):
@@ -155,7 +156,10 @@ def inner_step(
     inner: Optimizer,
     clip: float | None = None,
 ) -> tuple[float, float]:
-    """Move ω alone by ∇_ω L_train, in place; L_train and the norm of its gradient before it.
+    """Move ω alone by ∇_ω L_train, in place. One gradient, or as many as a line search takes.
+
+    Returns:
+        L_train and the norm of its gradient, both before the step.
 
     Raises:
         NonFiniteError: the loss or its gradient is not finite. ω is as it was, unless a line

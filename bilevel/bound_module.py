@@ -1,4 +1,4 @@
-"""A module at other parameters, ω or α, wherever it keeps them, with copies of its buffers."""
+"""A module that reads ω or α in place of its own parameters, and copies of its buffers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 
 
 class BoundModule:
-    """A module at other parameters: call it, its parts, its methods, and read its parameters.
+    """A module that reads other tensors in place of its parameters; call it like the module.
 
     `net(x)`, `net.encoder(x)`, `net.blocks[0](x)`, `net.features(x)`, `net.parameters()` and
     `net.encoder.weight` all see `params` in place of the module's own parameters, and scratch

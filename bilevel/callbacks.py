@@ -1,4 +1,4 @@
-"""What a callback of `solve` sees of a step: its record, and copies that it cannot write to."""
+"""The view that a callback of `solve` has of a step: a record, and copies of ω and α."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bilevel.vector import Tree, Vector
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What is kept of a step: numbers only.
+    """The numbers that are kept of a step.
 
     Attributes:
-        number: of the step, from 0.
+        number: the step's number, from 0.
         outer_loss, inner_loss, inner_gradient_norm: as in `Step`.
         direct_norm, implicit_norm, total_norm: of g₁, the estimate of g₂, and their sum.
         products: Hessian products spent on q; None for estimators without a q.
@@ -57,7 +57,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback sees after each step. ω and α are copies."""
+    """The argument of a callback after each step: its record, and copies of ω and α."""
 
     record: StepRecord
     omega: Tree
@@ -65,12 +65,12 @@ class Progress:
 
 
 class Shown:
-    """The point of a solve as callbacks see it; one that writes to it is refused, for that moves
-    nothing.
+    """The point of a solve as callbacks see it. A callback that writes to it is refused, for
+    writing there moves nothing.
 
     Args:
         omega, alpha: the solve's own point.
-        passed: the trees that the caller passed, which were copied too.
+        passed: the caller's own trees, of which the solve has copies.
     """
 
     def __init__(self, omega: Vector, alpha: Vector, *, passed: tuple[Tree, Tree]) -> None:
@@ -80,7 +80,7 @@ class Shown:
         self.passed = [(leaf, leaf._version) for leaf in leaves if not leaf.is_inference()]
 
     def to(self, callback: Callable[[Progress], None], progress: Progress) -> None:
-        """Call back.
+        """Call the callback, and look whether it wrote to what it was shown.
 
         Raises:
             ValueError: the callback wrote to a copy, or to a tensor that the caller had passed.
@@ -102,7 +102,7 @@ class Shown:
 
 
 def name_of_function(function: Any) -> str:
-    """How a function calls itself; None for None."""
+    """The qualified name of a function, or its repr without the address; "None" for None."""
     return str(getattr(function, "__qualname__", None) or repr(function).split(" at 0x")[0])
 
 

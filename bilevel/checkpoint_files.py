@@ -1,4 +1,4 @@
-"""States in a folder: each file whole or absent, and checked before anything in it is used."""
+"""States in a folder: each file is whole or absent, and is checked before it is used."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CheckpointFiles:
         """Write a file, then remove all but the last `keep`.
 
         Raises:
-            TypeError: the state holds something else than `State` says.
+            TypeError: the state holds something that `State` does not allow.
             OSError: it could not be written; the files before it are kept.
         """
         line, content = json.dumps(label, ensure_ascii=False).encode() + b"\n", pack(state)
@@ -66,10 +66,10 @@ class CheckpointFiles:
         """The last undamaged checkpoint; None if there was never one.
 
         Args:
-            check: raises if the label is of something else; `DamageError` passes on to the
-                checkpoint before.
-            tell: hears of each damaged one that was passed over.
-            remedy: what to do where none is left.
+            check: raises if the label belongs to something else. After a `DamageError` the
+                checkpoint before is tried.
+            tell: called with a line about each damaged checkpoint that was passed over.
+            remedy: advice for the error where none is left.
 
         Raises:
             ValueError: every one is damaged, or the last one has another format.

@@ -48,7 +48,7 @@ class Checkpoints:
         """The last undamaged state; None if none was ever written.
 
         Raises:
-            ValueError: it belongs to another solve, every one of them is damaged, or an earlier
+            ValueError: the state belongs to another solve, all of them are damaged, or an earlier
                 version wrote them.
         """
 

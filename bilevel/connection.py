@@ -1,4 +1,4 @@
-"""Whether ω and α reach the losses: a loss that takes them from elsewhere is refused by name."""
+"""Whether ω and α reach the losses. A loss that takes them from elsewhere is refused by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bilevel.vector import Vector
 
 
 class DisconnectedError(ValueError):
-    """A loss does not use what it is differentiated with respect to."""
+    """A loss does not use a tensor that it is differentiated with respect to."""
 
 
 def names_of(point: Vector, places: Sequence[int]) -> str:

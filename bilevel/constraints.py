@@ -1,4 +1,4 @@
-"""Sets that α may be kept in: what a step leaves goes back to the nearest point of the set."""
+"""Sets that α may be kept in: an α outside goes to the nearest point of the set."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Simplex:
     the sum.
 
     Args:
-        total: what a row sums to.
+        total: the sum of each row.
 
     Raises:
-        ValueError: total is not positive and finite; or a leaf has no axis, when it is used.
+        ValueError: total is not positive and finite; or, when it is called, a leaf has no axis.
     """
 
     total: float = 1.0

@@ -20,16 +20,16 @@ def averaged(
 ) -> BilevelProblem:
     """The problem whose losses are the weighted sums of every rank's.
 
-    Value, gradients and curvature products of it are those of the joint batch, equal bits on all
-    ranks. Estimators and `Derivatives` need not know: each derivative, of whatever order, is
-    summed where it is taken, one collective each. All ranks must make the same calls, on equal ω
+    Its value, gradients and curvature products are those of the joint batch, with equal bits on
+    all ranks. Estimators and `Derivatives` need no change: each derivative, of whatever order, is
+    summed where it is taken, by one collective. All ranks must make the same calls, on equal ω
     and α, and their losses must involve the same leaves.
 
     Args:
         problem: this rank's losses, on its own batches, penalties included.
         weight: this rank's share in the sum, e.g. its batch size over the joint one. None: one
             over the number of ranks, which is right for means over batches of equal size.
-        group: the ranks that take part; None: all.
+        group: the process group whose ranks are summed over; None: all ranks.
 
     Raises:
         ValueError: ω or α differ between ranks, when a loss is evaluated.

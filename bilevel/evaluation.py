@@ -1,4 +1,4 @@
-"""One evaluation of a loss: what it needs of its arguments, and what it must not do to them."""
+"""One evaluation of a loss, which must not write to ω or α."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from bilevel.vector import Vector
 
 
 def evaluated(loss: Loss, omega: Vector, alpha: Vector) -> Any:
-    """The loss; with ω and α tracked where it takes derivatives in them itself and cannot else."""
+    """The value of the loss at (ω, α).
+
+    A loss that takes a derivative in ω or α itself is evaluated again with both tracked, if they
+    were not and it failed for that.
+
+    Raises:
+        ValueError: the loss wrote to ω or α.
+    """
     before = versions((omega, alpha))
     try:
         with Explaining(loss=True):

@@ -21,9 +21,9 @@ class LinearOperator:
     """A linear map v ↦ `action(v)` between two spaces of vectors; no matrix is stored.
 
     Attributes:
-        domain: a prototype of what it takes (structure, shapes, dtype, device; values unused).
-        codomain: a prototype of what it returns.
-        action: the map.
+        domain: a prototype of the vectors it takes: structure, shapes, dtype and device, no values.
+        codomain: a prototype of the vectors it returns.
+        action: the map itself.
         transposed_action: the adjoint map, where it is known. A symmetric operator passes its
             `action` here too; that it is symmetric is believed, not checked.
         at_once: how many vectors both maps take at once. Above 1 they also take a `Vector` whose

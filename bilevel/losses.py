@@ -1,4 +1,4 @@
-"""What a loss may be called with: (ω, α), or (ω, α, batch)."""
+"""The arguments of a loss: (ω, α), or (ω, α, batch)."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def refuse_other_arguments(which: str, loss: Loss, first: str = "omega") -> None
 
     Args:
         which: "inner" or "outer".
-        first: what its first argument is called.
+        first: the name of its first argument, for the message.
 
     Raises:
-        TypeError: with the arguments that it has.
+        TypeError: it has other arguments, which the message lists.
     """
     if not callable(loss):
         raise TypeError(

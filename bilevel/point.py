@@ -1,4 +1,4 @@
-"""A point (ω, α) as derivatives are taken at it: of one dtype and device, and precise enough."""
+"""A point (ω, α) at which derivatives can be taken: one dtype, one device, no half precision."""
 
 from __future__ import annotations
 

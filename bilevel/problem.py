@@ -29,7 +29,7 @@ class NonFiniteError(ValueError):
 
 
 def finite_curvature(number: float) -> float:
-    """The number, refused where it is NaN or infinite: it came out of a product with H."""
+    """A number from a product with H, refused where it is NaN or infinite."""
     if not math.isfinite(number):
         raise NonFiniteError(
             f"a Hessian product gave curvature {number}. A square root, norm or logarithm in the "
@@ -39,7 +39,7 @@ def finite_curvature(number: float) -> float:
 
 
 def squared_curvature(number: float) -> float:
-    """Its square, refused where that is 0 or infinite though the number is neither."""
+    """The square of a curvature, refused where it leaves the range of floating numbers."""
     square = finite_curvature(number) * number
     if not 0 < square < math.inf and number != 0:
         raise NonFiniteError(
@@ -139,7 +139,7 @@ class BilevelProblem:
         """The same problem with every evaluation under the random state of `seed`.
 
         Dropout and drop-path draw the same masks each time; the global state is left as it was.
-        It is that of PyTorch's, NumPy's and Python's generators; a loss's own are not reached.
+        The generators are PyTorch's, NumPy's and Python's; a loss's own are not reached.
         """
 
         def replayed(loss: Loss) -> Loss:
@@ -205,7 +205,7 @@ class BilevelProblem:
     def outer_gradients_as_they_are(
         self, omega: Vector, alpha: Vector
     ) -> tuple[float, Vector, Vector]:
-        """`outer_gradients` for a check: zero too where L_val takes a leaf from its closure."""
+        """`outer_gradients` for a check: zero also for a leaf taken from a closure."""
         return _both_gradients(None, self.outer_value, omega, alpha)
 
     @torch.enable_grad()

@@ -1,4 +1,4 @@
-"""Whether a loss draws random numbers: two of its values are then two losses' values."""
+"""Whether a loss draws random numbers: if so, two of its values belong to two losses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Draws:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """The random state of a seed in the three global generators, which are then as they were."""
+    """Seed the three global generators for a block, and put their states back after it."""
     ours, numpys = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):

@@ -20,7 +20,7 @@ _left: ContextVar[bool] = ContextVar("left on the device", default=False)
 
 @contextmanager
 def left_on_device() -> Iterator[None]:
-    """Within, `read` gives tensors, and nothing is checked to be finite: check what comes out."""
+    """In this block `read` gives tensors, and nothing is checked to be finite; check afterwards."""
     token = _left.set(True)
     try:
         yield

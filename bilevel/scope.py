@@ -1,4 +1,4 @@
-"""What losses take from their scope in place of their arguments, while an estimator runs."""
+"""Tensors that a loss takes from its scope in place of its arguments, while an estimator runs."""
 
 from __future__ import annotations
 

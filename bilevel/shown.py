@@ -23,7 +23,7 @@ def degrees(angle: float | None, of: Vector) -> str:
 
 
 def short(number: float | None, digits: int = 3) -> str:
-    """So many digits; "" for what could not be had."""
+    """A number with so many digits; "" where there is none."""
     return "" if number is None else f"{number:.{digits}g}"
 
 

@@ -47,7 +47,7 @@ class Solution:
         steps: one record per step.
         alphas: the last α's that were kept, in the caller's structure; α after 0, 1, 2, ... steps
             where all were, as for small α's.
-        stopped: the stopping rule ended it, and not the number of steps.
+        stopped: whether the stopping rule ended it, and not the number of steps.
     """
 
     omega: Tree
@@ -87,14 +87,16 @@ def solve(
         estimator: gives the hypergradient of each step.
         inner: builds the optimiser of ω from its leaves, e.g. `lambda ps: SGD(ps, lr=0.1)`.
         outer: builds the optimiser of α.
-        steps: how many, at least 1.
-        inner_steps: of ω, per step of α.
+        steps: number of steps of α, at least 1.
+        inner_steps: number of steps of ω for each step of α.
         clip: as in `alternating_step`.
         warm_start: begin each search for q at the last one's. With one product a step this is a
             single loop, as in SOBA (Dagréou et al. 2022): `Neumann(terms=0, step=...)`.
-        inner_schedule: builds ω's learning-rate schedule, which is stepped once a step.
+        inner_schedule: builds ω's learning-rate schedule from its optimiser; it advances once
+            a step.
         outer_schedule: the same for α.
-        stop: ends the solve when true of a step's record.
+        stop: a function of a step's record; the solve ends after the first step for which it is
+            true.
         callbacks: called after each step. They see copies; one that writes to them is refused, for
             that moves nothing.
         checkpoints: where to keep states. If there is one already, the solve goes on from it, and

@@ -21,7 +21,7 @@ def pack(state: State) -> bytes:
     another order than a contiguous one.
 
     Raises:
-        TypeError: the state holds something else than `State` says.
+        TypeError: the state holds something that `State` does not allow.
     """
     tensors: Content = {}
     tree = _describe(state, tensors)

@@ -1,4 +1,4 @@
-"""Second derivatives that PyTorch does not have, or has wrong without a word, and what to do."""
+"""Second derivatives that PyTorch lacks or gets wrong in silence, each with a remedy."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class Explaining:
 
 
 def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[str, str]]) -> None:
-    """Refuse values in whose graphs stands an operation that PyTorch gets wrong in this way.
+    """Refuse values whose graphs contain an operation that PyTorch differentiates wrongly so.
 
     Costs a walk over the graphs, about a microsecond a node.
 
@@ -212,7 +212,7 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
         wrong: `WRONG_ONCE`, `WRONG_TWICE` or `WRONG_OVER_FORWARD`.
 
     Raises:
-        UnsupportedDerivativeError: there is one.
+        UnsupportedDerivativeError: a graph contains one.
     """
     forward, twice = wrong is WRONG_OVER_FORWARD, wrong is WRONG_TWICE
     for name, node in nodes(values):

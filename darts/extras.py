@@ -8,7 +8,7 @@ def installed(package: str) -> bool:
 
 
 def require_extra(extra: str, purpose: str, *packages: str) -> None:
-    """Raise ValueError, with what to install, if a package of the extra is not there."""
+    """Raise ValueError, naming the extra to install, if one of its packages is missing."""
     absent = [name for name in packages if not installed(name)]
     if absent:
         raise ValueError(

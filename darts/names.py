@@ -1,4 +1,4 @@
-"""The names of settings: what there is of each idea, and the class that each name stands for."""
+"""The names of settings: the choices of each idea, and the class that each name stands for."""
 
 from collections import ChainMap
 from collections.abc import Mapping

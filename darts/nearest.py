@@ -30,7 +30,7 @@ def nearest(found: str, known: Iterable[str]) -> str | None:
 
 
 def unknown(what: str, found: str, known: Iterable[str], *also: str) -> str:
-    """A message that refuses a name, offers the nearest, and lists what there is."""
+    """A message that refuses a name, offers the nearest, and lists the known ones."""
     names = list(known)
     near = nearest(found, names)
     listed = ", ".join((*names, *also)) or "none"

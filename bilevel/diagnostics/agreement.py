@@ -21,7 +21,7 @@ kink crossed puts an error of J/ε into a difference, and J/2ε into the disagre
 
 @dataclass(frozen=True)
 class Direction:
-    """v of Ω, and the size of each leaf of ω and α: what makes errors of leaves comparable.
+    """A vector v of Ω, and the sizes of the leaves of ω and α, by which errors are compared.
 
     Attributes:
         padding: rows of leaves in which v is 0.
@@ -68,9 +68,9 @@ class Agreement:
 
     Attributes:
         errors: of each leaf, ‖product − difference‖ times the leaf's size.
-        size: of the whole difference, in the same units.
-        doubt: of the whole difference.
-        enough: the doubt, relative to the size, at which an agreement means something.
+        size: size of the whole difference, in the same units.
+        doubt: uncertainty of the whole difference.
+        enough: largest doubt, relative to the size, at which an agreement means something.
     """
 
     errors: tuple[float, ...]

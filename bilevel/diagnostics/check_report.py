@@ -1,4 +1,4 @@
-"""What a check of a problem found, in words."""
+"""The findings of a check of a problem, in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bilevel.estimators.alerts import CheckFailed
 
 
 class CheckFailedError(ValueError):
-    """A problem or its derivatives are not what estimators take them for."""
+    """A problem or its derivatives break an assumption of the estimators."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Finding:
 
     Attributes:
         where: the loss, leaf or operation.
-        text: what is wrong with it, by how much, and what to do.
-        wrong: hypergradients are wrong because of it, or cannot be taken.
+        text: the fault, its size, and the remedy, in words.
+        wrong: whether it makes hypergradients wrong or impossible.
     """
 
     where: str
@@ -33,12 +33,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a check took.
+    """The cost of a check.
 
     Attributes:
         gradients: evaluations of a loss with its gradient.
         values: evaluations of a loss alone.
-        products: with H, B or Bᵀ.
+        products: products with H, B or Bᵀ.
     """
 
     gradients: int
@@ -62,10 +62,10 @@ class CheckReport:
     """`print(report)`, or look at `report.ok`.
 
     Attributes:
-        findings: what was found; empty: nothing wrong.
+        findings: the findings; empty: nothing wrong.
         taken: the derivatives that were checked.
-        precision: how far their products are from differences of gradients, in words.
-        cost: what the check took.
+        precision: the distance of their products from differences of gradients, in words.
+        cost: the cost of the check.
     """
 
     findings: tuple[Finding, ...]
@@ -75,7 +75,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Nothing that was looked at is wrong."""
+        """Whether no finding makes hypergradients wrong."""
         return not any(finding.wrong for finding in self.findings)
 
     @property

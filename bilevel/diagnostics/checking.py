@@ -1,4 +1,4 @@
-"""`bilevel.check`: are the losses and their derivatives what every estimator takes them for?"""
+"""`bilevel.check`: do the losses and their derivatives meet the assumptions of estimators?"""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check(
     derivatives: Derivatives | None = None,
     seed: int = 0,
 ) -> CheckReport:
-    """Look for what would make hypergradients of this problem wrong, and say it in words.
+    """Look for faults that would make hypergradients of this problem wrong, and name them.
 
     Looks at (ω, α), and in float64 where the losses can be evaluated so, whether: ω and α have
     usable leaves; both losses are finite numbers that depend on them, and on no other trainable
@@ -55,9 +55,9 @@ def check(
     values; Hv and Bv along a random v agree with differences of gradients; ⟨u, Hv⟩ = ⟨v, Hu⟩ and
     ⟨Bᵀy, v⟩ = ⟨y, Bv⟩. Where a product is wrong, the operations of L_train are tried one by one.
 
-    Kinks (ReLU, max pooling) are no faults: differences are taken at smaller steps there, and a
-    product is wrong only where it is off by ten times what two steps disagree by, at every step
-    and again at another point.
+    Kinks (ReLU, max pooling) are no faults: differences are taken at smaller steps there. A
+    product counts as wrong only where its error is ten times the disagreement of two steps, at
+    every step and again at another point.
 
     Cost: about thirty gradients, printed with the report; more where something is wrong. What is
     right at this point along random directions is not proved for others.
@@ -66,7 +66,7 @@ def check(
         params: ω, any point that training visits.
         hyperparams: α.
         derivatives: the ones to check; `Autograd()` by default.
-        seed: of the random directions.
+        seed: seed of the random directions.
 
     Returns:
         The report. Nothing is raised for what is wrong with the problem: see `report.ok` and

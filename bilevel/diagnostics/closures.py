@@ -1,4 +1,4 @@
-"""Whether a loss reads ω or α past its arguments: it then moves with the caller's own tensors."""
+"""Leaves of ω or α that a loss reads past its arguments, from the caller's own tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimators side by side on one problem: what each one gets right, and what it costs."""
+"""Estimators side by side on one problem, with their errors and costs."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ class Row:
 
     Attributes:
         estimator: its name.
-        angle_implicit_degrees: between its implicit term and g₂.
-        angle_total_degrees: between its total and g₁ + g₂.
+        angle_implicit_degrees: the angle between its implicit term and g₂.
+        angle_total_degrees: the angle between its total and g₁ + g₂.
         error_implicit: ‖its implicit term − g₂‖ / ‖g₂‖.
         error_total: ‖its total − (g₁ + g₂)‖ / ‖g₁ + g₂‖.
-        sign: of ⟨its implicit term, g₂⟩: 1, −1, or 0 where one of them is zero.
-        count: products and evaluations.
+        sign: the sign of ⟨its implicit term, g₂⟩: 1, −1, or 0 where one of them is zero.
+        count: numbers of products and evaluations.
         gradients: its processor time (wall time off the CPU), in units of one ∇_ω L_train.
         peak_bytes: most tensor memory alive at once.
-        status, residual: how it says that its solve ended.
-        warnings: what it warned of, each kind once, with its message.
-        certificate: what it guarantees about g₂, if it does.
-        failure: its error, if it raised one; then all else is None.
+        status, residual: its own account of how the solve ended.
+        warnings: its warnings, each kind once, with its message.
+        certificate: its guarantee about g₂, if it gives one.
+        failure: its error, if it raised one; all else is then None.
     """
 
     estimator: str
@@ -104,11 +104,11 @@ class Comparison:
     """A table of estimators; `print(comparison)`, or look at `rows`.
 
     Attributes:
-        rows: one per estimator, in the order they were given.
-        reference: what they are measured against.
+        rows: one for each estimator, in the order given.
+        reference: the truth that they are measured against.
         inner_parameters, outer_parameters: n and m.
-        repetitions: of the time measurement.
-        check: what `bilevel.check` says of the problem.
+        repetitions: number of time measurements.
+        check: the report of `bilevel.check` on the problem.
     """
 
     rows: tuple[Row, ...]
@@ -221,8 +221,8 @@ def compare(
         estimators: by name, or in a sequence and named by what they were built with.
         reference: the truth. By default `Exact` for up to 2,000 inner parameters, and otherwise
             or where H is not positive definite an iterative solve to working precision.
-        repetitions: of the time measurement, in which the estimators take turns. 0: no times and
-            no memory, each estimator called once.
+        repetitions: number of time measurements, in which the estimators take turns. 0 calls each
+            estimator once, and measures neither time nor memory.
         checked: the report of `bilevel.check` on this problem, if there is one; it is run
             otherwise, for some thirty gradients. `CheckFailed` is warned of what is wrong.
 

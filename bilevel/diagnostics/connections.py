@@ -1,4 +1,4 @@
-"""What the losses depend on: every leaf of ω and α, and no other trainable tensor."""
+"""Whether the losses depend on every leaf of ω and α, and on no other trainable tensor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bilevel.vector import Vector
 def connections(
     problem: BilevelProblem, omega: Vector, alpha: Vector, **given: Vector
 ) -> tuple[list[Finding], Rows]:
-    """What is not connected as it should be, and the rows of padding, which are not by design.
+    """Faults in what the losses depend on, and the rows of padding, which are constant by design.
 
     Two gradient evaluations of each loss.
 
@@ -26,7 +26,7 @@ def connections(
 
     Args:
         omega, alpha: where to look; copies of what was passed.
-        given: by symbol, what was passed.
+        given: by symbol, the tensors that were passed.
     """
     inner_omega, inner_alpha, first, rows = _used(problem.inner_value, omega, alpha)
     outer_omega, outer_alpha, second, more_rows = _used(problem.outer_value, omega, alpha)

@@ -1,4 +1,4 @@
-"""What an estimate costs: products, evaluations, time in gradients, memory."""
+"""The cost of an estimate: products, evaluations, time in gradients, memory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bilevel.vector import Vector
 
 @dataclass
 class Count:
-    """How often each thing was asked for.
+    """Numbers of products and evaluations.
 
     Attributes:
-        hessian_products: with H; None where an estimator takes no products that can be seen.
-        mixed_products: with B or its transpose.
-        inner_evaluations: of L_train, each one with its gradient.
-        outer_evaluations: of L_val, likewise.
+        hessian_products: products with H; None where an estimator's products cannot be counted.
+        mixed_products: products with B or its transpose.
+        inner_evaluations: evaluations of L_train, each with its gradient.
+        outer_evaluations: evaluations of L_val, each with its gradient.
     """
 
     hessian_products: int = 0

@@ -1,4 +1,4 @@
-"""Which operation of a loss is differentiated wrongly: each one used is tried alone."""
+"""The operation of a loss that is differentiated wrongly, found by trying each one alone."""
 
 from __future__ import annotations
 

@@ -27,13 +27,13 @@ def certificate(
 ) -> Certificate:
     """Bound the angle and the error of −Bq as an estimate of g₂ = −BH⁻¹∇_ω L_val.
 
-    One product with H, one with B, and those that bound ‖H‖ and ‖B‖ (see `spectrum.norm_bound`: up
-    to 64 or 40 each). ‖H‖ says how far rounding goes: 10 eps(‖∇_ω L_val‖ + ‖H‖‖q‖) is added.
+    Cost: one product with H, one with B, and those that bound ‖H‖ and ‖B‖ (`norm_bound`: up to 64
+    or 40 each). ‖H‖ bounds rounding errors: 10 eps(‖∇_ω L_val‖ + ‖H‖‖q‖) is added.
 
     Args:
         q: what stands for H⁻¹∇_ω L_val, such as `hypergradient.solve.value`.
         mu: a lower bound on |λ(H)|. The certificate is as good as this number.
-        cosine: what `Certificate.holds` compares with.
+        cosine: cosine of the angle that `Certificate.holds` compares with.
         derivatives: how products are taken; `Autograd()` by default.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A problem in float64 whatever it was written in: there differences see what is wrong."""
+"""A problem in float64, whatever it was written in, where differences are precise enough."""
 
 from __future__ import annotations
 

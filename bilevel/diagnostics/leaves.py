@@ -1,4 +1,4 @@
-"""Which leaves of ω and α no derivative can be taken in."""
+"""Leaves of ω and α in which no derivative can be taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bilevel.vector import Tree, Vector
 
 
 def unusable_leaves(params: Tree, hyperparams: Tree) -> list[Finding]:
-    """What is wrong with the leaves themselves: dtypes, devices, empty ones, NaN. No evaluation."""
+    """Faults of the leaves themselves: dtypes, devices, empty ones, NaN. No evaluation."""
     findings: list[Finding] = []
     points: list[Vector] = []
     for name, tree in (("ω", params), ("α", hyperparams)):

@@ -15,7 +15,7 @@ from bilevel.vector import Vector
 
 @dataclass(frozen=True)
 class OuterGradients:
-    """What was found, and how many values of L_val it took."""
+    """The findings, and the number of values of L_val that they took."""
 
     findings: list[Finding]
     values: int

@@ -1,4 +1,4 @@
-"""Which estimator to use at a point of a user's own problem, and why, in words."""
+"""Advice on the estimator to use at a point of a user's own problem, with reasons in words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STATIONARY = 0.01
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What Lanczos sees of H: λ_min(H) is at most `lowest`, λ_max(H) at least `highest`."""
+    """The spectrum of H as Lanczos sees it: λ_min(H) ≤ `lowest` and λ_max(H) ≥ `highest`."""
 
     lowest: float
     highest: float
@@ -60,7 +60,7 @@ class Recommendation:
             measured, what is guaranteed, what would change the advice.
         comparison: the candidates' table.
         gradient_ratio: ‖∇_ω L_train‖ / ‖∇_ω L_val‖; None where L_val is flat.
-        spectrum: of H.
+        spectrum: the spectrum of H as Lanczos sees it.
         check: the report of `bilevel.check`. A fault that it finds is the first reason.
     """
 
@@ -106,8 +106,8 @@ def recommend(
 
     Args:
         params: ω, best near ω*(α).
-        budget: Hessian products that an estimate may take.
-        cosine: of the angle to certify.
+        budget: largest number of Hessian products of an estimate.
+        cosine: cosine of the angle to certify.
 
     Raises:
         ValueError: budget < 1.

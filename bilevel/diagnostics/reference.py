@@ -19,7 +19,7 @@ ITERATIONS = 2000
 
 @dataclass(frozen=True)
 class Summary:
-    """What a reference was, without its vectors."""
+    """A reference without its vectors."""
 
     description: str
     residual: float | None
@@ -27,10 +27,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Reference:
-    """g₁ and g₂ as well as they could be had.
+    """The best g₁ and g₂ that could be computed.
 
     Attributes:
-        description: how, and how well.
+        description: the method and its precision, in words.
         residual: ‖v − Hq‖/‖v‖ of its solve; errors much below cond(H) times it mean nothing.
         direct: g₁.
         implicit: g₂.
@@ -56,7 +56,7 @@ def reference_for(
     alpha: Vector,
     asked: Estimator | Hypergradient | None,
 ) -> Reference:
-    """What was asked for, or the best that the size allows.
+    """The reference that was asked for, or the best that the size allows.
 
     Raises:
         ValueError: the estimator asked for raised one.

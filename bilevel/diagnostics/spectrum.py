@@ -1,4 +1,4 @@
-"""Where an estimate is taken: the ends of H's spectrum, and how far ω is from stationary."""
+"""The point of an estimate: the ends of H's spectrum, and how far ω is from stationary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SpectrumEnds:
 
     @property
     def positive_definite(self) -> bool:
-        """ω is an isolated inner minimum, if it is stationary."""
+        """Whether ω is an isolated inner minimum, if it is stationary."""
         return self.lowest > 0
 
     @property
@@ -91,7 +91,7 @@ class Stationarity:
 
     @property
     def ratio(self) -> float:
-        """What the estimators compare with `stationary`."""
+        """The number that estimators compare with their `stationary`."""
         if self.outer_gradient_norm == 0:
             return 0.0 if self.inner_gradient_norm == 0 else float("inf")
         return self.inner_gradient_norm / self.outer_gradient_norm

@@ -1,4 +1,4 @@
-"""What an estimator warns of, as types: filter them, or make them errors with `strict=True`."""
+"""The warnings of estimators, each a type: filter them, or raise them with `strict=True`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class NeglectedDecay(HypergradientWarning):
 
 
 def levels_to_the_caller() -> int:
-    """How far up the stack the code is that called into this package, for `warnings.warn`."""
+    """The `stacklevel` for `warnings.warn` at which the caller of this package stands."""
     frame: FrameType | None = sys._getframe(1)
     level = 1
     while frame is not None and frame.f_back is not None and _is_ours(frame):

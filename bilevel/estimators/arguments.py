@@ -1,4 +1,4 @@
-"""Refusals of numbers that an estimator cannot take."""
+"""Checks of an estimator's arguments."""
 
 from __future__ import annotations
 

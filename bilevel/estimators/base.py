@@ -1,4 +1,4 @@
-"""What every estimator takes and checks: (problem, ω, α) ↦ g₁ and an estimate of g₂."""
+"""The base classes of estimators: (problem, ω, α) ↦ g₁ and an estimate of g₂."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Estimator(ABC):
     """A map (problem, ω, α) ↦ `Hypergradient`. It writes nothing: no `.grad`, no buffer.
 
     Attributes:
-        has_implicit_term: whether it looks at g₂ at all.
+        has_implicit_term: whether it estimates g₂ at all.
     """
 
     has_implicit_term: ClassVar[bool] = True
@@ -83,12 +83,12 @@ class Estimator(ABC):
     def following(
         self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
     ) -> Estimator:
-        """This estimator in an alternation, where a step of ω comes next: mostly itself.
+        """The estimator to use before a step of ω in an alternation; most return themselves.
 
         Args:
-            optimizer: of ω.
-            omega: tree of the tensors that it moves.
-            clip: largest norm of the gradient that it steps with; None: any.
+            optimizer: the optimiser of ω, which steps next.
+            omega: pytree of the tensors that the optimiser moves.
+            clip: largest norm of the gradient that it steps with; None: no limit.
         """
         return self
 
@@ -156,7 +156,7 @@ class ImplicitEstimator(Estimator):
         """
 
     def checked_solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
-        """`solve`, after what a family of estimators looks at before it."""
+        """`solve`, after the checks that a family of estimators shares."""
         return self.solve(curvature, outer_gradient)
 
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
@@ -169,7 +169,7 @@ class ImplicitEstimator(Estimator):
     def following(
         self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
     ) -> Estimator:
-        """This estimator, which follows no step. Warns `NeglectedDecay`."""
+        """This estimator itself. Warns `NeglectedDecay`."""
         rates = [float(group.get("weight_decay", 0)) for group in optimizer.param_groups]
         if any(rates):
             self.warn(

@@ -17,7 +17,7 @@ NOT_CHECKED = "second derivatives are right, which bilevel.check has not looked 
 
 @dataclass(frozen=True, repr=False)
 class Certificate:
-    """What is guaranteed about the implicit term, and on which assumptions.
+    """A guarantee about the implicit term, and the assumptions that it rests on.
 
     Attributes:
         angle_degrees: the angle to the true g₂ is at most this; 180 where nothing is known.
@@ -26,8 +26,8 @@ class Certificate:
         asked_degrees: the angle that was asked for.
         asked_error: the relative error that was asked for; infinite where any will do.
         mu: the lower bound on |λ(H)| that it rests on.
-        assumes: what was believed and not proved, in words; empty: unconditional.
-        zero: the estimate and g₂ are both 0, exactly: there is no angle, and no sign to be right.
+        assumes: the assumptions that were not proved, in words; empty: unconditional.
+        zero: whether the estimate and g₂ are both exactly 0, so that there is no angle.
     """
 
     angle_degrees: float

@@ -59,17 +59,18 @@ class Certified(SolvingEstimator):
     `Tridiagonal.gap_around_zero`: on *logreg* 68 in all and not 32, on *mlp_clean* 534 and not 451.
 
     Args:
-        cosine: of the largest angle to be tolerated, in (0, 1).
-        relative_error: ‖estimate − g₂‖/‖g₂‖ to be tolerated as well. With one hyperparameter the
+        cosine: cosine of the largest angle that is tolerated, in (0, 1).
+        relative_error: largest ‖estimate − g₂‖/‖g₂‖ that is tolerated. With one hyperparameter the
             angle is 0 or 180 degrees, and only the sign is certified without this.
         mu: a lower bound on |λ(H + damping·I)|: strong convexity, or weight decay where the rest
             of the inner loss is convex.
         products: the most Hessian products to spend.
         damping: ρ ≥ 0.
-        failure_probability: that the bound μ is wrong, where it is not given, over the random start
-            of Lanczos. None: estimate μ with no bound.
-        seed: of the random start of Lanczos and of the probes of ‖B‖, which draw from a stream of
-            their own. `solve` counts it up from step to step, so that the starts are independent.
+        failure_probability: probability, over the random start of Lanczos, that the bound μ is
+            wrong where it is not given. None: estimate μ with no bound.
+        seed: seed of the random start of Lanczos and of the probes of ‖B‖, which draw from a
+            stream of their own. `solve` counts it up from step to step, so that the starts are
+            independent.
         safety: Lanczos stops when the bound is this share of the smallest singular value seen;
             without a bound μ is this share itself.
 

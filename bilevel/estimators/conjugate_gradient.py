@@ -37,7 +37,7 @@ class ConjugateGradient(ResidualEstimator):
     ∇_ω L_val does not see, CG cannot see: `diagnostics.spectrum_ends` can.
 
     Args:
-        iterations: the most to take.
+        iterations: largest number of iterations.
         tolerance: relative residual of the (damped) system to stop at. None: take all iterations.
             By default 10⁻⁶ in float32 and 3.7·10⁻¹¹ in float64: min(10⁻⁶, eps^⅔).
         damping: ρ ≥ 0; solves (H + ρI)q = v instead. The estimate is then biased; `solve.residual`

@@ -33,7 +33,7 @@ def fixed_steps(
     `power` products a step. The last step's r is left out unless a tolerance asks for it.
 
     Args:
-        asked: whose tolerance and start count, and who gives the alerts.
+        asked: the estimator, which has the tolerance and the start, and gives the alerts.
         step: None: 1/L^power, with L ≥ max |λ| bounded by ten Lanczos products.
     """
     if step is not None:

@@ -27,10 +27,10 @@ class Minres(ResidualEstimator):
     an iteration is governed by κ where CG's is by √κ. Memory: q and six more.
 
     An indefinite H is no alarm here: −BH⁻¹∇_ω L_val is then the derivative along a branch of
-    saddle points. `solve.curvature` is the smallest Ritz value, which tells.
+    saddle points. `solve.curvature` is the smallest Ritz value; a negative one shows it.
 
     Args:
-        iterations: the most to take.
+        iterations: largest number of iterations.
         tolerance: relative residual of the (damped) system to stop at. None: take all iterations.
             By default 10⁻⁶ in float32 and 3.7·10⁻¹¹ in float64: min(10⁻⁶, eps^⅔).
         damping: ρ ≥ 0; solves (H + ρI)q = v instead, which for an indefinite H can be singular.

@@ -27,7 +27,7 @@ class Nystrom(ResidualEstimator):
     Args:
         rank: r, the number of random directions.
         damping: ρ > 0. Close to the eigenvalues left out is best; the weight decay is a floor.
-        seed: of the directions.
+        seed: seed of the directions.
 
     Raises:
         ValueError: rank or damping is not positive and finite.

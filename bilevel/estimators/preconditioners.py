@@ -30,9 +30,9 @@ class DiagonalPreconditioner(Precondition):
     length of H's row, which bounds it, so that M ≻ 0 whatever the noise.
 
     Args:
-        probes: how many products to spend.
+        probes: number of products to spend.
         floor: smallest entry, in units of the row's length.
-        seed: of the signs.
+        seed: seed of the signs.
     """
 
     probes: int = 10
@@ -64,7 +64,7 @@ class NystromPreconditioner(Precondition):
     Args:
         rank: r.
         damping: ρ ≥ 0: the curvature that H is known to have everywhere, such as weight decay.
-        seed: of the random directions.
+        seed: seed of the random directions.
     """
 
     rank: int = 20

@@ -1,4 +1,4 @@
-"""What an estimator returns: g₁, an estimate of g₂, and how q was found."""
+"""The result of an estimator: g₁, an estimate of g₂, and an account of the solve for q."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Status(Enum):
 
 @dataclass(frozen=True, repr=False)
 class Solve:
-    """What stands in for q* = H⁻¹ ∇_ω L_val.
+    """An approximation q of q* = H⁻¹ ∇_ω L_val, and an account of how it was found.
 
     Attributes:
         value: q, a vector of Ω.
@@ -32,8 +32,8 @@ class Solve:
         residual: ‖v − Hq‖ / ‖v‖, where the method knows it. With damping too it is that of the
             undamped system.
         curvature: the smallest pᵀHp / pᵀp met; λ_min(H) is not above it.
-        note: what the method chose or estimated by itself, in words.
-        certificate: what is guaranteed about the angle to g₂, for `Certified`.
+        note: the method's own choices and estimates, in words.
+        certificate: the guarantee about the angle to g₂, for `Certified`.
     """
 
     value: Vector
@@ -85,7 +85,7 @@ class Hypergradient:
 
     @property
     def certificate(self) -> Certificate | None:
-        """What is guaranteed about `implicit`; None where nothing is."""
+        """The guarantee about `implicit`; None where there is none."""
         return None if self.solve is None else self.solve.certificate
 
     def __repr__(self) -> str:

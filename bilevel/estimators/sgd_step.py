@@ -15,14 +15,14 @@ from bilevel.vector import Tree, Vector
 
 @dataclass(frozen=True)
 class LeafStep:
-    """What SGD does to one leaf: d = g + λω, u = β·buffer + (1 − dampening)d, ω′ = ω − γu.
+    """SGD on one leaf: d = g + λω, u = β·buffer + (1 − dampening)d, ω′ = ω − γu.
 
     Attributes:
         lr, momentum, dampening, weight_decay: γ, β, dampening and λ, of its parameter group; γ may
             be a tensor that stays on its device.
-        nesterov: ω′ = ω − γ(d + βu).
-        maximize: g counts with the other sign.
-        buffer: of the momentum; None before the first step, which then is u = d.
+        nesterov: whether the step is ω′ = ω − γ(d + βu).
+        maximize: whether g counts with the other sign.
+        buffer: the momentum buffer; None before the first step, where u = d.
     """
 
     lr: float | Tensor
@@ -73,8 +73,8 @@ class SgdStep:
         """The step that the optimiser is about to take, in each leaf's own parameter group.
 
         Raises:
-            ValueError: it is not SGD, whose step alone is known here, has another step put in its
-                place, or does not hold a leaf.
+            ValueError: the optimiser is not SGD, its step has been replaced by another, or it
+                does not hold a leaf.
         """
         # a schedule wraps the step of the instance, torch that of the class
         step = inspect.unwrap(optimizer.step)

@@ -1,4 +1,4 @@
-"""What estimators share that set out to solve Hq = ∇_ω L_val: warm starts, damping, alerts."""
+"""The base classes of estimators that solve Hq = ∇_ω L_val: warm starts, tolerances, alerts."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from bilevel.vector import Tree, Vector
 
 @dataclass(frozen=True)
 class SolvingEstimator(ImplicitEstimator):
-    """An implicit estimator that says so when its answer should not be relied on.
+    """An implicit estimator that warns when its answer should not be relied on.
 
     Args:
-        start: q to start from, of ω's structure, such as `solve.value` of the step before.
-        strict: raise the alerts (`NotPositiveDefinite`, `NotConverged`, `NotStationary`) instead
-            of warning.
+        start: the q to start from, of ω's structure, such as `solve.value` of the step before.
+        strict: whether alerts (`NotPositiveDefinite`, `NotConverged`, `NotStationary`) are raised
+            instead of warned.
         stationary: warn where ‖∇_ω L_train‖ > stationary · ‖∇_ω L_val‖. Checked with derivatives
             that have the gradient for free (`Autograd`), and not in an alternation (`solve`,
             `alternating_step`), where it would be so at every step. None: do not check.
@@ -58,7 +58,7 @@ class SolvingEstimator(ImplicitEstimator):
     def following(
         self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
     ) -> Estimator:
-        """This estimator, which does not look for stationarity: no step of an alternation has it.
+        """This estimator without the check of stationarity, which no alternation satisfies.
 
         Warns `NeglectedDecay`.
         """

@@ -1,4 +1,4 @@
-"""Conjugate gradients on Hq = v as a sequence of iterates: who consumes it says when to stop.
+"""Conjugate gradients on Hq = v as a sequence of iterates; the caller decides when to stop.
 
 Vectors are flat here, `Vector.flat()`: a model of many tensors then costs no more operations an
 iteration than one of a single tensor.
@@ -44,7 +44,7 @@ class Iterate(NamedTuple):
 
     @property
     def indefinite(self) -> bool:
-        """A direction with pᵀHp ≤ 0 was met: this is the last iterate, from before it."""
+        """Whether a direction with pᵀHp ≤ 0 was met; this is then the iterate from before it."""
         return self.lowest <= 0
 
 

@@ -51,7 +51,8 @@ class Tridiagonal:
         eigenvalues on both sides of 0 it takes about √κ times as many.
 
         Args:
-            eps: of the products. t is lowered by eps √k, for components that are rounding errors.
+            eps: machine epsilon of the products. t is lowered by eps √k, for components that are
+                rounding errors.
 
         Returns:
             The bound; 0 where nothing is known yet.
@@ -171,10 +172,9 @@ def largest_curvature(operator: LinearOperator, products: int, seed: int) -> tup
     """A bound on max |λ|, wrong with probability at most 1e-3 over the random start.
 
     `Tridiagonal.ends`: after ten products 1.2 to 1.5 times max |λ| for 10² to 10⁵ parameters. The
-    largest Ritz value plus its residual, which is often taken (Zhou & Li 2011), bounds the
-    distance to some eigenvalue only.
-    In float32 with some 10⁶ parameters and more, the bound from the start says nothing, and this
-    takes that one.
+    largest Ritz value plus its residual (Zhou & Li 2011) is often taken instead, and bounds the
+    distance to some eigenvalue only. It is taken here too where `ends` knows nothing: in float32
+    with some 10⁶ parameters and more.
 
     Returns:
         The bound, and the products spent.

@@ -1,4 +1,4 @@
-"""MINRES on Hq = v as a sequence of iterates on flat vectors; who consumes it says when to stop."""
+"""MINRES on Hq = v as a sequence of iterates on flat vectors; the caller decides when to stop."""
 
 from __future__ import annotations
 

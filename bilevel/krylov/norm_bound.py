@@ -1,4 +1,4 @@
-"""A number that ‖B‖ does not exceed, from products with B and its transpose."""
+"""An upper bound on ‖B‖ from products with B and its transpose."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bilevel.problem import NonFiniteError
 
 @dataclass(frozen=True)
 class NormBound:
-    """A number that ‖B‖ does not exceed. (Power iteration gives one that it is not below.)
+    """An upper bound on ‖B‖. (Power iteration would give a lower one.)
 
     Attributes:
         value: the bound.
         gram: BBᵀ in float64, where it was formed; the bound is then exact.
         products: products with B or Bᵀ spent.
-        assumes: what the bound rests on, in words.
+        assumes: the assumptions of the bound, in words.
     """
 
     value: float
@@ -39,7 +39,7 @@ def norm_bound(
     seed: int = 0,
     symbol: str = "B",
 ) -> NormBound:
-    """Bound ‖B‖ from above, where B is any operator; `symbol` is what `assumes` calls it.
+    """Bound ‖B‖ from above, where B is any operator; `symbol` is its name in `assumes`.
 
     Up to `largest_gram` rows: BBᵀ from m products with Bᵀ, whose largest eigenvalue is ‖B‖². For
     more rows: random probes g of A, ‖B‖ ≤ (10 √(2/π) max ‖(BBᵀ)² g‖)^(1/4), which fails with

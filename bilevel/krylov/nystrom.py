@@ -21,7 +21,7 @@ class LowRank:
         eigenvalues: Λ.
         lowest: the smallest eigenvalue of the sketch ΩᵀHΩ with orthonormal Ω: λ_min(H) is not
             above it.
-        products: with H, spent on it.
+        products: number of products with H spent on it.
     """
 
     basis: Float[Tensor, "n r"]

@@ -27,7 +27,7 @@ class Distillation(ReadyProblem):
     test: Examples
 
     def accuracy_percent(self, omega: Float[Tensor, "64 10"]) -> float:
-        """On the test images."""
+        """Accuracy on the test images."""
         guess = (self.test.images @ omega).argmax(dim=1)
         return 100 * float((guess == self.test.labels).double().mean())
 
@@ -43,8 +43,8 @@ def distillation(
     """On digits. The images α begin as the first real ones of each class.
 
     Args:
-        per_class: learned images a class.
-        train: real images in G.
+        per_class: number of learned images of each class.
+        train: number of real images in G.
         weight_decay: λ, part of the inner loss; without it ω*(α) is at infinity.
     """
     real, test = digits(train, 1797 - train, seed=seed, dtype=dtype)

@@ -41,7 +41,7 @@ class HyperCleaning(ReadyProblem):
         return float(roc_auc_score(1 - self.wrong.numpy(), weights.detach().numpy()))
 
     def accuracy_percent(self, omega: Tree, examples: Examples) -> float:
-        """Of the images, how many ω classifies as labelled."""
+        """The share of the images that ω classifies as labelled."""
         guess = _logits(omega, examples.images).argmax(dim=1)
         return 100 * float((guess == examples.labels).double().mean())
 
@@ -59,8 +59,8 @@ def hyper_cleaning(
     """On digits. The point is α = 0 (all weights ½) and an ω that is not trained yet.
 
     Args:
-        train: images with a weight each.
-        val: clean images that α is learned on; the rest is for the test.
+        train: number of images with a weight each.
+        val: number of clean images that α is learned on; the rest is for the test.
         share_wrong: share of the training labels that are replaced.
         hidden: width of a tanh layer; None for softmax regression, whose H is positive definite.
         weight_decay: λ, part of the inner loss.

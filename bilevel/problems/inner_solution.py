@@ -42,16 +42,16 @@ def solve_inner(
 ) -> InnerSolution:
     """Minimise L_train(·, α) from `params` until ‖∇_ω L_train‖ ≤ tolerance.
 
-    SciPy's L-BFGS does the way, Newton steps with MINRES the last digits: near a minimum each of
-    them squares the error. A Newton step that does not shorten the gradient is halved. The
-    result is a stationary point; that it is a minimum is for the spectrum to say.
+    SciPy's L-BFGS comes near, and Newton steps with MINRES give the last digits: near a minimum
+    each of them squares the error. A Newton step that does not shorten the gradient is halved. The
+    result is a stationary point, and not always a minimum; see `diagnostics.spectrum_ends`.
 
     Args:
         tolerance: float64 reaches about 1e-15 where losses are of order one, float32 1e-6.
-        iterations: of L-BFGS, at most.
+        iterations: largest number of L-BFGS's iterations.
 
     Raises:
-        ValueError: the tolerance is not reached, with the norm that was.
+        ValueError: the tolerance is not reached; the message has the norm that was.
     """
     point, alpha = Vector.of(params).detach(), Vector.of(hyperparams).detach()
 

@@ -54,9 +54,9 @@ def loss_weights(
     """On digits, where classes 5 to 9 keep only a share of their training images. α = 0.
 
     Args:
-        train: images before the rare classes are thinned.
+        train: number of images before the rare classes are thinned.
         kept: share of the images that a rare class keeps.
-        channels: of the one convolution.
+        channels: number of channels of the one convolution.
         weight_decay: λ, part of the inner loss.
     """
     full, balanced, test = digits(train, val, 1797 - train - val, seed=seed, dtype=dtype)

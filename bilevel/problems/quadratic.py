@@ -75,7 +75,7 @@ def quadratic(
 
     Args:
         condition: κ; both ends of the spectrum are attained.
-        negative: how many eigenvalues get a minus sign, for an indefinite H.
+        negative: number of eigenvalues with a minus sign, for an indefinite H.
 
     Raises:
         ValueError: sizes, κ or the number of negative eigenvalues make no sense.

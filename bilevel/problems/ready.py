@@ -1,4 +1,4 @@
-"""A bilevel problem together with a point of it: what every ready problem is."""
+"""The base of ready problems: a bilevel problem together with a point of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bilevel.vector import Tree, Vector
 
 @dataclass(frozen=True)
 class ReadyProblem:
-    """Two losses, and where to begin: `estimator(*ready.point)` just works.
+    """Two losses and a point to begin at: call `estimator(*ready.point)`.
 
     Attributes:
         problem: L_train and L_val.

@@ -39,13 +39,13 @@ def closing(files: Iterable[Path], *commands: Words) -> str:
 
 
 def aside(text: str) -> None:
-    """Print to a person what a file or program that reads the output must not get."""
+    """Print to the person at the terminal, and not to a file or program that reads the output."""
     if sys.stdout.isatty():
         print(text, file=sys.stderr)
 
 
 def line_of(words: Words) -> str:
-    """A command as a shell takes it."""
+    """A command as it is typed in a shell."""
     return shlex.join(("darts", *map(str, words)))
 
 

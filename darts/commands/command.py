@@ -31,7 +31,7 @@ class Invocation:
 
     Attributes:
         command: the command's name.
-        arguments: all that came after it.
+        arguments: all words after it.
     """
 
     command: str
@@ -44,10 +44,10 @@ class Invocation:
 
     @property
     def preset(self) -> FullConfig:
-        """The preset that is named; it is read first, for it sets all other defaults.
+        """The preset that is named. It is read first, because it sets all other defaults.
 
         Raises:
-            UsageError: there is none of that name.
+            UsageError: no preset has that name.
         """
         dataset = self.value_of("dataset") or "digits"
         name = self.value_of("preset") or PRESET_OF.get(dataset, "own")
@@ -81,12 +81,12 @@ class Command(ABC):
 
     @classmethod
     def usual(cls, given: Invocation) -> Self | None:
-        """Its options where nothing is typed; None if that is what the fields say."""
+        """Its options where nothing is typed; None if these are the defaults of the fields."""
         return None
 
     @abstractmethod
     def run(self, given: Invocation) -> int:
-        """Do it; the exit status.
+        """Run the command; the exit status.
 
         Raises:
             UsageError: it asks for something that cannot be.

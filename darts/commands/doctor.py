@@ -1,4 +1,4 @@
-"""`darts doctor`: what this machine has for a run, and what a preset would need."""
+"""`darts doctor`: the means of this machine for a run, and the needs of a preset."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Errors as a person at a terminal sees them: one line that says what to do, or a traceback."""
+"""Errors as a person at a terminal sees them: one line with the remedy, or a traceback."""
 
 import dis
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ class UsageError(Exception):
 
 
 class CutOff(KeyboardInterrupt):
-    """Ctrl-C, and what was done is saved.
+    """A run was cut off by Ctrl-C, and its state is saved.
 
     Attributes:
         command: the line that goes on with it.
@@ -23,7 +23,7 @@ class CutOff(KeyboardInterrupt):
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """A value that is refused in here was asked for wrongly: it becomes a `UsageError`."""
+    """In this block a `ValueError` becomes a `UsageError`: the user asked for a wrong value."""
     try:
         yield
     except ValueError as error:

@@ -24,7 +24,7 @@ class Option:
 
     Attributes:
         name: as it is typed, "--search.epochs"; an argument without dashes in capitals, "SOURCE".
-        about: what it is.
+        about: its help text.
         default: its value where it is left out; None if it has none.
         needed: whether it must be given.
     """

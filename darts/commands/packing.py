@@ -35,7 +35,7 @@ def require_cores(asked: int | None, trials: int, place: Place) -> None:
 def number_of_workers(
     asked: int | None, trials: Sequence[Trial], place: Place
 ) -> tuple[int, float | None]:
-    """How many of the trials go at a time, and the share of a GPU's memory that each may take.
+    """The number of trials at a time, and the share of a GPU's memory that each may take.
 
     Where there are several, one line says what bounds them. What was asked for is refused if it
     does not fit; the usual number is lowered.

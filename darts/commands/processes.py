@@ -20,7 +20,7 @@ def computing_of(options: Options) -> Computing:
 
 
 def placement_of(options: Options, computing: Computing, device: str) -> Placement:
-    """How the processes of a run are spread; a resumed one has as many as before.
+    """The spread of a run's processes; a resumed run has as many as before.
 
     Raises:
         UsageError: a resumed run is asked for on another number of processes.
@@ -48,7 +48,7 @@ def require_one_process(options: Options, command: str) -> None:
 
 
 def require_plain(options: Options, command: str) -> None:
-    """Raise UsageError if a command that computes in one way is asked for another."""
+    """Raise UsageError if a command that knows one way of computing is asked for another."""
     require_one_process(options, command)
     if computing_of(options) != PLAIN:
         raise UsageError(

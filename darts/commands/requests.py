@@ -1,4 +1,4 @@
-"""What a command asks for: options and a preset become runs, and each run is done and reported."""
+"""The runs that a command asks for: made of options and a preset, carried out, and reported."""
 
 import os
 import shlex
@@ -45,13 +45,13 @@ class Job:
     """One run.
 
     Attributes:
-        config: what is done.
-        path: its folder; of several jobs at once each has one in a folder that they share.
+        config: the settings of the run.
+        path: its folder; several jobs at once have folders in a common one.
         command: the line that asked for it.
-        genotype: that it begins from, if it has no search.
-        loggers: that follow it.
-        usual: nobody named the folder, so that another name is as good if this one is taken.
-        wait_seconds: how long another process may hold the folder before that is an error.
+        genotype: the genotype that it begins from, if it has no search.
+        loggers: the trackers that follow it.
+        usual: whether nobody named the folder, so that another name will do if this one is taken.
+        wait_seconds: time that another process may hold the folder before that is an error.
     """
 
     config: FullConfig
@@ -242,7 +242,7 @@ def run_jobs(jobs: list[Job], devices: Devices) -> None:
 
 
 def do_jobs(jobs: list[Job], images: ImageSet, devices: Devices) -> list[FullResult]:
-    """The same on images that are there; what each gave."""
+    """The same on images that are loaded; the result of each."""
     ranks = devices.ranks
     for job in jobs:
         require_feasible(job.config, images, job.genotype)

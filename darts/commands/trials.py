@@ -29,15 +29,16 @@ SECONDS_TO_WAIT = 60
 
 @dataclass(frozen=True)
 class Execution:
-    """How trials are executed, as opposed to what they are.
+    """The way in which trials are executed, on which none of their settings depend.
 
     Args:
         device: cpu, cuda, cuda:1, ...; cuda is the GPU that Ray gives to a trial of a cluster.
-        threads: of PyTorch in each; 0 leaves PyTorch's own choice.
-        loggers: make the loggers of each.
-        memory_share: most of the GPU's memory that PyTorch may take in each, in (0, 1], so that
-            what one keeps for later is not missing to the others. Not run on a GPU.
-        data_sets: that a script has registered, for the processes of trials to know too.
+        threads: number of PyTorch's threads in each; 0 is PyTorch's own choice.
+        loggers: functions that make the loggers of each.
+        memory_share: largest share of the GPU's memory that PyTorch may take in each, in (0, 1], so
+            that the memory that one keeps for later is not missing to others. Not run on a GPU.
+        data_sets: the data sets that a script has registered, which trials' processes register
+            too.
     """
 
     device: str
@@ -69,15 +70,15 @@ def run_sweep(
     was killed, or to try failed trials again.
 
     Args:
-        plan: what trials there are.
-        folder: of the sweep.
+        plan: the trials.
+        folder: the folder of the sweep.
         command: the line that asked for it.
-        where: a cluster, or how many at a time on this machine.
-        execution: of each.
+        where: a cluster, or the number of trials at a time on this machine.
+        execution: the way in which each is executed.
 
     Raises:
         ValueError: the folder is another sweep's, or Ray has no room.
-        CutOff: by Ctrl-C; no process is left.
+        CutOff: Ctrl-C was pressed; no process is left.
     """
     trials = plan.trials
     plan.write(folder)

@@ -1,4 +1,4 @@
-"""How a run computes, as far as its bits depend on it."""
+"""The way a run computes, as far as its bits depend on it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,18 +12,18 @@ Precision = Literal["32", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class Computing:
-    """Precision, processes and compilation of a run; the device itself is no part of it.
+    """Precision, processes and compilation of a run, without its device.
 
     Args:
-        precision: of ω's steps in the search, and of retraining: 32 is float32; bf16 and fp16
+        precision: of ω's steps in a search, and of retraining: 32 is float32; bf16 and fp16
             are autocast, with weights, norms and losses in float32. Curvature products, α's
             gradients and evaluations are in float32 in any case.
-        processes: that share each batch.
-        compiled: retraining's network is compiled by torch.compile.
-        checkpoint_activations: the supernet's cells are computed again for gradients instead of
-            kept; see `Supernet` on what it saves.
-        capture: a step on a GPU is captured as a graph and replayed, where it can be; on a
-            CPU there is nothing to capture.
+        processes: number of processes that share each batch.
+        compiled: whether retraining's network is compiled by torch.compile.
+        checkpoint_activations: whether the supernet's cells are computed again for gradients
+            instead of kept; `Supernet` states the memory that this saves.
+        capture: whether a step on a GPU is captured as a graph and replayed, where it can be; on
+            a CPU there is nothing to capture.
 
     Raises:
         ValueError: there is no process, or a compiled network for several.

@@ -1,4 +1,4 @@
-"""What runs of the presets take, as their dry runs or steps on a GPU estimate it."""
+"""The costs of the presets, as dry runs or steps on a GPU estimate them."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which operations bear products by reverse over forward mode; PyTorch cannot do it to all."""
+"""Whether all operations can be differentiated in reverse over forward mode."""
 
 from functools import cache
 

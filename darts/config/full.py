@@ -1,4 +1,4 @@
-"""One run: its images, its stages, and what of the machine its bits depend on."""
+"""The config of a run: its images, its stages, and its way of computing."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class FullConfig:
         search: settings of the search.
         retrain: settings of the retraining.
         accuracy_table: file of true accuracies that a search in NAS-Bench-201 is scored by.
-        computing: what of where it runs its bits depend on.
+        computing: its way of computing, on which its bits depend.
         baselines: random cells retrained beside the one found, and with them a published cell;
             0 is none of either.
         latency_table: file of times that a target counts instead of multiply-adds.
@@ -89,7 +89,7 @@ def full_config(content: Any, types: Mapping[str, type]) -> FullConfig:
     """The config of a run that `content`, the JSON of its config.json, holds.
 
     Raises:
-        ValueError: it is anything else.
+        ValueError: the content is no such config.
     """
     config = from_json(content, types)
     if not isinstance(config, FullConfig):

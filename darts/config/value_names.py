@@ -22,7 +22,7 @@ class Names:
     taken.
 
     Args:
-        what: how errors call the idea, e.g. "estimator".
+        what: the name of the idea in errors, e.g. "estimator".
         kinds: the class of each name.
         usual: parameters that a name alone stands for, where the class asks for them or has
             others by default.

@@ -46,15 +46,15 @@ def image_set(
         class_names: one a class, label or number; with them classes are numbered from 0. None
             takes a class's own label as its name.
         mirror: whether training mirrors images at random: only if that keeps their labels.
-        crop: whether training shifts them at random, by the padding of a config.
+        crop: whether training shifts images at random, by the padding of a config.
         colour: whether training changes their colours, of bytes in three channels.
-        normalisation: None measures it on the training images.
-        test_share: of the images.
-        split_seed: of their draw.
-        name: in records.
+        normalisation: means and deviations; None measures them on the training images.
+        test_share: share of the images that is set aside for testing.
+        split_seed: seed of their draw.
+        name: the set's name in records.
 
     Raises:
-        ValueError: shapes, kinds or labels do not fit; what was found is said.
+        ValueError: shapes, kinds or labels do not fit; the message says what was found.
     """
     if task not in TASKS:
         raise ValueError(f"task={task!r}: there are {', '.join(TASKS)}.")

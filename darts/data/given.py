@@ -1,4 +1,4 @@
-"""Images that a script passes as arrays: what a config says of them."""
+"""Images that a script passes as arrays, as a config records them."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ class Given:
     """Images that were passed to `darts.search` or `darts.retrain`; a run folder has only a digest.
 
     Args:
-        name: that they were given.
+        name: the name that they were given.
     """
 
     name: str = "arrays"
 
     def load(self) -> ImageSet:
-        """They cannot be found again.
+        """Refuse: the images cannot be found again.
 
         Raises:
             ValueError: always; it says how to go on.

@@ -1,4 +1,4 @@
-"""An image of any kind from a file, with the very values that are in it."""
+"""An image of any kind from a file, with its values unchanged."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ WHOLE = 2**24
 
 
 class UnreadableImageError(ValueError):
-    """A file is not the image that it should be."""
+    """A file is not a readable image."""
 
 
 @dataclass(frozen=True)

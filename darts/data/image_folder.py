@@ -29,13 +29,13 @@ class FolderImages:
     `read_view`. Threads decode them; those of the next steps are prefetched.
 
     Args:
-        folder: that holds a folder for every class.
-        names: of the files, <class>/<file>, as many as labels.
+        folder: the folder that holds a folder for every class.
+        names: names of the files, <class>/<file>, as many as labels.
         labels: int64 [n].
         classes: number of classes.
         size: side of a view in pixels.
         prefetcher: decodes them on threads.
-        device: of the views.
+        device: the device that views come on.
     """
 
     folder: str
@@ -64,7 +64,7 @@ class FolderImages:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Images of each class."""
+        """The number of images of each class."""
         return class_counts(self.labels, self.classes)
 
     def digest(self) -> str:

@@ -24,10 +24,10 @@ class View(NamedTuple):
     """A square view of an image.
 
     Args:
-        folder: that the name is relative to.
-        name: of the file; it and the seed decide on the crop, the folder does not.
+        folder: the folder that the name is relative to.
+        name: name of the file; it and the seed decide on the crop, the folder does not.
         size: side of the square in pixels.
-        seed: of a random crop (training); None is the middle (evaluation).
+        seed: seed of a random crop (training); None is the middle (evaluation).
     """
 
     folder: str

@@ -1,4 +1,4 @@
-"""Labelled images, and what is known about a data set beside its pixels."""
+"""Labelled images, and the facts about a data set beside its pixels."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -77,8 +77,8 @@ class LabelledImages:
         images: as they are in files; a `Normalisation` says what a network sees.
         labels: of a classification one in [0, classes) each, int64 [n]; of another task as its
             `require` says.
-        classes: of labels; of another task the outputs of a network.
-        task: what the labels mean.
+        classes: number of classes; of another task the number of a network's outputs.
+        task: the meaning of the labels.
         colour: changes of colour in training, of 8-bit RGB images.
 
     Raises:
@@ -165,7 +165,7 @@ class LabelledImages:
         return self.colour(chosen, [derive_seed(seed, "colour", k) for k in indices.tolist()])
 
     def prefetch(self, indices: Tensor, seed: int | None) -> None:
-        """They are here already."""
+        """Nothing to do: the images are in memory."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Normalisation:
 
         Args:
             images: [n c h w]. Those of uint8 are summed exactly, as integers; float32 in float64.
-            full_scale: what is divided by first.
+            full_scale: largest value of a pixel, which pixels are divided by first.
 
         Raises:
             ValueError: a channel has one value everywhere.
@@ -229,13 +229,13 @@ class ImageSet:
     """A data set: its training and test sets, and facts about its images.
 
     Args:
-        name: on the command line and in records.
-        train, test: its parts, of one task.
-        class_names: of classes or labels, or of a regression's numbers.
-        normalisation: of what networks see.
+        name: the set's name on the command line and in records.
+        train, test: its two parts, of one task.
+        class_names: names of classes or labels, or of a regression's numbers.
+        normalisation: the normalisation of images before a network gets them.
         mirror: whether a mirrored image keeps its label. A cat does, a digit does not.
-        crop: whether a shifted image does, so that a config's padding holds.
-        notes: what a user should know of them, each a sentence.
+        crop: whether a shifted image keeps its label, so that a config's padding holds.
+        notes: sentences that a user should read about the images.
     """
 
     name: str

@@ -18,10 +18,10 @@ class Labels:
     """The labels of a set, in its order.
 
     Attributes:
-        values: as the task wants them.
-        names: of classes, labels or numbers.
-        task: with the means and deviations of a regression, measured on the training images
-            where it is known which these are, else on all.
+        values: the labels in the form that the task requires.
+        names: names of classes, labels or numbers.
+        task: the task. A regression has means and deviations of the training images where it is
+            known which these are, else of all.
     """
 
     values: Tensor
@@ -37,7 +37,7 @@ def labels_of(listing: Listing, task: TaskName) -> Labels:
     column of 0 and 1 for every label.
 
     Raises:
-        ValueError: the text is none of that; the first image that does not fit is named.
+        ValueError: the text is none of these; the message names the first image that does not fit.
     """
     if task == "regression":
         return _numbers(listing)

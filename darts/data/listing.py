@@ -1,4 +1,4 @@
-"""Which files are the images of a set, what their labels say, and to which part they belong."""
+"""The files of a set, with their labels and the part, training or test, that each belongs to."""
 
 import csv
 import os
@@ -20,7 +20,7 @@ HIDDEN = frozenset({"thumbs.db", "desktop.ini"})
 
 @dataclass(frozen=True)
 class Entry:
-    """One image: its file, what stands for its label, and its part; None is still to be drawn."""
+    """One image: its file, the text of its label, and its part; a part of None is drawn later."""
 
     path: Path
     label: tuple[str, ...]
@@ -32,9 +32,9 @@ class Listing:
     """The images of a set.
 
     Attributes:
-        entries: in a fixed order.
+        entries: the images in a fixed order.
         columns: names of the labels' columns; one, "class", where folders are classes.
-        notes: what was left out, each a sentence.
+        notes: sentences about files that were left out.
     """
 
     entries: tuple[Entry, ...]
@@ -52,7 +52,7 @@ def listed(root: Path) -> Listing:
 
     Raises:
         FileNotFoundError: there is no such folder or file.
-        ValueError: it is laid out otherwise.
+        ValueError: it has another layout.
     """
     if root.is_file():
         return _from_csv(root)

@@ -37,9 +37,9 @@ class OwnImages:
 
     Args:
         root: the folder, or the CSV file.
-        task: classification, regression or multi-label; what labels look like in a file of each
-            is said by `labels_of`.
-        test_share: of the images, where no part says which are for testing.
+        task: classification, regression or multi-label; `labels_of` describes the labels of each
+            in a file.
+        test_share: share of the images set aside for testing, where there is no test part.
         train_size: stratified subset of the training images; None takes them all.
         test_size: the same of the test images.
         split_seed: seed of these draws.

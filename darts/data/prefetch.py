@@ -19,8 +19,8 @@ class Prefetcher(Generic[Request, Result]):
     was prefetched. Threads help as far as the function releases the GIL.
 
     Args:
-        function: of one request.
-        workers: threads.
+        function: a pure function of one request.
+        workers: number of threads.
     """
 
     def __init__(self, function: Callable[[Request], Result], workers: int) -> None:

@@ -14,7 +14,7 @@ from darts.data.splits import subset
 class Published:
     """A set of small images with an official training and test set, held in memory.
 
-    A subclass is a set: it says how it is called and what torchvision knows it by.
+    A subclass is one set, with its name here and in torchvision.
 
     Args:
         root: folder that holds, or is to hold, `folder`.

@@ -21,10 +21,10 @@ class DataSet(Protocol):
 
     @property
     def name(self) -> str:
-        """On the command line and in records."""
+        """The set's name on the command line and in records."""
 
     def load(self) -> ImageSet:
-        """Find or read them."""
+        """Find or read the images."""
 
 
 Factory = Callable[[], ImageSet] | type[DataSet]
@@ -36,7 +36,7 @@ class Registered:
     """Images that a function makes, registered under a name.
 
     Args:
-        name: that it was registered under.
+        name: the name that it was registered under.
         train_size: stratified subset of the training images; None takes them all.
         test_size: the same of the test images.
         split_seed: seed of both draws.
@@ -105,7 +105,7 @@ def register_data_set(name: str, factory: Factory) -> None:
     use a script that registers the same.
 
     Args:
-        name: for --dataset, and in records.
+        name: the name for --dataset, and in records.
         factory: a function without arguments that returns an `ImageSet` (`image_set` makes one of
             arrays); --train-size, --test-size and --image-size then take less of it. Or a frozen
             dataclass with a class variable `name` and a method `load() -> ImageSet`; what of

@@ -14,12 +14,13 @@ OBJECT_STORE_BYTES = 100 * 2**20
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where tasks run, and what each may use.
+    """A Ray cluster that tasks run on, and the resources of each task.
 
     Args:
-        address: of a running Ray cluster; "auto" finds one, "local" starts one of this machine.
-        cpus_per_trial: that a task holds.
-        gpus_per_trial: the same of GPUs; half a GPU lets two tasks share one.
+        address: address of a running Ray cluster; "auto" finds one, "local" starts one of this
+            machine.
+        cpus_per_trial: number of CPU cores that a task holds.
+        gpus_per_trial: number of GPUs that a task holds; half a GPU lets two tasks share one.
         restarts: how often a task is begun again after its process was killed.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where a run computes: the device, and the processes that share its batches."""
+"""The place where a run computes: its device, and the processes that share its batches."""
 
 import os
 from collections.abc import Iterator
@@ -36,13 +36,13 @@ CPU = Devices()
 
 @dataclass(frozen=True)
 class Placement:
-    """How the processes of a run are spread.
+    """The spread of a run's processes.
 
     Args:
         device: cpu or cuda; of one process also cuda:1, ...
-        per_node: processes on each machine, one a GPU where there are GPUs.
-        nodes: machines.
-        timeout_seconds: after which a process that does not answer is taken for dead.
+        per_node: number of processes on each machine, one a GPU where there are GPUs.
+        nodes: number of machines.
+        timeout_seconds: time after which a process that does not answer is taken for dead.
 
     Raises:
         ValueError: a number is not positive, or one GPU is named for several processes.
@@ -73,7 +73,7 @@ class Placement:
 
 
 def require_precision(computing: Computing, device: str) -> None:
-    """Raise ValueError where a device has no such precision worth having."""
+    """Raise ValueError where the device gains nothing from this precision, or lacks it."""
     if computing.precision == "fp16" and torch.device(device).type == "cpu":
         raise ValueError(
             "--precision fp16 on a CPU: it has no fast float16. Use bf16, or 32, which is faster "

@@ -30,9 +30,9 @@ class Ranks:
     torch's DistBackendError when another process is gone, at once or after the group's timeout.
 
     Args:
-        index: of this process, from 0.
-        count: of the processes. Above 1 there is a process group.
-        device: where what is sent lies.
+        index: number of this process, from 0.
+        count: number of processes. Above 1 there is a process group.
+        device: device of the tensors that are sent.
     """
 
     index: int = 0

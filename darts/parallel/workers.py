@@ -29,7 +29,7 @@ class Done:
 
 
 class Follower(Protocol):
-    """Hears how tasks go on."""
+    """Receives the messages of tasks."""
 
     def began(self, name: str) -> None: ...
 
@@ -44,7 +44,7 @@ class Follower(Protocol):
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong in a process."""
+    """The error of a process, in a line."""
 
     line: str
 
@@ -52,11 +52,11 @@ class Failure:
 class Worker:
     """A process of its own for one piece of work, and the pipe to it.
 
-    It ends when this process ends, however that comes about. Ctrl-C in a terminal does not reach
-    it; `interrupt` does. It imports the main script anew, as all processes that `spawn` starts do.
+    It ends when this process ends, in whatever way. Ctrl-C in a terminal does not reach it;
+    `interrupt` does. It imports the main script anew, as all processes that `spawn` starts do.
 
     Args:
-        work: gets the other end of the pipe.
+        work: a function of the other end of the pipe, called in the new process.
 
     Raises:
         ValueError: the work cannot be sent to another process, or the main script would start
@@ -87,7 +87,7 @@ class Worker:
             other.close()
 
     def hear(self) -> object:
-        """What the process sends next.
+        """The next message of the process; waits for it.
 
         Raises:
             EOFError: it has ended.
@@ -98,7 +98,7 @@ class Worker:
             raise EOFError from error
 
     def answer(self, who: str) -> object:
-        """What the process sends next; `who` it is.
+        """The next message of the process, which errors call `who`.
 
         Raises:
             ValueError: it failed, where `telling_failures` says so, or died.
@@ -173,7 +173,7 @@ def ctrl_c_held_back() -> Iterator[None]:
 
 @contextmanager
 def telling_failures(connection: Connection) -> Iterator[None]:
-    """In a worker: send what is raised, in a line."""
+    """In a worker: send an error of this block to the parent, in a line."""
     try:
         yield
     except Exception as error:
@@ -183,7 +183,7 @@ def telling_failures(connection: Connection) -> Iterator[None]:
 def run_beside(
     tasks: Mapping[str, Task], workers: int, follower: Follower, *, restarts: int = RESTARTS
 ) -> Iterator[Outcome]:
-    """Do every task, so many at a time and each in a new process; outcomes as they come.
+    """Do every task in a new process, `workers` at a time; outcomes as they come.
 
     A task whose process dies (killed, out of memory) is begun again up to `restarts` times; one
     that raises has failed, and the others go on. At Ctrl-C all finish what they save, within

@@ -1,4 +1,4 @@
-"""Where a run took place: versions, machine, commit, command."""
+"""The environment of a run: versions, machine, commit, command."""
 
 import importlib.metadata
 import os

@@ -14,12 +14,12 @@ NAME = ".lock"
 
 @contextmanager
 def held(folder: Path, *, wait_seconds: float = 0) -> Iterator[None]:
-    """Hold the folder, which is made if need be, against every other process that asks so.
+    """Hold the folder against every other process that calls this; it is made if need be.
 
     The system lets go of it when the process ends, however it ends.
 
     Args:
-        wait_seconds: how long another process may take to let go.
+        wait_seconds: time that another process may take to let go.
 
     Raises:
         ValueError: another process holds it.

@@ -36,7 +36,7 @@ class Plan:
 
     Args:
         settings: a config by the name of its folder; the seeds in them do not matter.
-        seeds: of the runs.
+        seeds: seeds of the runs.
 
     Raises:
         ValueError: there is no setting or no seed, or one seed occurs twice.

@@ -1,4 +1,4 @@
-"""A run folder: what was asked, where it ran, and what happened, line by line."""
+"""A run folder: the config, the environment, and the records of a run, line by line."""
 
 import json
 import os
@@ -170,7 +170,7 @@ class RunFolder:
             listener.tick(stage, epoch, step)
 
     def note(self, text: str) -> None:
-        """Say something to whoever follows the run."""
+        """Pass a line of text to the listeners."""
         for listener in self.listeners:
             listener.note(text)
 

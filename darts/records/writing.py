@@ -24,8 +24,8 @@ def unwritable(path: Path, error: OSError, *, begun: bool = True) -> OSError:
     """The error with what to do about it.
 
     Args:
-        path: what could not be written.
-        error: of the system.
+        path: the file that could not be written.
+        error: the system's error.
         begun: whether there is a run to go on with.
     """
     remedy = {

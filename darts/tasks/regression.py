@@ -1,4 +1,4 @@
-"""Regression: numbers an image."""
+"""Regression: one or several numbers for each image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from darts.tasks.task import Measure, Task
 
 @dataclass(frozen=True)
 class Regression(Task):
-    """Numbers an image, labels float32 [n k] in their own units; squared error.
+    """Numbers for each image, labels float32 [n k] in their own units; squared error.
 
     A network's outputs are standardised: y = mean + sd · output. The loss is the mean of
     (output − (y − mean) / sd)² over images and numbers, so that rates of learning do not depend
@@ -25,8 +25,8 @@ class Regression(Task):
     that never varies among the images evaluated counts 1 if it is met exactly, else 0.
 
     Args:
-        mean: of each number over the training images.
-        sd: its standard deviation there, above 0.
+        mean: mean of each number over the training images.
+        sd: standard deviation of each number there, above 0.
 
     Raises:
         ValueError: the two have unequal lengths or none, or a deviation is not positive.

@@ -1,4 +1,4 @@
-"""A task: the loss of a network's outputs, the measures of them, and what fits as a label."""
+"""A task: the loss of a network's outputs, their measures, and the form of labels."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ class Measure:
     """A number that networks are compared by.
 
     Attributes:
-        name: in records, after the part's name: "test_accuracy_percent".
-        words: in sentences.
-        unit: after the number; empty where it is that of the labels, or none.
-        higher_is_better: whether more of it is better.
+        name: its name in records, after the split's name: "test_accuracy_percent".
+        words: its name in sentences.
+        unit: its unit; empty where it has none, or that of the labels.
+        higher_is_better: whether larger numbers are better.
     """
 
     name: str
