@@ -59,10 +59,10 @@ class SupernetAdapter:
         architecture: makes mixing weights of α.
         weight_decay: λ ≥ 0. The paper searches S1 with 3e-4.
         perturbation: L_train is taken at perturbed mixing weights (SDARTS).
-        auxiliary_weight: of the auxiliary head's loss, added to L_train.
-        task: whose loss it is.
-        costs: of the operations in the network to be retrained.
-        target: how that network's cost joins L_val; None leaves it out.
+        auxiliary_weight: weight of the auxiliary head's loss, a term of L_train.
+        task: the task, whose loss is taken.
+        costs: costs of the operations in the network to be retrained.
+        target: the term of that network's cost in L_val; None leaves it out.
         alpha_penalty: a term of L_val in α alone; its weight is the regularisation's.
 
     Raises:
@@ -120,11 +120,11 @@ class SupernetAdapter:
         Args:
             train: L_train's batch.
             val: L_val's batch.
-            seed: of all that is random in the step. None: nothing is, by `draws`, and the random
-                state is neither set nor kept, which a captured step cannot do.
-            alpha: α at the beginning of the step; a perturbation is found there.
-            progress: how far the search has come, in [0, 1), for schedules.
-            regularisation: what is dropped out, and how heavy auxiliary skips are.
+            seed: seed of all that is random in the step. None promises that nothing is (`draws`);
+                the random state is then neither set nor kept, which a captured step cannot do.
+            alpha: α at the beginning of the step, where a perturbation is found.
+            progress: share of the search that is done, in [0, 1), for schedules.
+            regularisation: probabilities of dropping, and weights of auxiliary skips.
         """
         self.supernet.train()
         offsets = self._offsets(train, seed, alpha, progress, regularisation)

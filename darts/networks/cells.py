@@ -39,8 +39,8 @@ class Stack:
     """The widths along a network's cells, and what each cell needs to be built.
 
     Args:
-        macro: the macro-architecture, which says where cells stand.
-        cells: their number.
+        macro: the macro-architecture, which gives each cell its place.
+        cells: number of cells.
         channels: channels of the first cells' states.
         stem_channels: channels of the stem's outputs.
         halved: the stem's last output has half the resolution of the one before.
@@ -150,7 +150,7 @@ class SearchCell(Drawing):
     Args:
         space: the edges and operations.
         kind: the kind of cell.
-        preprocess: what each input goes through first.
+        preprocess: the layer that each input goes through first.
         channels: channels of every state.
         reduction: halve the resolution.
         recipe: norms and activation.
@@ -276,7 +276,7 @@ class DerivedCell(Drawing):
 
     Args:
         genotype: the cell's edges.
-        preprocess: what each input goes through first.
+        preprocess: the layer that each input goes through first.
         channels: channels of every state.
         reduction: halve the resolution.
         recipe: norms and activation.

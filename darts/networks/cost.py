@@ -22,7 +22,7 @@ MILLION = 1e6
 
 @dataclass(frozen=True)
 class Place:
-    """Where an operation works: one edge of one cell.
+    """The place of an operation: one edge of one cell.
 
     Args:
         operation: its name.
@@ -38,7 +38,7 @@ class Place:
     width: int
 
     def multiply_adds(self) -> int:
-        """For one image, exactly; `none` costs 0."""
+        """The exact number for one image; 0 for `none`."""
         return 0 if self.operation == NONE else _multiply_adds(self)
 
 
@@ -47,10 +47,10 @@ class CostTable:
     """The cost of every choice of a space, in a network of one size.
 
     Attributes:
-        space: whose choices they are.
+        space: the space of the choices.
         unit: "M multiply-adds", or "ms".
-        fixed: of all that no choice changes: stem, preprocessing, classifier.
-        operations: by kind of cell, [edges, operations], summed over the cells of the kind; 0
+        fixed: cost of all that no choice changes: stem, preprocessing, classifier.
+        operations: by kind of cell, costs [edges, operations] summed over the cells of the kind; 0
             where an edge does not have the operation.
     """
 
@@ -126,7 +126,7 @@ def multiply_add_table(space: Space, blueprint: Blueprint, image: tuple[int, int
     Each distinct place is counted once, on shapes alone.
 
     Args:
-        space: whose choices they are.
+        space: the space of the choices.
         blueprint: the sizes of the network; its genotype is any of the space.
         image: (height, width) of an image.
     """

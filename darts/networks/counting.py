@@ -1,4 +1,4 @@
-"""How large a network is: its parameters, and the multiply-adds of one image."""
+"""The size of a network: its parameters, and the multiply-adds of one image."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ def count_multiply_adds(module: nn.Module, input_shape: tuple[int, int, int], *i
     Args:
         module: the network; it is left as it is.
         input_shape: (channels, height, width) of an image.
-        inputs: what else its forward takes.
+        inputs: further arguments of its forward.
     """
     shadow = copy.deepcopy(module).to("meta").eval()
     image = torch.zeros(1, *input_shape, device="meta")
@@ -43,8 +43,8 @@ def count_multiply_adds(module: nn.Module, input_shape: tuple[int, int, int], *i
 def multiply_adds_of(work: Callable[[], Any]) -> int:
     """Do the work and count the multiply-adds of its convolutions and matrix products.
 
-    Gradients and products of second derivatives are counted as PyTorch's own operations take
-    them, which stand in for the native kernels meanwhile.
+    Gradients and products of second derivatives are counted too. Meanwhile PyTorch's own
+    operations stand in for the native kernels, which cannot be counted.
     """
     counter = FlopCounterMode(
         display=False, custom_mapping={torch.ops.aten.convolution_backward: _backward_flops}

@@ -16,13 +16,13 @@ _PLACE = ("operation", "channels", "stride", "height", "width")
 class LatencyTable:
     """Milliseconds of one forward pass by place, as `darts measure` writes them.
 
-    A network is taken to last as long as all its operations one after another, and `fixed` more.
-    What a device does at once, or keeps in a cache, the sum does not see; the file says how far
-    it was off for some whole networks.
+    The time of a network is taken to be the sum of its operations' times, and `fixed`. The sum
+    knows nothing of work done at once, or of caches; the file records its error for some whole
+    networks.
 
     Attributes:
-        times: by place.
-        fixed: stem, preprocessing and classifier of the network that was measured.
+        times: milliseconds by place.
+        fixed: milliseconds of stem, preprocessing and classifier of the network that was measured.
         network: sizes of that network: channels, cells, classes, in_channels, height, width.
     """
 
@@ -34,7 +34,7 @@ class LatencyTable:
         """The costs of a space's choices in a network.
 
         Raises:
-            ValueError: the table is of a network of other sizes, or lacks an operation.
+            ValueError: the table is for a network of other sizes, or lacks an operation.
         """
         wanted = sizes(blueprint, image)
         unequal = [
@@ -79,7 +79,7 @@ class LatencyTable:
         """The inverse of `to_dict`; other entries are ignored.
 
         Raises:
-            ValueError: it is no latency table.
+            ValueError: the content is no latency table.
         """
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(

@@ -42,12 +42,12 @@ _STEMS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Original:
-    """A state of theirs with what it says of its network.
+    """A state that the original code saved, and the network that it implies.
 
     Attributes:
         blueprint: our network of the same sizes.
-        auxiliary: it has the weights of an auxiliary head.
-        weights: by our names.
+        auxiliary: whether the state has the weights of an auxiliary head.
+        weights: the weights by our names.
     """
 
     blueprint: Blueprint

@@ -141,7 +141,7 @@ class StemAndHead(ABC):
 
     Attributes:
         module: the stem itself, from the images to the first cell.
-        pool_stride: of the pool that the auxiliary head begins with.
+        pool_stride: stride of the pool that the auxiliary head begins with.
         norm_last: whether a norm follows that head's last convolution.
         even: C must be even.
     """

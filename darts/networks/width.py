@@ -17,7 +17,8 @@ class MultiplyAddLimit:
     """C is the largest that keeps one image within a number of multiply-adds.
 
     Args:
-        millions: of multiply-adds. 600 is the mobile setting of ImageNet (Liu et al. 2019, §3.3).
+        millions: number of multiply-adds in millions. 600 is the mobile setting of ImageNet (Liu
+            et al. 2019, §3.3).
     """
 
     millions: float = 600.0
@@ -42,7 +43,7 @@ def channels_within(blueprint: Blueprint, image: tuple[int, int], limit: Multipl
     Args:
         blueprint: the network; its own number of channels does not matter.
         image: (height, width) of an image.
-        limit: how many multiply-adds there may be; at most so many, not fewer.
+        limit: largest number of multiply-adds that is allowed.
 
     Raises:
         ValueError: the narrowest network exceeds the limit, or `MOST` channels keep to it.

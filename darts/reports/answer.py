@@ -1,4 +1,4 @@
-"""What came of a run, in three sentences: collapsed or not, which cell, better than what."""
+"""The outcome of a run in three sentences: collapse, the cell, and its rank among baselines."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ def only_checks(config: Record) -> bool:
 
 @dataclass(frozen=True)
 class Beside:
-    """What the network found stands beside.
+    """A model or cell that the network found is compared with.
 
     Attributes:
-        name: what it is.
+        name: its name in sentences.
         percent: its test accuracy.
         difference: 95 % interval of the found network's accuracy minus this one's, in points;
-            None where no statistics are to be made.
-        paired: whether that is of the pairs of answers to each image.
+            None where there are no statistics.
+        paired: whether the interval is that of paired answers to each image.
     """
 
     name: str
@@ -79,7 +79,7 @@ def _right(run: RunFolder, below: str) -> list[bool] | None:
 
 
 def answer(run: RunFolder) -> list[str]:
-    """The sentences; fewer where the run has not come so far, or made no search."""
+    """The sentences; fewer where the run is not finished, or made no search."""
     config = run.read("config.json")
     sentences = []
     if only_checks(config):
@@ -99,7 +99,7 @@ def answer(run: RunFolder) -> list[str]:
 
 
 def collapse_words(epochs: list[Record]) -> str:
-    """Whether the cell at the end is collapsed, and where skip and none stand.
+    """Whether the cell at the end is collapsed, and the mean weights of skip and `none`.
 
     A cell is collapsed if all but at most one of its operations, and more than half, are
     skip-connects ("almost all", §3.2).
@@ -125,13 +125,12 @@ def collapse_words(epochs: list[Record]) -> str:
     for name in (SKIP, NONE):
         before, after = share(first, name), share(last, name)
         if before is not None and after is not None:
-            word = "skip" if name == SKIP else "none"
-            parts.append(
-                f"{word}’s mean weight {_trend(before.weight_percent, after.weight_percent)} over "
-                f"{'one epoch' if len(epochs) == 1 else f'{len(epochs)} epochs'}"
-            )
+            word = "skip" if name == SKIP else "“none”"
+            trend = _trend(before.weight_percent, after.weight_percent)
+            over = "one epoch" if len(epochs) == 1 else f"{len(epochs)} epochs"
+            parts.append(f"the mean weight of {word} {trend} over {over}")
     if NONE not in last["operations"]:
-        parts.append("this space has no none")
+        parts.append("this space does not have the operation “none”")
     return "; ".join(parts) + "."
 
 

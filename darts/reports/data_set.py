@@ -1,4 +1,4 @@
-"""What a run says of its images as it begins."""
+"""The words about its images that a run begins with."""
 
 from darts.data import FolderImages, ImageSet
 from darts.reports.images import spread
@@ -9,7 +9,7 @@ MOST_NAMES = 12
 
 
 def images_in_words(images: ImageSet) -> str:
-    """What a run begins with: sizes, classes with their images, what training does, and notes."""
+    """Lines about the images: sizes, classes with their images, augmentation, and notes."""
     train, test = images.train, images.test
     shape = "×".join(map(str, train.shape))
     lines = [

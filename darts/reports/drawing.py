@@ -63,7 +63,7 @@ class DrawnEdge:
 
     Attributes:
         source, target: states, numbered from 0 with the cell's inputs first.
-        operation: its name.
+        operation: name of the operation.
         weight: its mixing weight in [0, 1], drawn as the width of the line; None where a
             genotype says no weight.
         kept: whether the operation is in the genotype; others are pale and have no label.
@@ -105,7 +105,7 @@ def mixing_edges(
     Args:
         cell: the genotype that these weights stand for.
         edges: (source, target) of each row.
-        operations: of each column.
+        operations: the operation of each column.
         weights: mixing weights, [edges operations].
     """
     kept = {(edge.source, edge.target): edge.operation for edge in genotype_edges(cell)}
@@ -138,10 +138,10 @@ def cell_svg(
     its last stretch, which no other line enters.
 
     Args:
-        cell: its states.
-        edges: what is drawn, by default the cell's own. With the same states, edges in the same
-            order have the same places, whatever their operations and weights.
-        letters: room for labels of so many, by default for the longest.
+        cell: the cell, for its states.
+        edges: the edges to draw, by default the cell's own. With the same states, edges in the
+            same order have the same places, whatever their operations and weights.
+        letters: number of letters that labels have room for; by default those of the longest.
     """
     edges = genotype_edges(cell) if edges is None else edges
     longest = letters or max(len(edge.look[2]) for edge in edges)

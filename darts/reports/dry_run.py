@@ -15,7 +15,7 @@ COLUMNS = ("times", "batch", "multiply-adds", "peak memory", "seconds", "CPU s",
 def print_dry_run(
     found: DryRun, images: ImageSet, device: str, command: str, console: Console | None = None
 ) -> None:
-    """Print it, as wide as it needs to be where there is no terminal."""
+    """Print a dry run; where there is no terminal, as wide as it needs to be."""
     console = console or Terminal(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 110)
@@ -55,7 +55,7 @@ def _cells(estimate: Estimate) -> Iterator[str]:
 
 
 def lines(found: DryRun, command: str) -> Iterator[str]:
-    """What stands below the table."""
+    """The lines below the table."""
     for stage, sizes in found.networks.items():
         yield (
             f"{stage}: {sizes['parameters'] / 1e6:.3f} M parameters, "

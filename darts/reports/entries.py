@@ -39,12 +39,12 @@ class Entry:
     """One run.
 
     Attributes:
-        name: as tables call it.
-        folder: of its report; None if it has none of its own.
-        numbers: of `QUANTITIES`, as far as the run has them.
+        name: its name in tables.
+        folder: folder of its report; None if it has none of its own.
+        numbers: the numbers of `QUANTITIES` that the run has.
         search, training: records of its epochs.
-        right: which test images its network got right; None if that was not recorded.
-        images: test images.
+        right: whether its network got each test image right; None if that was not recorded.
+        images: number of test images.
     """
 
     name: str
@@ -75,10 +75,10 @@ class Group:
     """Runs with the same settings, seeds apart.
 
     Attributes:
-        name: of the settings.
+        name: name of the settings.
         entries: the runs that are finished.
-        missing: names of those that are not.
-        config: of one of them, as JSON; None if that says nothing.
+        missing: names of the runs that are not.
+        config: config of one of them, as JSON; None if it says nothing.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Group:
 
 
 def numbers_of(run: RunFolder) -> dict[str, float]:
-    """What a finished run gave, by the names of `QUANTITIES`."""
+    """The results of a finished run, by the names of `QUANTITIES`."""
     result = run.read("result.json")
     numbers: dict[str, float] = {}
     if "retrain" in result:

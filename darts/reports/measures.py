@@ -1,4 +1,4 @@
-"""What networks are judged by, found in records: accuracy, or another task's measure."""
+"""The measure of networks in records: accuracy, or that of another task."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How many trials one device takes side by side, as a table and a recommendation."""
+"""The number of trials that one device takes side by side, as a table with a recommendation."""
 
 from rich.console import Console
 from rich.table import Table
@@ -12,10 +12,10 @@ def print_side_by_side(
     """Print it.
 
     Args:
-        found: what the trial of several numbers found.
-        title: what was stepped, and where.
-        about: the memory, and what bounds the number of workers.
-        command: that makes the sweep with the number recommended.
+        found: the counts of several numbers of processes.
+        title: title of the table, with the search and the device.
+        about: a line about the memory, and the bound on the number of workers.
+        command: the command of the sweep with the number recommended.
     """
     console = console or Console(highlight=False)
     table = Table(title=title, title_justify="left")
@@ -38,7 +38,7 @@ def print_side_by_side(
 
 
 def lines(found: SideBySide, about: str, command: str) -> list[str]:
-    """What stands below the table."""
+    """The lines below the table."""
     trouble = [f"{c.workers} workers: {c.trouble}" for c in found.counts if c.trouble]
     best = found.best
     return [

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: bars in a terminal, plain lines elsewhere."""
+"""The progress of a run: bars in a terminal, plain lines elsewhere."""
 
 import time
 
@@ -28,8 +28,8 @@ class LiveProgress:
     Without a terminal there is no bar, and each line says the time left.
 
     Args:
-        console: where it is shown.
-        tested: what the images are called on which a retraining is tested.
+        console: the console that it is shown on.
+        tested: name of the images on which a retraining is tested.
     """
 
     def __init__(self, console: Console | None = None, tested: str = "test") -> None:

@@ -20,8 +20,8 @@ def settings_rows(stage: str, asked: Record, usual: SearchConfig | RetrainConfig
 
     Args:
         stage: "search" or "retrain".
-        asked: its config as JSON.
-        usual: the paper's.
+        asked: the run's config as JSON.
+        usual: the paper's config as JSON.
     """
     paper = to_json(usual)
     unequal = differences(asked, paper)

@@ -1,4 +1,4 @@
-"""How much of a supernet is skip-connect, and how much is none."""
+"""The shares of skip-connect and `none` in a supernet."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ SKIP, NONE = "skip_connect", "none"
 
 @dataclass(frozen=True)
 class Share:
-    """One operation's part in the mixing weights of all edges.
+    """One operation's share of the mixing weights of all edges.
 
     Attributes:
         weight_percent: its mean mixing weight.
-        strongest: edges on which it is the strongest operation, none included in the contest.
-        edges: all edges.
+        strongest: number of edges on which it is the strongest operation, `none` included.
+        edges: number of all edges.
     """
 
     weight_percent: float

@@ -1,4 +1,4 @@
-"""Top-5 accuracy in reports: shown where there are classes enough for it to say something."""
+"""Top-5 accuracy in reports, shown where there are more than five classes."""
 
 from darts.records.run_folder import Record, RunFolder
 from darts.tasks.classification import TOP
@@ -15,6 +15,6 @@ def top5_percent(run: RunFolder, test: Record) -> float | None:
 
 
 def top5_words(run: RunFolder, test: Record) -> str:
-    """For a line of text, with a comma and a space before it; nothing where it is not shown."""
+    """Top-5 accuracy for a line of text, after a comma; empty where it is not shown."""
     share = top5_percent(run, test)
     return "" if share is None else f", top-5 {share:.2f} %"

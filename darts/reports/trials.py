@@ -1,4 +1,4 @@
-"""What trials that go side by side say of themselves, in one place."""
+"""The progress of trials that go side by side, shown in one place."""
 
 import time
 from collections.abc import Callable
@@ -19,13 +19,13 @@ LINE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Position:
-    """Where a stage of a trial stands.
+    """The position of a trial within a stage.
 
     Attributes:
-        stage: its name.
-        epochs: in all.
-        done: of them, as a fraction.
-        left_seconds: of the stage; None before anything is known of its speed.
+        stage: name of the stage.
+        epochs: number of its epochs.
+        done: number of epochs done, with a fraction.
+        left_seconds: time left for the stage; None before its speed is known.
     """
 
     stage: str
@@ -80,9 +80,9 @@ class TrialsProgress:
     for all is by the trials that have ended here; before one has, it is not known.
 
     Args:
-        total: trials of the sweep.
-        done: of them, before this.
-        workers: how many run at a time.
+        total: number of trials of the sweep.
+        done: number of trials done before.
+        workers: number of trials that run at a time.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class TrialsProgress:
             self._taken.append(taken)
 
     def outcome(self, outcome: Outcome) -> None:
-        """Say how a trial ended."""
+        """Show how a trial ended."""
         self.done += not outcome.failed
         word = "FAILED: " if outcome.failed else ""
         self.console.print(f"{outcome.name}: {word}{outcome.line} ({self._sum()})", markup=False)

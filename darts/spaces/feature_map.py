@@ -1,4 +1,4 @@
-"""A feature map and what operations read of it."""
+"""A feature map, and the values that operations read from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Activation = Callable[[Tensor], Tensor]
 
 
 class FeatureMap:
-    """A feature map and what operations read of it, each computed once however many ask."""
+    """A feature map, and the values that operations read from it, each computed once."""
 
     def __init__(self, raw: Tensor, activation: Activation) -> None:
         self.raw = raw

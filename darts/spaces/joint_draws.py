@@ -16,8 +16,8 @@ class Shard:
     is drawn does not depend on the number of processes, nor does the random state afterwards.
 
     Args:
-        index: of the shard, from 0.
-        count: of the shards.
+        index: number of the shard, from 0.
+        count: number of shards.
     """
 
     index: int = 0

@@ -1,4 +1,4 @@
-"""Macro-architectures: how cells make a network, which kind stands where and what it reads."""
+"""Macro-architectures: the kinds, places and inputs of the cells that make a network."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -131,7 +131,7 @@ class Stages(MacroArchitecture):
     A cell reads the one before it, and its last node is its output. Channels are C, 2C, 4C, ...
 
     Args:
-        stages: their number; NAS-Bench-201 has three.
+        stages: number of stages; NAS-Bench-201 has three.
     """
 
     stages: int = 3

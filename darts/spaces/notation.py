@@ -47,7 +47,7 @@ def genotype_from_text(text: str, which: str = "") -> Genotype:
     JSON; and each of these in a log or a source file. The text is parsed and never evaluated.
 
     Args:
-        text: anything.
+        text: any text.
         which: of several different genotypes the one meant: its number from 1, "last", or the
             name that the text assigns it to.
 

@@ -1,4 +1,4 @@
-"""Where in a text genotypes are: a log, a source file, a line that someone pasted."""
+"""The places of genotypes in a text: a log, a source file, a line that someone pasted."""
 
 import re
 from collections.abc import Iterator

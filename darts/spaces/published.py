@@ -31,9 +31,9 @@ class Published:
     Args:
         genotype: the cells.
         source: the file that it was read from.
-        note: what to know before comparing with it.
-        cifar: with 36 channels, 20 cells, 10 classes, 32×32 images.
-        imagenet: with 48 channels, 14 cells, 1000 classes, 224×224 images.
+        note: a warning to read before comparing with it.
+        cifar: size with 36 channels, 20 cells, 10 classes, 32×32 images.
+        imagenet: size with 48 channels, 14 cells, 1000 classes, 224×224 images.
     """
 
     genotype: Genotype

@@ -18,12 +18,12 @@ class Space:
     has the same edges and its own choice on each.
 
     Args:
-        name: how configurations and errors call the space.
+        name: name of the space in configs and errors.
         operations: the candidates, in the order of α's columns.
         nodes: intermediate nodes of a cell.
         edges: (source, target) states of each edge, in the order of α's rows.
         keep_edges: inputs that a node keeps in the end; None when all edges are fixed.
-        macro_architecture: how cells make a network, and with it the kinds of cell.
+        macro_architecture: the way cells make a network, and with it the kinds of cell.
         edge_operations: where edges differ, the operations of each: `[kind][edge]`, some of
             `operations` in that order. None: every edge has all of them.
         keeps_none: whether `none` can be chosen in the end: in NAS-Bench-201 yes, in DARTS no.

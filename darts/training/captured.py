@@ -31,8 +31,8 @@ def needed_reads(computing: Computing, estimator: Estimator | None = None) -> st
     """Why a step has to read numbers before its end; None if it can leave all on the device.
 
     Args:
-        computing: how it is computed.
-        estimator: of a search step; a step of weights alone has none.
+        computing: the way of computing.
+        estimator: the estimator of a search step; a step of weights alone has none.
     """
     if estimator is not None and type(estimator) not in NEEDING_NO_NUMBER:
         return f"{type(estimator).__name__} decides by numbers that it reads"
@@ -47,7 +47,7 @@ def cuda_graph(function: Callable[[], Tensor], pool: Any = None) -> Callable[[],
     """The function's work on the GPU as a graph; capturing does not do it yet.
 
     Args:
-        function: what to capture; what it returns is overwritten by each replay.
+        function: the function to capture; each replay overwrites its result.
         pool: memory of other graphs to share, if none of them is to be kept between two replays.
 
     Raises:
@@ -76,8 +76,8 @@ class CapturedStep:
 
     Args:
         update: moves ω and α, and reads no number.
-        record: how to capture; `cuda_graph`.
-        warm_up: steps before that, at least one.
+        record: the function that captures, `cuda_graph`.
+        warm_up: number of steps before the capture, at least one.
     """
 
     def __init__(self, update: Update, record: Recorder, warm_up: int = WARM_UP) -> None:
@@ -125,8 +125,8 @@ class Capturing:
     """Steps that are captured where they can be, and else taken as they are.
 
     Args:
-        record: how to capture; None: not at all.
-        note: hears once, in a line, why steps are not captured.
+        record: the function that captures; None captures nothing.
+        note: called once, with a line that says why steps are not captured.
     """
 
     def __init__(self, record: Recorder | None, note: Callable[[str], None]) -> None:
@@ -143,9 +143,9 @@ class Capturing:
 
         Args:
             update: the step; it is kept and replayed as long as `same` stays.
-            batches: what it is on.
-            same: what the step depends on besides tensors that stay where they are.
-            reason: why it cannot be captured; None if it can.
+            batches: the batches of the step.
+            same: all that the step depends on besides tensors that stay in their place.
+            reason: the reason why it cannot be captured; None if it can.
         """
         if reason is not None and self._record is not None:
             self._say(reason)

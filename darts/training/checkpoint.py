@@ -39,12 +39,12 @@ class StageCheckpoints:
     that is killed so loses the step it was in, or at most 1/share writes' worth of time.
 
     Args:
-        run: where they are; hears of a damaged checkpoint that was passed over.
-        stage: folder of the stage in the run.
+        run: the run folder; it notes each damaged checkpoint that was passed over.
+        stage: name of the stage's folder in the run.
         config: the stage's config as JSON; a state from another one is refused.
         share: largest share of the time for writing, in (0, 1]; 1 is a state after every step.
-        keep: states kept, the latest ones.
-        ranks: of several processes the first one writes, and tells all what it reads.
+        keep: number of states kept, the latest ones.
+        ranks: the processes of the run; the first one writes, and sends all what it reads.
     """
 
     run: RunFolder

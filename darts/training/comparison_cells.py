@@ -44,7 +44,7 @@ def train_comparison_cells(
 ) -> list[Record]:
     """Train, or go on training, each with the settings and seed of the found cell's retraining.
 
-    A cell has a run folder of its own, `baselines/NAME`. What is recorded of each: its name,
+    A cell has a run folder of its own, `baselines/NAME`. The record of each holds its name,
     genotype, and `RetrainResult`.
     """
     found = []

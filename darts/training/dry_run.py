@@ -1,4 +1,4 @@
-"""Some real steps of a run's search and retraining, and from them what the whole run would take."""
+"""Some real steps of a run's search and retraining, and an estimate of the whole run from them."""
 
 import time
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ class Limits:
     """The limits of a dry run.
 
     Args:
-        memory_gib: beyond what the process holds at its beginning, in GiB; None is nine tenths of
-            what is free then.
-        images: of a batch; None is the run's own batch, as far as the memory allows.
+        memory_gib: largest memory in GiB beyond that held at the beginning; None is nine tenths
+            of the memory that is free then.
+        images: most images in a batch; None is the run's own batch, as far as the memory allows.
 
     Raises:
-        ValueError: nothing could be done within them.
+        ValueError: no step is possible within them.
     """
 
     memory_gib: float | None = None
@@ -57,11 +57,12 @@ class Estimate:
     """The estimated cost of one kind of work.
 
     Attributes:
-        stage: of the run.
+        stage: name of the phase of the run.
         work, times, images: as in `Work`.
-        multiply_adds: of the work done once, in proportion to that of two images.
-        measured: costs by the images of the batch, ascending.
-        once: cost with the run's batch, measured or extrapolated; None where one size is all.
+        multiply_adds: number for the work done once, in proportion to that of two images.
+        measured: costs by number of images in the batch, ascending.
+        once: cost with the run's batch, measured or extrapolated; None where one smaller size is
+            all that was measured.
     """
 
     stage: str
@@ -78,12 +79,12 @@ class DryRun:
     """The estimated cost of a run on this machine.
 
     Attributes:
-        preset: it began with.
-        runs: how many there are of it, one after another.
-        estimates: its kinds of work in order.
+        preset: the preset that the run began with.
+        runs: number of such runs, one after another.
+        estimates: the kinds of work in order.
         networks: sizes by phase, as `Phase` has them.
-        held_bytes: memory of the process before the first: libraries and images.
-        checkpoint_share: of the time, at most, that writing checkpoints adds.
+        held_bytes: memory of the process before the first phase: libraries and images.
+        checkpoint_share: largest share of the time that writing checkpoints adds.
     """
 
     preset: str
@@ -94,7 +95,7 @@ class DryRun:
     checkpoint_share: float
 
     def total(self, name: str) -> float | None:
-        """Seconds of all runs, by their name in `Cost`; None where one estimate is missing."""
+        """Seconds of all runs, of the kind `name` in `Cost`; None where an estimate is missing."""
         costs = [(e.times, e.once) for e in self.estimates]
         known = [times * getattr(once, name) for times, once in costs if once is not None]
         return self.runs * sum(known) if len(known) == len(costs) else None
@@ -105,7 +106,7 @@ class DryRun:
 
     @property
     def peak_bytes(self) -> int | None:
-        """Of the process at its largest, libraries and images included."""
+        """Peak memory of the process, libraries and images included; None if not known."""
         peaks = [e.once.peak_bytes for e in self.estimates if e.once is not None]
         return self.held_bytes + max(peaks) if len(peaks) == len(self.estimates) else None
 
@@ -119,21 +120,21 @@ def dry_run(
     genotype: Genotype | None = None,
     runs: int = 1,
 ) -> DryRun:
-    """Take some steps of a run, and say what the whole takes. Nothing is written.
+    """Take some steps of a run, and estimate the whole from them. Nothing is written.
 
-    The run's own objects take them, at its widths and depths, on its batches; where these do not
-    fit the memory, on smaller ones, and a line through the two largest gives the rest. Left out
-    are checkpoints (`checkpoint_share` of the time at most), the simple models that a result is
-    compared with, and the report.
+    The run's own objects take the steps, at its widths and depths, on its batches. Where these do
+    not fit the memory, smaller batches are taken, and the line through the two largest gives the
+    cost of the run's own. Checkpoints (`checkpoint_share` of the time at most), the simple models
+    that a result is compared with, and the report are left out.
 
     Args:
-        config: of the run.
+        config: the config of the run.
         images: its data.
-        devices: where to compute.
-        limits: on the dry run itself.
-        genotype: to retrain, where there is no search. After a search it is what α stands for
-            after the few steps taken here: another genotype has other costs.
-        runs: that will be made of it.
+        devices: the device to compute on.
+        limits: limits of the dry run itself.
+        genotype: the genotype to retrain, where there is no search. After a search it is that of α
+            after the few steps taken here; another genotype has other costs.
+        runs: number of runs that will be made of the config.
 
     Raises:
         PhaseError: a loss or a gradient is not finite, shapes do not fit, or not even two images
@@ -248,7 +249,7 @@ def extrapolated(costs: dict[int, Cost], images: int) -> Cost:
 
 @contextmanager
 def failing_as_phase(place: str) -> Iterator[None]:
-    """Say of any error but one for want of memory where it was met."""
+    """Raise errors of this block, but for want of memory, as a `PhaseError` with the place."""
     try:
         yield
     except PhaseError:

@@ -33,11 +33,11 @@ def evaluate_network(
     shares of right answers have so at any batch size that rounds no two logits apart.
 
     Args:
-        path: the folder.
-        images: the data set; its test set is looked at.
-        data: its config as JSON, for the record.
-        batch_size: images at a time; by default those of the training.
-        device: where to compute.
+        path: the folder of the run or the export.
+        images: the data set, of which the test set is used.
+        data: the data set's config as JSON, for the record.
+        batch_size: number of images at a time; by default the training's.
+        device: device to compute on.
 
     Raises:
         FileNotFoundError, ValueError: the folder holds no network, a damaged one, or one for other

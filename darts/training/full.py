@@ -38,8 +38,8 @@ class FullResult:
     """The results of a run's stages; None for a stage left out.
 
     Attributes:
-        search, retrain: of the cell that was found, or given.
-        baselines: simple models.
+        search, retrain: results of the cell that was found, or given.
+        baselines: accuracies of simple models.
         cells: records of other cells trained at the same budget, see `train_comparison_cells`.
     """
 

@@ -1,4 +1,4 @@
-"""Times of operations on this device, one by one, and how well their sum tells whole networks."""
+"""Times of operations on this device, and the accuracy of their sum for whole networks."""
 
 import time
 from collections.abc import Callable
@@ -27,9 +27,9 @@ class Measured:
     """A table, and whole networks beside it.
 
     Attributes:
-        table: times of operations, as they are in a network.
-        scale: of these to the times that they take alone.
-        networks: of other random genotypes, "measured" and "predicted" milliseconds.
+        table: times of operations within a network.
+        scale: ratio of these to the times that operations take alone.
+        networks: "measured" and "predicted" milliseconds of other random genotypes.
     """
 
     table: LatencyTable
@@ -52,20 +52,20 @@ def measure_latency(
 ) -> Measured:
     """The least time of a forward pass of one image, for every choice of a space.
 
-    The least of several passes is that in which nothing else of the machine came in between.
-    Operations are in evaluation mode, as the network that a search finds would be used. In a
-    network they take longer than alone: sums are added up, and caches are cold. So two whole
-    kinds of network are measured, of the lightest cells and of random ones, and give the time of
-    all that is no operation, and a factor for all operations. Others tell how far it holds.
+    The least of several passes is one that no other work on the machine disturbed. Operations are
+    in evaluation mode, as in the network that a search finds. In a network they take longer than
+    alone: their outputs are added up, and caches are cold. So two kinds of whole network are
+    measured, with the lightest cells and with random ones. They give the time of all that is no
+    operation, and one factor for all operations. Further networks show how far that holds.
 
     Args:
-        space: whose operations are measured.
+        space: the space whose operations are measured.
         blueprint: sizes of the network; its genotype does not matter.
         image: (height, width) of an image.
-        device: where.
-        repeats: passes of which the quickest counts.
-        networks: whole networks of random genotypes for the factor, and as many to compare with.
-        tick: hears how many of all operations are done.
+        device: the device to time on.
+        repeats: number of passes, of which the quickest counts.
+        networks: number of random networks for the factor, and as many to compare with.
+        tick: called with the number of operations done and the number of all.
 
     Raises:
         ValueError: the times of whole networks do not fit those of their operations.

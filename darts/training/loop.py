@@ -21,12 +21,12 @@ class Stage(Protocol):
     """A stage of a run, as `drive` takes it through its epochs.
 
     Attributes:
-        name: its folder in the run.
+        name: name of its folder in the run.
         work: its name in a sentence.
-        epochs: the most that it takes.
-        steps: in each epoch.
-        wall_seconds: spent on it so far, over all resumptions.
-        remedy: what to change where a number is not finite.
+        epochs: largest number of epochs.
+        steps: number of steps in each epoch.
+        wall_seconds: time spent on it so far, over all resumptions.
+        remedy: advice where a number is not finite.
     """
 
     name: str
@@ -78,12 +78,12 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
     Args:
         stage: the search or the retraining.
         run: the folder to write.
-        devices: where it computes.
+        devices: the device and the processes that it computes on.
         origin: the config as JSON; a checkpoint from another one is refused.
         share: largest share of the time for writing checkpoints.
 
     Raises:
-        Interrupted: by Ctrl-C.
+        Interrupted: Ctrl-C was pressed, and the state is saved.
         NonFiniteLossError: a number is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config.
     """

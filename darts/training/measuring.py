@@ -37,7 +37,7 @@ class HostMemory:
         return process_bytes("VmRSS")
 
     def forget_peak(self) -> None:
-        """Begin to look for the peak anew."""
+        """Reset the peak."""
         gc.collect()
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
@@ -120,10 +120,10 @@ class Cost:
     """The measured cost of one piece of work.
 
     Attributes:
-        wall_seconds: by the clock; the median of the times it was done.
-        cpu_seconds: of this process, all threads together, likewise: what the clock would show
-            on an otherwise idle machine, with one thread on the CPU.
-        peak_bytes: the most memory held at once, beyond a base.
+        wall_seconds: time by the clock; the median of the times it was done.
+        cpu_seconds: CPU time of this process, all threads together, likewise. With one thread it
+            is the time by the clock of an otherwise idle machine.
+        peak_bytes: most memory held at once, beyond a base.
         warm_up_seconds: CPU seconds that the first times took beyond that.
     """
 
@@ -134,7 +134,7 @@ class Cost:
 
 
 def cost_of(work: Callable[[], object], memory: Memory, base: int, device: str) -> Cost:
-    """Do the work a few times, or once if it is long, and say what it took."""
+    """Do the work a few times, or once if it is long, and return its cost."""
     memory.forget_peak()
     wall: list[float] = []
     cpu: list[float] = []

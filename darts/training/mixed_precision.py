@@ -24,7 +24,7 @@ class MixedPrecision:
 
     Args:
         precision: 32, bf16 or fp16.
-        device: where the weights are.
+        device: device of the weights.
     """
 
     def __init__(self, precision: Precision, device: str) -> None:

@@ -1,4 +1,4 @@
-"""The optimisers of ω and α: PyTorch's own, in the forms that no number of is read on a GPU."""
+"""The optimisers of ω and α: PyTorch's own, in forms that read no number from a GPU."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,12 +21,12 @@ def weights_optimizer(
     """SGD of weights. A search's ω has its decay in the inner loss, where the Hessian sees it.
 
     Args:
-        weights: what it moves.
+        weights: the tensors that it moves.
         rate: the learning rate at first; `set_rate` changes it.
-        momentum: of SGD.
-        weight_decay: of SGD, added to the gradient.
-        on_device: where the learning rate is to lie, so that a captured step reads it there;
-            None: it is a number.
+        momentum: momentum of SGD.
+        weight_decay: weight decay of SGD, added to the gradient.
+        on_device: device that holds the learning rate, so that a captured step reads it there;
+            None keeps it as a number.
     """
     if on_device is None:
         return SGD(weights, lr=rate, momentum=momentum, weight_decay=weight_decay)

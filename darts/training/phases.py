@@ -27,10 +27,11 @@ class Work:
     """One kind of work of a run.
 
     Attributes:
-        name: what it is.
+        name: its name in tables.
         times: how often the whole run does it; with early stopping, at most.
-        images: of its batch in the run.
-        once: do it once on a batch of so many real images; what came out, to be looked at.
+        images: number of images in its batch in the run.
+        once: a function that does it once on so many real images, and returns the numbers that
+            came out.
     """
 
     name: str
@@ -41,11 +42,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a run that has a network of its own: a stage of the search, or the retraining.
+    """The work on one network of a run: a stage of the search, or a retraining.
 
     Attributes:
         name: e.g. "search, stage 2 of 3".
-        works: what is done on its network.
+        works: the kinds of work on its network.
         sizes: "parameters" (no auxiliary head's), "multiply_adds" of one image evaluated, and
             "checkpoint_bytes" of one checkpoint, as they are when asked for.
     """
@@ -58,7 +59,10 @@ class Phase:
 def phases_of(
     config: FullConfig, images: ImageSet, genotype: Genotype | None, devices: Devices
 ) -> Iterator[Phase]:
-    """The phases of a run, each built as it is reached; a later one is of what α stands for."""
+    """The phases of a run, each built when it is reached.
+
+    The retraining is of α's genotype after the steps taken so far, or of the one given.
+    """
     if config.search is not None:
         halves = SearchData.of(images, config.search.train_share, config.search.seed)
         searching = Searching(config.search, halves.to(devices.device), devices)

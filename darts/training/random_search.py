@@ -25,10 +25,10 @@ class RandomSearchConfig:
     """Random search (§4.1.3).
 
     Args:
-        space: what is drawn from.
-        random: how many are drawn, and how many kept.
+        space: the space that samples are drawn from.
+        random: numbers of samples that are drawn and kept.
         evaluation: the short training of each sample, on one half of the training images.
-        seed: of the samples, the split, and every training.
+        seed: seed of the samples, the split, and every training.
         train_share: share of the training set that samples are trained on; the rest ranks them.
     """
 

@@ -20,11 +20,12 @@ class RetrainResult:
     """The network after its last epoch. Sizes leave the auxiliary head out.
 
     Attributes:
-        test: on the test images.
-        channels: initial channels C, given or found.
-        params_millions: parameters.
-        multiply_adds_millions: of convolutions and linear layers, for one image.
-        wall_seconds: of the training, evaluation included.
+        test: evaluation on the test images.
+        channels: number of initial channels C, given or found.
+        params_millions: number of parameters, in millions.
+        multiply_adds_millions: multiply-adds of convolutions and linear layers for one image, in
+            millions.
+        wall_seconds: time of the training, evaluation included.
     """
 
     test: Evaluation

@@ -1,4 +1,4 @@
-"""How many trainings a device has memory for, by a dry run of one in a process of its own."""
+"""The number of trainings that fit a device's memory, by a dry run in a process of its own."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,11 @@ from darts.training.phases import phases_of
 
 @dataclass(frozen=True)
 class Place:
-    """Where trainings are to go side by side.
+    """The device that trainings share, and the threads of each.
 
     Attributes:
         device: cpu, cuda, cuda:1, ...
-        threads: of PyTorch in each; 0 is PyTorch's own choice.
+        threads: number of PyTorch's threads in each; 0 is PyTorch's own choice.
     """
 
     device: str
@@ -37,13 +37,13 @@ class Place:
 
     @property
     def cores(self) -> int:
-        """That this process may use."""
+        """Number of CPU cores that this process may use."""
         linux = hasattr(os, "sched_getaffinity")
         return len(os.sched_getaffinity(0)) if linux else os.cpu_count() or 1
 
     @property
     def by_cores(self) -> int | None:
-        """How many have a core for each thread, 1 at least; None on a GPU."""
+        """Number of trainings with a core for each thread, at least 1; None on a GPU."""
         return None if self.on_gpu else max(1, self.cores // (self.threads or self.cores))
 
     @property
@@ -65,9 +65,9 @@ class Room:
     """The memory of a device, and what one training takes of it.
 
     Attributes:
-        each_bytes: that a process takes at its peak: on the CPU its resident memory, on a GPU
-            PyTorch's allocations and the CUDA context.
-        free_bytes: there were before any of them.
+        each_bytes: peak memory of a process: on the CPU its resident memory, on a GPU PyTorch's
+            allocations and the CUDA context.
+        free_bytes: memory that was free before any of them.
     """
 
     each_bytes: int
@@ -75,7 +75,7 @@ class Room:
 
     @property
     def fits(self) -> int:
-        """How many processes nine tenths of the free memory are enough for."""
+        """The number of processes that nine tenths of the free memory suffice for."""
         return int(SHARE_OF_FREE_MEMORY * self.free_bytes // self.each_bytes)
 
     @property
@@ -87,14 +87,14 @@ class Room:
 
 
 def room_for(configs: Sequence[FullConfig], place: Place, memory_gib: float | None = None) -> Room:
-    """Dry-run the configs one after another in a process of its own; the largest peak counts.
+    """The memory of a device and the largest peak of the configs, dry-run in a process of its own.
 
     Not run on a GPU.
 
     Args:
-        configs: of trainings that are to go side by side.
-        place: where.
-        memory_gib: that all of them together may take; None is what is free.
+        configs: configs of the trainings that are to share the device.
+        place: the device and the threads of each.
+        memory_gib: memory in GiB that all together may take; None is the free memory.
 
     Raises:
         ValueError: a dry run failed, or its process died.

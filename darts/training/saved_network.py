@@ -1,4 +1,4 @@
-"""A network with what a user of it must know, as a folder holds it."""
+"""A network with the facts that its user needs, as a folder holds it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -29,10 +29,10 @@ class SavedNetwork:
     """A network and its facts.
 
     Args:
-        blueprint: what it is built from.
+        blueprint: the sizes and cells that it is built from.
         weights: its state, without an auxiliary head, on the CPU.
         image: (height, width) of its images.
-        facts: entries of network.json besides: normalisation, class names, where it is from.
+        facts: further entries of network.json: normalisation, class names, origin.
     """
 
     blueprint: Blueprint

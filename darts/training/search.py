@@ -29,13 +29,13 @@ class SearchResult:
     """The genotype that a search found, and the supernet's accuracy on α's half.
 
     Attributes:
-        genotype: the result.
-        val: of the supernet after the epoch that the genotype is from.
-        wall_seconds: of the search.
+        genotype: the genotype that was found.
+        val: evaluation of the supernet after the epoch that the genotype is from.
+        wall_seconds: time of the search.
         epoch: the epoch that the genotype is from.
         stopped: why and where the search ended early; None if it did not.
         scores: numbers known of the genotype without training.
-        cost: of its network, where the search had a target: its value, unit and limit.
+        cost: value, unit and limit of its network's cost, where the search had a target.
     """
 
     genotype: Genotype
@@ -91,12 +91,14 @@ def search(
     never interrupted, on the CPU.
 
     Args:
-        config: its settings.
+        config: settings of the search.
         data: the two halves of the training images.
         run: the folder to write.
-        devices: where and how to compute; with several processes `run` is a `SharedRun`.
-        score: numbers known of a genotype without training; every epoch's record holds them.
-        costs: of the operations in the network to be retrained, for a target.
+        devices: device, processes and way of computing; with several processes `run` is a
+            `SharedRun`.
+        score: a function of a genotype that gives numbers known without training; every epoch's
+            record holds them.
+        costs: costs of the operations in the network to be retrained, for a target.
 
     Raises:
         NonFiniteLossError: a loss or a gradient is not finite; the last checkpoint is kept.

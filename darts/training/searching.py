@@ -47,12 +47,13 @@ class Searching:
     as a graph where `devices.computing` asks for it and the step allows it.
 
     Args:
-        config: its settings.
+        config: settings of the search.
         data: the two halves of the training images, on the device.
-        devices: where and how to compute.
-        note: takes a line that says why steps are not captured, where that was asked for.
-        record: how steps are captured; None is by `devices`.
-        costs: of the operations, for a target; None counts a network of the supernet's sizes.
+        devices: device, processes and way of computing.
+        note: called with a line that says why steps are not captured, where that was asked for.
+        record: the function that captures steps; None decides by `devices`.
+        costs: costs of the operations, for a target; None counts a network of the supernet's
+            sizes.
     """
 
     def __init__(

@@ -17,9 +17,9 @@ def largest_eigenvalue(problem: BilevelProblem, omega: Tree, alpha: Tree, seed: 
     A lower bound that Lanczos closes in on; exact, to rounding, where α has at most 30 numbers.
 
     Args:
-        problem: its outer loss is L_val on one batch.
+        problem: a problem whose outer loss is L_val on one batch.
         omega, alpha: the point.
-        seed: of the first vector.
+        seed: seed of the first vector.
     """
     at, point = Vector.of(omega).detach(), Vector.of(alpha).tracked()
     with torch.enable_grad():

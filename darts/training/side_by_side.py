@@ -1,4 +1,4 @@
-"""Which number of searches side by side on one device takes the most steps, by real steps."""
+"""The number of searches side by side on one device that takes the most steps a second."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ WARM_UP_STEPS = 5
 LEAST_STEPS = 5
 """That a single process takes in the time of a count."""
 NEARLY = 0.05
-"""What fewer processes may lack of the most steps a second, to be preferred all the same."""
+"""Share of the most steps a second that fewer processes may lack and still be preferred."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Count:
     """Steps of so many processes side by side.
 
     Attributes:
-        workers: processes.
-        steps_per_second: of all together; 0 if it failed.
-        trouble: why it failed, or nothing.
+        workers: number of processes.
+        steps_per_second: steps of all together; 0 if the count failed.
+        trouble: the reason if it failed, else empty.
     """
 
     workers: int
@@ -39,11 +39,11 @@ class Count:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """What a trial of several numbers of processes found.
+    """The counts of several numbers of processes.
 
     Attributes:
         counts: in ascending order of processes; the last one may have failed.
-        steps_per_epoch: of the search that was stepped.
+        steps_per_epoch: number of steps in an epoch of the search.
     """
 
     counts: tuple[Count, ...]
@@ -74,10 +74,10 @@ def side_by_side(
     any count. A number at which a process fails is the last. Not run on a GPU.
 
     Args:
-        config: of the search.
-        place: where.
-        numbers: of processes, ascending.
-        seconds: of each count, at least; longer where steps are.
+        config: config of the search.
+        place: the device and the threads of each process.
+        numbers: numbers of processes to count, ascending.
+        seconds: least time of a count; it is longer where steps are.
 
     Raises:
         ValueError: one process alone fails.

@@ -21,7 +21,7 @@ class StepTerms:
         inner_loss: L_train at the new α and the old ω.
         inner_gradient_norm: ‖∇_ω L_train‖ there, before clipping.
         direct, implicit: the two terms of the hypergradient.
-        certificate: what is guaranteed of the second, where the estimator guarantees anything.
+        certificate: the guarantee about the second, where the estimator gives one.
     """
 
     outer_loss: Any

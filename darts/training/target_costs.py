@@ -19,8 +19,8 @@ def retrain_costs(
     """Costs in the network that will be retrained.
 
     Args:
-        search: with a target.
-        retrain: with its sizes.
+        search: settings of the search, with a target.
+        retrain: settings of the retraining, with the network's sizes.
         shape: (channels, height, width) of an image.
         classes: number of classes.
         latency: times of operations; None counts multiply-adds.
