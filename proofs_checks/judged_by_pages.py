@@ -20,8 +20,15 @@ from proofs_checks.paper import not_tested, stated
 from proofs_checks.places import RECORDS
 
 NT, OPEN, REFUTED = Verdict.NOT_TESTED, Verdict.UNDECIDED, Verdict.NOT_SUPPORTED
+ALL_EDGES = "all-edges-cifar10"
 ROWS: tuple[tuple[str, Verdict, str, tuple[str, ...]], ...] = (
     ("§0e", OPEN, "collapse", ("The amended search ends in a better cell than first-order DARTS",)),
+    ("§1d", NT, ALL_EDGES, ("First-order DARTS finds a better cell in 50 epochs than in 200",)),
+    ("§3.2b", NT, ALL_EDGES, ("After 50 epochs of first-order DARTS none is the strongest",)),
+    ("§3.2e", NT, ALL_EDGES, ("Skip-connect ends with 30 to 70 %",)),
+    ("§3.2h", NT, ALL_EDGES, ("A network of skip-connects performs worse than random cells",)),
+    ("F1b", NT, ALL_EDGES, ("First-order DARTS in 200 epochs ends",)),
+    ("§4.1.1k", NT, ALL_EDGES, ("After 100 epochs of the amended search",)),
     ("§3.2c", REFUTED, "collapse", ("In first-order DARTS the weight of none grows",)),
     ("§3.2d", OPEN, "collapse", ("First-order DARTS, searched to convergence, ends",)),
     (

@@ -31,7 +31,6 @@ UNTESTED = (
     ("§1a", "A report of others (Liang et al. 2019); it needs many searches with many seeds."),
     ("§1b", "It needs searches of 200 epochs by DARTS and its variants."),
     ("§1c", "It needs such cells, their validation accuracy in the search, and their retraining."),
-    ("§1d", "It needs cells from several epochs of one long search, each retrained alike."),
     ("§1j", "A judgement on other papers."),
     ("§1k", "A statement on the literature up to 2019; nothing here could decide it."),
     ("§1e", "A conjecture, and called one."),

@@ -22,13 +22,9 @@ FOUND = ("DARTS_V1", "DARTS_V2", "SNAS_moderate", "PDARTS", "PC_DARTS_cifar")
 LONG = "It needs searches of 200 epochs in the space with 14 edges, by first order, 3 seeds or more"
 UNTESTED = (
     ("§3.2a", f"{LONG}, and the weights along them."),
-    ("§3.2b", f"{LONG}, and the weights at epoch 50."),
-    ("§3.2e", f"{LONG}, and the weights of skip-connect and none."),
     ("§3.2j", "It needs networks with and without it, retrained alike."),
-    ("§3.2h", "It needs such a network and a good one, retrained alike."),
     ("§3.2i", "It needs searches that differ in initial α, learning rate and length."),
     ("F1a", f"{LONG}, with cells retrained along the way."),
-    ("F1b", f"{LONG}, and the normal cell at the end."),
 )
 
 

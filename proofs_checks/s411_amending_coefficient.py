@@ -20,7 +20,6 @@ UNTESTED = (
     ),
     ("§4.1.1i", "It needs such cells and good ones, retrained alike."),
     ("§4.1.1j", "No experiment is reported; it needs a choice of η by validation, and its cost."),
-    ("§4.1.1k", f"{SEARCH}, at η = 0.1, and the cells at epochs 100 and 500."),
     ("F2", f"{SEARCH}, at η = 0, 0.1 and 1, and the cells at the end. Figures are not in letters."),
 )
 

@@ -24,7 +24,7 @@ def write_comparison_of(experiment: Experiment, work: Path) -> Path | None:
     setting = experiment.runs[0].setting.name
     by_method: dict[str, list[Planned]] = {}
     for run in experiment.runs:
-        if run.setting.name == setting:
+        if run.setting.name == setting and "search" in run.content:
             by_method.setdefault(run.method, []).append(run)
     groups = [_group(method, runs, work / setting) for method, runs in by_method.items()]
     if not any(group.entries for group in groups):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.experiments.all_edges import CIFAR_EXPERIMENT, DIGITS_EXPERIMENT
 from benchmarks.experiments.behaviour import BEHAVIOUR
 from benchmarks.experiments.collapse import COLLAPSE
 from benchmarks.experiments.definition import Experiment
@@ -19,6 +20,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         RANDOM_SEARCH,
         DEPTH,
         ETA,
+        DIGITS_EXPERIMENT,
+        CIFAR_EXPERIMENT,
         BEHAVIOUR,
         DIRECTION,
         GRADIENT_TRAP,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.experiments.record import RunRecord
-from bilevel.estimators import Estimator
 from darts.data import ImageSet
 from darts.data.digits import Digits
 from darts.data.published import Published
@@ -34,7 +33,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Planned(ABC):
-    """One run: a setting, an estimator and a seed.
+    """One run: a setting, a method and a seed.
 
     Runs of one seed share the images, the split, the initial ω and α, the batches and their
     augmentation, so that differences between methods are paired.
@@ -42,7 +41,6 @@ class Planned(ABC):
 
     setting: Setting
     method: str
-    estimator: Estimator
     seed: int
 
     @property
@@ -112,6 +110,7 @@ class Experiment:
         deviations: from the paper's setting, one sentence each.
         report: how the runs are shown.
         reading: the answer in a few sentences, written by hand after the runs.
+        cost: what a run is estimated to take, and from what.
         read_from: the digest of the records that it was written from; a test compares it.
     """
 
@@ -125,6 +124,7 @@ class Experiment:
     deviations: tuple[str, ...]
     report: Report
     reading: str = ""
+    cost: str = ""
     read_from: str = ""
 
     def mine(self, records: Sequence[RunRecord]) -> list[RunRecord]:

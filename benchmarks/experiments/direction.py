@@ -24,14 +24,13 @@ from benchmarks.experiments.plots import save
 from benchmarks.experiments.pointing import BATCHES, DAMPED, ITERATIONS, LANCZOS, measured
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Judge, Judgement
-from benchmarks.experiments.searched import Searched, SearchSetting
+from benchmarks.experiments.searched import Searched, SearchSetting, drive_search
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.config.as_json import to_json
 from darts.data import ImageSet, SearchData
 from darts.parallel.launch import Devices
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces.nasbench201 import digits
-from darts.training.loop import drive
 from darts.training.search import SearchStage
 from darts.training.searching import Searching
 
@@ -104,8 +103,7 @@ class MeasuredSearch(Searched):
         halves = SearchData.of(images, self.config.train_share, self.seed)
         searching = Searching(self.config, halves.to(devices.device), devices, run.note)
         stage = MeasuredStage(self.after, searching, run)
-        origin = {**to_json(self.config), "computing": to_json(devices.computing)}
-        drive(stage, run, devices, origin, self.config.checkpoint_share)
+        drive_search(stage, run, devices)
 
     def line(self, stream: str, record: Record) -> Record | None:
         return {"kind": "point", **record} if stream == STREAM else None
@@ -319,7 +317,7 @@ DIRECTION = Experiment(
         "Numbers against both references are in the records."
     ),
     runs=tuple(
-        MeasuredSearch(SETTING, search, METHODS[search], seed)
+        MeasuredSearch(SETTING, search, seed, METHODS[search])
         for seed in (0, 1, 2)
         for search in SEARCHES
     ),

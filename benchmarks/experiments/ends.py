@@ -19,9 +19,14 @@ POOL = str(NASBENCH201.operations.index("avg_pool_3x3"))
 TABLE = "table_cifar10_percent"
 
 
-def collapsed(cell: str) -> bool:
-    """Whether all but at most one of six edges are skip-connect ("almost all", §3.2)."""
-    return cell.count(SKIP) >= len(cell) - 1
+def collapsed(cell: str, skip: str = SKIP) -> bool:
+    """Whether all but at most one of the edges are skip-connect ("almost all", §3.2).
+
+    Args:
+        cell: a digit an edge.
+        skip: the digit of skip-connect.
+    """
+    return cell.count(skip) >= len(cell) - 1
 
 
 def collapse_epoch(record: RunRecord) -> int | None:
@@ -29,11 +34,18 @@ def collapse_epoch(record: RunRecord) -> int | None:
 
     None if it is not collapsed at the end, or has not been for `IN_A_ROW` epochs.
     """
-    cells = record.content["cells_without_none"]
+    return since([collapsed(cell) for cell in record.content["cells_without_none"]])
+
+
+def since(held: Sequence[bool]) -> int | None:
+    """The first epoch, counted from 1, from which on something has held to the end.
+
+    None if it does not hold at the end, or has not for `IN_A_ROW` epochs.
+    """
     length = 0
-    while length < len(cells) and collapsed(cells[-1 - length]):
+    while length < len(held) and held[-1 - length]:
         length += 1
-    return None if length < IN_A_ROW else len(cells) - length + 1
+    return None if length < IN_A_ROW else len(held) - length + 1
 
 
 def long_enough(

@@ -132,6 +132,8 @@ def page(
         f"`python -m benchmarks.experiments {experiment.name} --data-root DIR` goes on with the "
         "runs that are missing. [All experiments](README.md) has its options.",
     ]
+    if experiment.cost:
+        parts += [f"**Estimated before the runs.** {experiment.cost}"]
     if records:
         parts += [_cost(records)]
     return "\n\n".join(parts) + "\n"

@@ -145,6 +145,7 @@ class RandomSearches(Planned):
     """`DRAWS` random searches at the cost of a search with `estimator`, read from the table."""
 
     setting: SearchSetting
+    estimator: Estimator
 
     @property
     def content(self) -> Any:
@@ -289,7 +290,7 @@ RANDOM_SEARCH = Experiment(
         "supernet's channels and cells, in the mean over all cells without none."
     ),
     runs=(
-        *(RandomSearches(SMALL, name_of(twin), METHODS[twin], 0) for twin in TWINS),
+        *(RandomSearches(SMALL, name_of(twin), 0, METHODS[twin]) for twin in TWINS),
         *(planned(SMALL, m, seed) for seed in (0, 1, 2) for m in TWINS),
     ),
     claims=(

@@ -1,15 +1,17 @@
 """Records of runs: lines written as a run goes on, and the small files that they are folded into.
 
 A journal is JSON-lines, which any number of processes append to. A line of kind "run" says what a
-run is and where it takes place, one of kind "epoch" what came out of one epoch, one of kind
-"failure" why a run cannot go on, one of kind "result" what a run that has no curves came to, and
-one of kind "point" what was measured at one moment of a run. A record is the same of one run in
-one file: curves as lists, one number an epoch.
+run is and where it takes place, one of kind "epoch" what came out of one epoch, one of kind "ended"
+why and where a search ended early, one of kind "retraining" what the cell of an epoch came to when
+it was trained from scratch, one of kind "failure" why a run cannot go on, one of kind "result" what
+a run that has no curves came to, and one of kind "point" what was measured at one moment of a run.
+A record is the same of one run in one file: curves as lists, one number an epoch.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from darts.records.writing import write_atomically
+from darts.spaces import NASBENCH201
 
 RECORDS = Path("docs/records/experiments")
 CURVES = (
@@ -65,13 +68,23 @@ class RunRecord:
         """Epochs done; of a run that is measured at moments, how many of these are there."""
         return len(self.content["cells"])
 
+    @property
+    def extent(self) -> tuple[int, int, bool]:
+        """How far it came, to be compared: epochs, cells retrained, and whether it is complete."""
+        return self.epochs, len(self.content.get("retrained", {})), self.complete
+
     def curve(self, name: str) -> list[float]:
         """One of `CURVES`, or the accuracies by the table; a number that is not known is NaN."""
         return [float("nan") if x is None else float(x) for x in self.content["curves"][name]]
 
-    def weight(self, operation: str) -> list[float]:
-        """The mean weight of an operation over the edges, after each epoch."""
-        return [float(x) for x in self.content["weights"][operation]]
+    def weight(self, operation: str, kind: str = "") -> list[float]:
+        """The mean weight of an operation over the edges, after each epoch.
+
+        Args:
+            operation: its name.
+            kind: of the cells, where a search has several kinds.
+        """
+        return [float(x) for x in self.content["weights"][f"{kind} {operation}".strip()]]
 
     @property
     def cells(self) -> list[str]:
@@ -88,11 +101,11 @@ def read_all(folder: Path = RECORDS) -> list[RunRecord]:
 
 
 def read_records(folder: Path = RECORDS) -> list[RunRecord]:
-    """All records, one of each run: of several machines' the longest, then by machine's name."""
+    """All records, one of each run: of several machines' that which came farthest, then by name."""
     found: dict[tuple[str, str, int], RunRecord] = {}
     for record in read_all(folder):
         key = (record.setting, record.method, record.seed)
-        if key not in found or record.epochs > found[key].epochs:
+        if key not in found or record.extent > found[key].extent:
             found[key] = record
     return list(found.values())
 
@@ -152,6 +165,8 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
     results: dict[Key, Mapping[str, Any]] = {}
     epochs: dict[Key, dict[int, Mapping[str, Any]]] = {}
     points: dict[Key, dict[int, Mapping[str, Any]]] = {}
+    retrained: dict[Key, dict[int, Mapping[str, Any]]] = {}
+    ended: dict[Key, Mapping[str, Any]] = {}
     for line in lines:
         key = (line["setting"], line["method"], line["seed"], line["machine"])
         if line["kind"] == "run":
@@ -160,12 +175,25 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
             results[key] = line
         elif line["kind"] == "failure":
             failures[key] = line["failure"]
+        elif line["kind"] == "retraining":
+            retrained.setdefault(key, {})[line["after_epochs"]] = line
+        elif line["kind"] == "ended":
+            ended[key] = line["stopped"]
         elif line["kind"] == "point":
             points.setdefault(key, {})[line["after_epochs"]] = line
         else:
             epochs.setdefault(key, {})[line["epoch"]] = line
     curves = [
-        RunRecord(_folded(headers[key], _contiguous(done), accuracy, failures.get(key)))
+        RunRecord(
+            _folded(
+                headers[key],
+                _contiguous(done),
+                accuracy,
+                failures.get(key),
+                ended.get(key),
+                retrained.get(key, {}),
+            )
+        )
         for key, done in epochs.items()
         if 0 in done
     ]
@@ -209,27 +237,41 @@ def _folded(
     epochs: Sequence[Mapping[str, Any]],
     accuracy: Mapping[str, float],
     failure: str | None,
+    ended: Mapping[str, Any] | None,
+    retrained: Mapping[int, Mapping[str, Any]],
 ) -> dict[str, Any]:
+    config = header["config"]
     curves = {name: [epoch[name] for epoch in epochs] for name in CURVES}
     for name in ("cell", "cell_without_none"):
         suffix = name.removeprefix("cell")
-        curves[f"table_cifar10_percent{suffix}"] = [accuracy[epoch[name]] for epoch in epochs]
-    planned = header["config"]["search"]["epochs"]
+        if config["search"]["space"]["name"] == NASBENCH201.name:
+            curves[f"table_cifar10_percent{suffix}"] = [accuracy[epoch[name]] for epoch in epochs]
+    planned = config["search"]["epochs"]
+    wanted = config.get("retrained_after", [])
+    seconds = [epochs[-1]["wall_seconds"], *(line["wall_seconds"] for line in retrained.values())]
+    several = {} if "kept" not in epochs[0] else {"kept": [epoch["kept"] for epoch in epochs]}
     return {
         **{name: header[name] for name in HEAD},
-        "complete": len(epochs) == planned,
+        "complete": (len(epochs) == planned or ended is not None) and set(wanted) <= set(retrained),
         "epochs_planned": planned,
         "failure": failure,
-        "wall_seconds": epochs[-1]["wall_seconds"],
+        **({} if ended is None else {"stopped": ended}),
+        "wall_seconds": round(math.fsum(seconds), 1),
         "cells": [epoch["cell"] for epoch in epochs],
         "cells_without_none": [epoch["cell_without_none"] for epoch in epochs],
+        **several,
         "last_weights": epochs[-1]["mixing"],
         "weights": {
             operation: [epoch["weights"][operation] for epoch in epochs]
             for operation in epochs[0]["weights"]
         },
         "curves": curves,
+        **({"retrained": _by_epoch(retrained)} if wanted else {}),
     }
+
+
+def _by_epoch(retrained: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    return {str(after): retrained[after]["result"] for after in sorted(retrained)}
 
 
 def write_record(record: RunRecord, folder: Path = RECORDS) -> Path | None:
@@ -241,7 +283,7 @@ def write_record(record: RunRecord, folder: Path = RECORDS) -> Path | None:
     path, text = folder / record.setting / name, _text(record.content)
     if path.is_file():
         old = RunRecord(json.loads(path.read_text(encoding="utf-8")))
-        if old.epochs > record.epochs or old.content == json.loads(text):
+        if old.extent > record.extent or old.content == json.loads(text):
             return None
     return write_atomically(path, text.encode())
 
@@ -249,7 +291,7 @@ def write_record(record: RunRecord, folder: Path = RECORDS) -> Path | None:
 def _text(content: Mapping[str, Any]) -> str:
     parts = []
     for key, value in content.items():
-        if key in ("curves", "weights"):
+        if key in ("curves", "weights", "retrained"):
             rows = (f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in value.items())
             inner = "{\n" + ",\n".join(rows) + "\n }"
         elif key == "points":

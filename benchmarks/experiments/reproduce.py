@@ -12,6 +12,9 @@ from darts.config.as_json import differences
 
 Key = tuple[str, str, int]
 """Setting, method, seed."""
+EPOCH, RETRAINING, RESULT = "epoch", "the retraining of the cell of epoch", "its result"
+Moment = tuple[str, int]
+"""What was written down, one of the three above, and after which epoch, counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,12 @@ def compare_with_records(
         records: of all machines.
     """
     heads: dict[tuple[Key, str], Mapping[str, Any]] = {}
-    moments: dict[tuple[Key, str], dict[int, Any]] = {}
+    moments: dict[tuple[Key, str], dict[Moment, Any]] = {}
     for line in lines:
         key = ((line["setting"], line["method"], line["seed"]), line["machine"])
         if line["kind"] == "run":
             heads[key] = line
-        elif line["kind"] != "failure":
+        elif line["kind"] not in ("failure", "ended"):
             at, content = _moment_of_line(line)
             moments.setdefault(key, {})[at] = content
     return [_compared(head, moments.get(key, {}), key, records) for key, head in heads.items()]
@@ -61,7 +64,7 @@ def compare_with_records(
 
 def _compared(
     head: Mapping[str, Any],
-    found: Mapping[int, Any],
+    found: Mapping[Moment, Any],
     key: tuple[Key, str],
     records: Sequence[RunRecord],
 ) -> Compared:
@@ -95,25 +98,28 @@ def _compared(
     )
 
 
-def _moment_of_line(line: Mapping[str, Any]) -> tuple[int, Any]:
-    """When it was, epochs counted from 1 and 0 for a run as a whole, and what came out."""
+def _moment_of_line(line: Mapping[str, Any]) -> tuple[Moment, Any]:
+    """When it was, and what came out."""
     if line["kind"] == "result":
-        return 0, line["result"]
+        return (RESULT, 0), line["result"]
+    if line["kind"] == "retraining":
+        return (RETRAINING, line["after_epochs"]), line["result"]
     if line["kind"] == "point":
-        return line["after_epochs"], line["point"]
+        return (EPOCH, line["after_epochs"]), line["point"]
     kept = ("cell", "cell_without_none", "weights", *CURVES)
-    return line["epoch"] + 1, {name: line[name] for name in kept}
+    return (EPOCH, line["epoch"] + 1), {name: line[name] for name in kept}
 
 
-def _moments_of_record(record: RunRecord) -> dict[int, Any]:
+def _moments_of_record(record: RunRecord) -> dict[Moment, Any]:
     """The same of a record."""
     content = record.content
     if "result" in content:
-        return {0: content["result"]}
+        return {(RESULT, 0): content["result"]}
     if "points" in content:
-        return {point["after_epochs"]: point for point in content["points"]}
-    return {
-        epoch + 1: {
+        return {(EPOCH, point["after_epochs"]): point for point in content["points"]}
+    retrained = content.get("retrained", {})
+    return {(RETRAINING, int(after)): result for after, result in retrained.items()} | {
+        (EPOCH, epoch + 1): {
             "cell": content["cells"][epoch],
             "cell_without_none": content["cells_without_none"][epoch],
             "weights": {name: values[epoch] for name, values in content["weights"].items()},
@@ -131,11 +137,16 @@ def _programs(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
     return f"The record is of torch {versions[0]}, this run of {versions[1]}."
 
 
-def _word(at: int) -> str:
-    return f"epoch {at}" if at else "its result"
+def _word(moment: Moment) -> str:
+    what, at = moment
+    return f"{what} {at}" if at else what
 
 
-def _span(common: Sequence[int]) -> str:
-    if len(common) == 1:
-        return _word(common[0])
-    return f"epochs {common[0]} to {common[-1]}, {len(common)} of them"
+def _span(common: Sequence[Moment]) -> str:
+    epochs = [moment for moment in common if moment[0] == EPOCH]
+    words = [_word(moment) for moment in common if moment[0] != EPOCH]
+    if len(epochs) == 1:
+        words = [_word(epochs[0]), *words]
+    elif epochs:
+        words = [f"epochs {epochs[0][1]} to {epochs[-1][1]}, {len(epochs)} of them", *words]
+    return ", and at ".join(words)

@@ -102,4 +102,4 @@ METHODS: dict[str, Estimator] = {
 
 
 def planned(setting: SearchSetting, method: str, seed: int) -> Searched:
-    return Searched(setting, method, METHODS[method], seed)
+    return Searched(setting, method, seed, METHODS[method])

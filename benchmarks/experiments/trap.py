@@ -15,6 +15,7 @@ from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Values, above
 from benchmarks.experiments.setting import METHODS
+from bilevel.estimators import Estimator
 from darts.config.as_json import to_json
 from darts.data import ImageSet
 from darts.parallel.launch import Devices
@@ -42,6 +43,7 @@ class TrapRun(Planned):
     """A search and two trainings, of which three errors are kept."""
 
     setting: TrapSetting
+    estimator: Estimator
 
     @property
     def content(self) -> Any:
@@ -142,7 +144,7 @@ GRADIENT_TRAP = Experiment(
         "derived from α, trained and tested likewise."
     ),
     runs=tuple(
-        TrapRun(A3, method, METHODS[method], seed)
+        TrapRun(A3, method, seed, METHODS[method])
         for seed in range(5)
         for method in ("first-order", "amended")
     ),

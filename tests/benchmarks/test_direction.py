@@ -102,7 +102,7 @@ def test_a_measured_search_is_the_search_and_goes_on_where_it_stopped(tmp_path, 
     for name, few in (("BATCHES", 2), ("LANCZOS", 4), ("ITERATIONS", 4)):
         monkeypatch.setattr(pointing, name, few)
     setting = replace(TINY, search=replace(TINY.search, epochs=2))
-    run = MeasuredSearch(setting, "amended", METHODS["amended"], 0, after=(0, 1))
+    run = MeasuredSearch(setting, "amended", 0, METHODS["amended"], after=(0, 1))
     images, journal = IMAGES.load(), tmp_path / "j.jsonl"
     # the first life ends after a step, past the measurement at 0 epochs
     assert carry_out(run, images, tmp_path / "run", journal, deadline=0.0) == "stopped"
@@ -116,7 +116,7 @@ def test_a_measured_search_is_the_search_and_goes_on_where_it_stopped(tmp_path, 
     assert points(half) == points(record)[:1]
     assert write_record(record, tmp_path / "docs") is not None
     assert read_records(tmp_path / "docs") == [record]
-    plain = Searched(setting, "amended", METHODS["amended"], 0)
+    plain = Searched(setting, "amended", 0, METHODS["amended"])
     carry_out(plain, images, tmp_path / "plain", journal)
     mixing = [
         [epoch["mixing"] for epoch in RunFolder.open(tmp_path / name, ()).records("search/epochs")]

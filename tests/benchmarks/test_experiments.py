@@ -62,7 +62,7 @@ ACCURACY = {f"{n:06d}": 50.0 for n in range(10**6) if not set(f"{n:06d}") & set(
 
 
 def tiny(method: str = "first-order", seed: int = 0) -> Searched:
-    return Searched(TINY, method, METHODS[method], seed)
+    return Searched(TINY, method, seed, METHODS[method])
 
 
 def test_finished_searches_are_compared_on_one_page_and_others_named(tmp_path):

@@ -61,7 +61,7 @@ def test_a_run_becomes_a_record_with_as_many_cells_as_the_search_pays_for(tmp_pa
         file.write("\n".join([",".join(["ops", *COLUMNS]), *lines]) + "\n")
     monkeypatch.setenv("DARTS_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(random_search, "DRAWS", 50)
-    planned = RandomSearches(TINY, name_of("amended"), METHODS["amended"], 0)
+    planned = RandomSearches(TINY, name_of("amended"), 0, METHODS["amended"])
     journal = tmp_path / "j.jsonl"
     assert carry_out(planned, IMAGES.load(), tmp_path / "run", journal) == "complete"
     (record,) = fold(journal_lines([journal]), {})

@@ -11,7 +11,7 @@ from benchmarks.experiments.trap import A3, GRADIENT_TRAP, TrapRun, differences
 from tests.toy.test_gradient_trap import IMAGES, SMALL
 from toy.gradient_trap import WAYS
 
-TINY = TrapRun(replace(A3, trap=SMALL), "first-order", METHODS["first-order"], 0)
+TINY = TrapRun(replace(A3, trap=SMALL), "first-order", 0, METHODS["first-order"])
 
 
 def test_a_run_becomes_a_record_with_three_errors(tmp_path):

@@ -1,0 +1,368 @@
+"""DARTS's own space with its 14 edges: how searches end, and whether their cells beat random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.experiments.definition import Claim, Experiment, Planned
+from benchmarks.experiments.kept import (
+    difference,
+    digits,
+    found,
+    mean_of,
+    skips_from,
+)
+from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.retrained import (
+    RetrainedSearch,
+    RetrainedSetting,
+    TrainedCell,
+    random_cell,
+)
+from benchmarks.experiments.retrained_report import RetrainedCurves
+from benchmarks.experiments.rules import Judge, Judgement, above, all_do, none_does
+from benchmarks.experiments.setting import METHODS
+from bilevel.estimators import FirstOrder
+from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
+from darts.data import Cifar10
+from darts.data.digits import Digits
+from darts.spaces import S1, Genotype
+from darts.spaces.genotype import CellGenotype
+from darts.spaces.published import DARTS_V2
+from darts.spaces.space import NONE
+
+NORMAL, REDUCE = "normal", "reduce"
+EPOCHS = 200
+AFTER = (25, 50, 100, EPOCHS)
+SEEDS = (0, 1, 2)
+RANDOM = 4
+"""Random cells beside the searches of each seed."""
+RANDOM_NAMES = tuple(f"random-{number + 1}" for number in range(RANDOM))
+ALL_SKIP = Genotype(
+    tuple(
+        CellGenotype(kind, (("skip_connect", 0), ("skip_connect", 1)) * 4, (2, 3, 4, 5))
+        for kind in (NORMAL, REDUCE)
+    )
+)
+"""Both cells of skip-connects alone, from the two inputs to every node."""
+OTHERS = {"DARTS_V2": DARTS_V2, "all-skip": ALL_SKIP}
+SHORT = 50
+"""Epochs of DARTS's own search (§3.2)."""
+SETTLED = 100
+"""Epochs after which the paper finds that the best architecture barely changes (§4.1.1)."""
+FEW_EDGES = 2
+"""Of the 28 edges of both cells, as many as may change where an architecture barely changes."""
+
+
+def _collapsed(run: RunRecord) -> bool:
+    return skips_from(run, NORMAL) is not None
+
+
+def _none_everywhere(run: RunRecord) -> bool:
+    """Whether none is the strongest on each edge of the normal cell after 50 epochs."""
+    cells = digits(run, "cells", NORMAL)
+    return run.epochs >= SHORT and set(cells[SHORT - 1]) == {str(S1.operations.index(NONE))}
+
+
+def _skip_share_of_rest(run: RunRecord) -> float:
+    """The mean weight of skip-connect over what none leaves, at the end."""
+    return run.weight("skip_connect", NORMAL)[-1] / (1 - run.weight(NONE, NORMAL)[-1])
+
+
+def _barely_changes(run: RunRecord) -> bool:
+    cells = run.content["cells_without_none"]
+    changed = sum(a != b for a, b in zip(cells[SETTLED - 1], cells[EPOCHS - 1], strict=True))
+    return changed <= FEW_EDGES
+
+
+def _to_the_end(rule: Judge) -> Judge:
+    """A rule on the searches that have all their epochs, and on no others."""
+
+    def judge(records: Sequence[RunRecord]) -> Judgement:
+        return rule([record for record in records if record.epochs >= EPOCHS])
+
+    return judge
+
+
+PERCENT = "Difference in percentage points"
+RANDOM_MEAN = mean_of(RANDOM_NAMES)
+SIGN = (
+    "Supported if the interval of the paired difference in test accuracy lies above 0, not "
+    "supported if below."
+)
+ALL = "Supported if so in all runs, not supported if in half or fewer."
+
+CLAIMS = (
+    Claim(
+        "§3.2, Fig. 1",
+        "First-order DARTS in 200 epochs ends in a normal cell of skip-connects.",
+        "Supported if the normal cells of all runs collapse, not supported if of half or fewer.",
+        all_do(_collapsed, ["first-order"], "The normal cell collapsed"),
+    ),
+    Claim(
+        "§3.2, Fig. 1",
+        "Second-order DARTS does so too, in the space with 14 edges.",
+        "The same rule.",
+        all_do(_collapsed, ["second-order"], "The normal cell collapsed"),
+    ),
+    Claim(
+        "§3.2",
+        "After 50 epochs of first-order DARTS none is the strongest on each edge of normal cells.",
+        ALL,
+        all_do(_none_everywhere, ["first-order"], "None was the strongest on all 14 edges"),
+    ),
+    Claim(
+        "§3.2, Fig. 1",
+        "The weight of none dominates the edges of the normal cell in the end (0.97 in the paper).",
+        "Supported if its mean over the 14 edges ends above 0.9 in all runs, not supported if in "
+        "half or fewer.",
+        all_do(
+            lambda run: run.weight(NONE, NORMAL)[-1] > 0.9,
+            ["first-order"],
+            "The mean weight of none ended above 0.9",
+        ),
+    ),
+    Claim(
+        "§3.2",
+        "Skip-connect ends with 30 to 70 % of the weight that none leaves.",
+        "Of mean weights over the 14 edges of the normal cell: supported if so in all runs, not "
+        "supported if in half or fewer.",
+        all_do(
+            lambda run: 0.3 <= _skip_share_of_rest(run) <= 0.7,
+            ["first-order"],
+            "Skip-connect ended with 30 to 70 % of the rest",
+        ),
+    ),
+    Claim(
+        "§4.1.1, A.4",
+        "Search with the amended term (η = 0.1) does not end in a normal cell of skip-connects.",
+        "Not supported if any run collapses, supported if none of three or more does.",
+        none_does(_collapsed, "amended", "The normal cell collapsed"),
+    ),
+    Claim(
+        "§4.1.1",
+        "After 100 epochs of the amended search the architecture barely changes.",
+        "Supported if in all runs the strongest operation beside none differs on at most two of "
+        "the 28 edges between epochs 100 and 200, not supported if in half or fewer.",
+        _to_the_end(all_do(_barely_changes, ["amended"], "At most two of 28 edges changed")),
+    ),
+    Claim(
+        "§3.2, Fig. 1",
+        "First-order DARTS finds a better cell in 50 epochs than in 200: convergence and accuracy "
+        "contradict each other.",
+        SIGN,
+        above(difference(found("first-order", SHORT), found("first-order", EPOCHS)), PERCENT),
+    ),
+    Claim(
+        "§1, §3.4",
+        "The amended search ends in a better cell than first-order DARTS after as many epochs.",
+        SIGN,
+        above(difference(found("amended", EPOCHS), found("first-order", EPOCHS)), PERCENT),
+    ),
+    Claim(
+        "§3.2, §5",
+        "The amended cell after 200 epochs is better than first order's after 50.",
+        SIGN,
+        above(difference(found("amended", EPOCHS), found("first-order", SHORT)), PERCENT),
+    ),
+    Claim(
+        "§4.1.3",
+        "The amended cell after 200 epochs is better than random cells of the space.",
+        "Of the accuracy minus the mean over the random cells of the same seed: supported if the "
+        "interval lies above 0, not supported if below.",
+        above(difference(found("amended", EPOCHS), RANDOM_MEAN), PERCENT),
+    ),
+    Claim(
+        "§1",
+        "The cell of first-order DARTS after 200 epochs is worse than random cells of the space.",
+        "Of the mean over the random cells of the same seed minus its accuracy: supported if the "
+        "interval lies above 0, not supported if below.",
+        above(difference(RANDOM_MEAN, found("first-order", EPOCHS)), PERCENT),
+    ),
+    Claim(
+        "§3.2",
+        "A network of skip-connects performs worse than random cells of the space.",
+        "The same rule.",
+        above(difference(RANDOM_MEAN, mean_of(["all-skip"])), PERCENT),
+    ),
+)
+
+RULES = (
+    "The normal cell of a search is read from its genotype: the two strongest edges into each node "
+    "with their strongest operations beside none. It has collapsed if seven or more of its eight "
+    "edges are skip-connect. The run has collapsed if that is so at the end, for ten epochs in a "
+    "row or more. In claims about weights and operations a run counts once it has 100 epochs, and "
+    "is read at its last. In claims about accuracies a cell counts once it is trained; all cells "
+    "of a seed are trained with the same settings, random state and batches. With fewer than three "
+    "seeds a claim is undecided. Intervals are 95 % by Student's t."
+)
+
+
+def runs(setting: RetrainedSetting) -> tuple[Planned, ...]:
+    """Both first searches and the cells beside them, seed by seed, and the second order at last."""
+
+    def searched(method: str, seed: int) -> Planned:
+        return RetrainedSearch(setting, method, seed, METHODS[method])
+
+    planned: list[Planned] = []
+    for seed in SEEDS:
+        planned += [searched("first-order", seed), searched("amended", seed)]
+        planned += [random_cell(setting, number, seed) for number in range(RANDOM)]
+        planned += [TrainedCell(setting, name, seed, cell) for name, cell in OTHERS.items()]
+    return (*planned, *(searched("second-order", seed) for seed in SEEDS))
+
+
+def experiment(
+    setting: RetrainedSetting, images: str, deviations: tuple[str, ...], cost: str
+) -> Experiment:
+    """The experiment in a setting.
+
+    Args:
+        setting: of searches and trainings.
+        images: in words.
+        deviations: those of the setting alone.
+        cost: of its runs, in words.
+    """
+    return Experiment(
+        name=setting.name,
+        title=f"DARTS's space with its 14 edges, on {images}",
+        question=(
+            "The paper shows a search in DARTS's own space (Fig. 1): none takes the weight, the "
+            "operations that are kept become skip-connects, and the retrained cell gets worse. "
+            "Is it so here, does the amended term prevent it, and does the found cell beat random "
+            "cells that are trained at the same budget?"
+        ),
+        measure=(
+            "After every epoch, as in Fig. 1: the mean weight of none over the 14 edges of the "
+            "normal cell, and the share of these edges on which skip-connect is the strongest "
+            f"operation beside none. The cells that stood after {_listed(AFTER)} epochs are "
+            "trained from scratch on all training images. Their accuracy on the test images is "
+            f"set beside that of {RANDOM} random cells for each seed, of DARTS_V2 and of a network "
+            "of skip-connects, trained alike."
+        ),
+        runs=runs(setting),
+        claims=CLAIMS,
+        rules=RULES,
+        deviations=(*deviations, *DEVIATIONS),
+        report=RetrainedCurves((NORMAL,), AFTER, (*RANDOM_NAMES, *OTHERS)),
+        cost=cost,
+    )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}"
+
+
+DEVIATIONS = (
+    "α's learning rate is larger than 0.0003, so that learning rate times steps is 23.4, as in 200 "
+    "epochs of DARTS on CIFAR-10 with batches of 64.",
+    "Trainings are of small networks, and are much shorter than the paper's 600 epochs. They have "
+    "no Cutout, drop-path or auxiliary head.",
+    "DARTS_V2 was found on the whole of CIFAR-10 with other sizes: it is there to compare with.",
+)
+
+
+def _search(learning_rate_of_alpha: float, cells: int, padding: int) -> SearchConfig:
+    return SearchConfig(
+        space=S1,
+        estimator=FirstOrder(),
+        epochs=EPOCHS,
+        batch_size=64,
+        channels=4,
+        cells=cells,
+        alpha_learning_rate=learning_rate_of_alpha,
+        padding=padding,
+        statistics_batches=4,
+        evaluation_images=256,
+    )
+
+
+def _retrain(padding: int) -> RetrainConfig:
+    return RetrainConfig(
+        epochs=100,
+        batch_size=64,
+        channels=8,
+        cells=5,
+        padding=padding,
+        cutout=0,
+        drop_path=0.0,
+        auxiliary_weight=0.0,
+    )
+
+
+DIGITS = RetrainedSetting(
+    name="all-edges-digits",
+    data=Digits(),
+    # 200 epochs of 10 steps: learning rate × steps is 23.4, as in 200 epochs of 390 at 3e-4
+    search=_search(learning_rate_of_alpha=0.0117, cells=4, padding=1),
+    retrain=_retrain(padding=1),
+    after=AFTER,
+    words=(
+        "DARTS's space with its 14 edges, 4 channels and 4 cells, of which the second and third "
+        "reduce. Scikit-learn's digits: 1,348 training images of 8×8, half for ω and half for α, "
+        "in batches of 64 (10 steps an epoch), 200 epochs. α moves by Adam with learning rate "
+        "0.0117, betas (0.5, 0.999) and weight decay 0.001; ω by SGD, with a learning rate from "
+        "0.025 down along half a cosine. Retraining: 5 cells, 8 channels, 100 epochs on all 1,348 "
+        "images, tested on 449."
+    ),
+)
+
+CIFAR = RetrainedSetting(
+    name="all-edges-cifar10",
+    data=Cifar10(train_size=1024, test_size=5000, image_size=16),
+    # 200 epochs of 8 steps, so that a search is an hour or two: learning rate × steps is 23.4 again
+    search=_search(learning_rate_of_alpha=0.0146, cells=3, padding=2),
+    retrain=_retrain(padding=2),
+    after=AFTER,
+    words=(
+        "DARTS's space with its 14 edges, 4 channels and 3 cells, of which the last two reduce. "
+        "CIFAR-10 averaged to 16×16: 1,024 training images, half for ω and half for α, in batches "
+        "of 64 (8 steps an epoch), 200 epochs. α moves by Adam with learning rate 0.0146, betas "
+        "(0.5, 0.999) and weight decay 0.001; ω by SGD, with a learning rate from 0.025 down along "
+        "half a cosine. Retraining: 5 cells, 8 channels, 100 epochs on all 1,024 images, tested on "
+        "5,000."
+    ),
+)
+
+BUSY = (
+    "From a few steps, in seconds of one core of a machine that had other work and took two to "
+    "three times as long as when it is idle"
+)
+
+DIGITS_EXPERIMENT = experiment(
+    DIGITS,
+    "digits",
+    (
+        "The images are small and few: a test accuracy of 1 % is four or five images.",
+        "The supernet has 4 cells, two normal ones and two that reduce, and 4 channels. DARTS's "
+        "has 8 cells and 16 channels.",
+        "An epoch has 10 steps: 200 epochs are 2,000 steps, and 78,000 in DARTS.",
+    ),
+    (
+        f"{BUSY}: 1.4 for a step of first order, about 4 for an amended one and 3.5 for one of "
+        "second order, and 0.09 for a step of a training. A first-order search is so about 25 "
+        "minutes of an idle core, an amended one 65, one of second order 60, and a training of a "
+        "cell 2. All 27 runs are about 9 hours."
+    ),
+)
+
+CIFAR_EXPERIMENT = experiment(
+    CIFAR,
+    "CIFAR-10 at 16×16",
+    (
+        "So that a search takes about half an hour, there are 1,024 training images in all. The "
+        "supernet has 3 cells, one normal one and two that reduce, and 4 channels; DARTS's has 8 "
+        "cells and 16 channels.",
+        "An epoch has 8 steps: 200 epochs are 1,600 steps, and 78,000 in DARTS.",
+        "Networks trained on 1,024 images are far less accurate than the paper's. Differences "
+        "between cells may be others there.",
+    ),
+    (
+        f"{BUSY}: 3.1 for a step of first order, and 0.12 for a step of a training. In units of a "
+        "first-order step an amended one is taken to cost 2.8 and one of second order 2.5, as on "
+        "digits. A first-order search is so about 35 minutes of an idle core, an amended one 90, "
+        "one of second order 80, and a training of a cell 2. All 27 runs are about 12 hours."
+    ),
+)
