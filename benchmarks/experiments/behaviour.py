@@ -18,6 +18,7 @@ CONTROLS = {
     "amended-squares": (
         "a draw of first order's mean and the amended gradient's squares (Adam's second moment)"
     ),
+    "amended-other-batches": "the same term on an independent pair of batches",
 }
 
 
@@ -76,7 +77,8 @@ BEHAVIOUR = Experiment(
         "amended-squares: Adam has the second moment that the amended gradient would give at the "
         "search's own points. The mean is g₁ only over draws, and only in coordinates where g₁ is "
         "no larger than g₁ plus the amended term. Elsewhere it is g₁ shortened to that size.",
-        "One further control is not among the runs: the amended term on batches independent of the "
-        "step's. A search gives its estimator the two batches of the step and no others.",
+        "amended-other-batches: both batches of the term, that of L_train and that of L_val, are "
+        "those which the search would meet 200 epochs later. They are drawn anew, so that images "
+        "may be in both pairs by chance. g₁ and the step of ω have the batches of the step.",
     ),
 )

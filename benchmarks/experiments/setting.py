@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.experiments.apart import OnOtherBatches, SearchedApart
 from benchmarks.experiments.controls import (
     AtNormOf,
     Flipped,
@@ -97,9 +98,12 @@ METHODS: dict[str, Estimator] = {
     "random-sign": RandomSign(AMENDED),
     "toward-less-curvature": TowardsLessCurvature(AMENDED),
     "amended-squares": SquaresOf(AMENDED),
+    "amended-other-batches": OnOtherBatches(AMENDED),
 }
 """Estimators by the names of records. η is 0.1 unless the name says otherwise."""
 
 
 def planned(setting: SearchSetting, method: str, seed: int) -> Searched:
-    return Searched(setting, method, seed, METHODS[method])
+    estimator = METHODS[method]
+    run = SearchedApart if isinstance(estimator, OnOtherBatches) else Searched
+    return run(setting, method, seed, estimator)

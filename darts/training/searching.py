@@ -200,14 +200,15 @@ class Searching:
             packed = self._without_reads(epoch, step, train, val)
             terms = StepTerms.unpacked(packed, Vector.of(self.alpha))
         else:
-            terms = self._update(self._problem(epoch, step, train, val), self.frozen(epoch))
+            terms = self._update(self.problem_on(epoch, step, train, val), self.frozen(epoch))
         return {**position, **terms.record()}
 
     def problem(self, epoch: int, step: int) -> BilevelProblem:
         """The losses of one step, in float32, on the batches of all processes."""
-        return self._problem(epoch, step, *self.batches.at(epoch, step))
+        return self.problem_on(epoch, step, *self.batches.at(epoch, step))
 
-    def _problem(self, epoch: int, step: int, train: Batch, val: Batch) -> BilevelProblem:
+    def problem_on(self, epoch: int, step: int, train: Batch, val: Batch) -> BilevelProblem:
+        """The losses of one step, its masks and regularisation, on batches that are given."""
         regularisation = self.regularisation(epoch)
         random = not self.reads_nothing or self.adapter.draws(regularisation) is not None
         own = self.adapter.problem(
@@ -245,7 +246,7 @@ class Searching:
         frozen, regularisation = self.frozen(epoch), self.regularisation(epoch)
 
         def update(train: Batch, val: Batch) -> Tensor:
-            return self._update(self._problem(epoch, step, train, val), frozen).packed()
+            return self._update(self.problem_on(epoch, step, train, val), frozen).packed()
 
         drawn = self.adapter.draws(regularisation)
         reason = None if drawn is None else f"{drawn} draws anew at each evaluation"

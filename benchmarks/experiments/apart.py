@@ -1,0 +1,88 @@
+"""A control: the amended term on two batches of its own, which are independent of the step's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from benchmarks.experiments.searched import Searched, drive_search
+from bilevel import BilevelProblem, Vector
+from bilevel.estimators import Estimator, Hypergradient
+from bilevel.vector import Tree
+from darts.data import Batch, ImageSet, SearchData
+from darts.parallel.launch import Devices
+from darts.records.run_folder import RunFolder
+from darts.training.search import SearchStage
+from darts.training.searching import Searching
+
+
+@dataclass(frozen=True)
+class OnTwoPairs(BilevelProblem):
+    """The losses on the batches of a step, and the same losses on another pair of batches.
+
+    Attributes:
+        others: those on the other pair.
+    """
+
+    others: BilevelProblem
+
+
+@dataclass(frozen=True)
+class OnOtherBatches(Estimator):
+    """g₁ on the batches of the step, and the inner estimator's term on the other pair.
+
+    The term keeps its mean over batches and its size. What it loses is any dependence on the
+    batches that g₁ and the step of ω see. Costs the inner estimator and a gradient of L_val in α.
+
+    Args:
+        inner: whose term is taken on the other pair.
+
+    Raises:
+        TypeError: the problem has one pair of batches.
+    """
+
+    inner: Estimator
+
+    def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
+        if not isinstance(problem, OnTwoPairs):
+            raise TypeError(
+                f"OnOtherBatches on a {type(problem).__name__}: it needs a second pair of batches. "
+                "Search with SearchedApart, which gives OnTwoPairs."
+            )
+        outer_loss, direct = problem.outer_gradient_alpha(omega, alpha)
+        found = self.inner(problem.others, omega.tree(), alpha.tree())
+        return Hypergradient(direct.tree(), found.implicit, outer_loss)
+
+    def following(
+        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
+    ) -> OnOtherBatches:
+        return replace(self, inner=self.inner.following(optimizer, omega, clip=clip))
+
+
+class SearchingApart(Searching):
+    """A search whose steps have a second pair of batches: of the same step, one search later.
+
+    Batches are a function of seed, epoch and step, and every epoch has a permutation of its own.
+    So the pair is independent of all that the search has seen, and a resumed search has it again.
+    """
+
+    def problem_on(self, epoch: int, step: int, train: Batch, val: Batch) -> BilevelProblem:
+        own = super().problem_on(epoch, step, train, val)
+        later = self.batches.at(epoch + self.config.epochs, step)
+        return OnTwoPairs(own.inner, own.outer, super().problem_on(epoch, step, *later))
+
+
+@dataclass(frozen=True)
+class SearchedApart(Searched):
+    """A search as in the setting, whose steps have a second pair of batches."""
+
+    def perform(self, images: ImageSet, run: RunFolder, devices: Devices) -> None:
+        if devices.computing.capture:
+            raise ValueError(
+                f"{self.name} with captured steps: a replayed step would have the second pair of "
+                "batches of the step that was captured. Run it without --capture."
+            )
+        halves = SearchData.of(images, self.config.train_share, self.seed)
+        searching = SearchingApart(self.config, halves.to(devices.device), devices, run.note)
+        drive_search(SearchStage(self.config, searching, run, score=None), run, devices)
