@@ -77,7 +77,7 @@ def draw(seed: int) -> tuple[QuadraticCase, float, bool]:
 def trials(seed: int) -> Iterable[Trial]:
     """The problem of this seed, asked in three ways."""
     case, kappa, indefinite = draw(seed)
-    truth = -case.mixed @ torch.linalg.solve(case.hessian, case.slope)
+    truth = -case.mixed @ torch.linalg.solve(case.hessian, case.outer_gradient)
     mu = float(torch.linalg.eigvalsh(case.hessian).abs().min()) * (1 - 1e-9)
     for asked, cosine, known in (
         ("sign", 1e-6, mu),

@@ -65,7 +65,7 @@ def alternating_step(
         inner: any optimiser; one that asks for a closure (LBFGS) evaluates L_train as often as
             it likes.
         clip: largest norm of ∇_ω L_train to step with; longer ones are shortened to it.
-        inner_steps: how often ω moves, at this α and on this problem.
+        inner_steps: number of steps of ω, at this α and on this problem.
         constraint: takes α, after its step and before ω's, to the nearest point of a set, such as
             `constraints.Box` or `Simplex`.
 

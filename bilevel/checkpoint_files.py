@@ -119,7 +119,7 @@ def write_whole(path: Path, *content: bytes) -> None:
     """Write beside `path`, flush to disk, and rename over it: no reader or crash sees a part.
 
     Raises:
-        OSError: it could not be written; what was at `path` is as it was.
+        OSError: the file could not be written; an old file at `path` is unchanged.
     """
     beside = path.with_name(path.name + ".part")
     try:

@@ -14,7 +14,7 @@ from bilevel.state import State
 class Checkpoints:
     """The last states of one solve in a folder, to go on from after an interruption.
 
-    `step-00000012.checkpoint` holds the state after 12 steps, and what it belongs to. It appears
+    `step-00000012.checkpoint` holds the state after 12 steps, and its origin. It appears
     whole or not at all, and its SHA-256 is checked before it is used. Nothing is unpickled.
 
     Args:

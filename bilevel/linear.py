@@ -26,8 +26,8 @@ class LinearOperator:
         action: the map itself.
         transposed_action: the adjoint map, where it is known. A symmetric operator passes its
             `action` here too; that it is symmetric is believed, not checked.
-        at_once: how many vectors both maps take at once. Above 1 they also take a `Vector` whose
-            leaves have one axis more in front, and return such a one.
+        at_once: number of vectors that both maps take at once. Above 1 they also take a `Vector`
+            whose leaves have one axis more in front, and return such a one.
     """
 
     domain: Vector

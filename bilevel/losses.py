@@ -73,7 +73,7 @@ def refuse_without_batch(which: str, loss: Loss) -> None:
     """Raise if the loss is called as it is, but needs a batch.
 
     Raises:
-        TypeError: with what to do.
+        TypeError: it needs a batch; the message has the remedy.
     """
     if takes_batch(loss):
         raise TypeError(

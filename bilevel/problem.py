@@ -166,7 +166,7 @@ class BilevelProblem:
         """Raise if a loss takes a batch and has none.
 
         Raises:
-            TypeError: with what to do.
+            TypeError: a loss needs a batch; the message has the remedy.
         """
         if self._lacks_batch:
             refuse_without_batch("inner", self.inner)

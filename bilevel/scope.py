@@ -37,7 +37,7 @@ def passed(**points: Vector) -> Iterator[Passed]:
     """While this lasts, a loss that takes these very tensors from its scope is refused.
 
     Args:
-        points: what the caller passed, by symbol. Those of an outer context count too.
+        points: the points that the caller passed, by symbol. Those of an outer context count too.
     """
     around = _passed.get()
     leaves = {} if around is None else dict(around.leaves)

@@ -99,19 +99,19 @@ def solve(
             true.
         callbacks: called after each step. They see copies; one that writes to them is refused, for
             that moves nothing.
-        checkpoints: where to keep states. If there is one already, the solve goes on from it, and
+        checkpoints: the folder of states. If there is one already, the solve goes on from it, and
             ends with the same bits as if it had never been interrupted.
         constraint: keeps α in a set: `constraints.Box(0, 1)`, `constraints.Simplex()`, or any
             function that takes α to the nearest point of a set. Applied after each step of α, which
             with SGD is projected gradient descent; α must begin in the set. At a minimum on the
             edge the hypergradient is not zero.
-        keep_alphas: how many of the last α's to keep in memory and in every checkpoint. None: all
+        keep_alphas: number of the last α's kept in memory and in every checkpoint. None: all
             steps + 1 of them if that takes no more than 16 MiB, and else none.
 
     Raises:
         ValueError: steps or inner_steps < 1; warm_start with an estimator that has no `start`;
             a checkpoint from another solve; an α outside of `constraint`; a callback that writes
-            to what it was given.
+            to its arguments.
     """
     if steps < 1 or inner_steps < 1:
         raise ValueError(

@@ -208,7 +208,7 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
 
     Args:
         how: the way of differentiating, for the message.
-        values: a loss, and what was computed with it.
+        values: a loss, and values computed with it.
         wrong: `WRONG_ONCE`, `WRONG_TWICE` or `WRONG_OVER_FORWARD`.
 
     Raises:

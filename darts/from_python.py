@@ -79,7 +79,7 @@ def retrain(
     the trained network. Its costs are those of training: one gradient a step.
 
     Args:
-        genotype: of a search's result, or any other.
+        genotype: the genotype of a search's result, or any other.
         data: as `search` takes it. Images that `search` set aside as a test set are so here too,
             for the same images, test_share and split_seed.
         labels: as `search` takes them.

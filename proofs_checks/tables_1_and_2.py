@@ -106,14 +106,16 @@ def in_last_digits(count: int, printed: str) -> tuple[int, int]:
 
 
 P, M = PARAMETERS, MULTIPLY_ADDS
-FRAME_NOTE = "the genotype in DARTS's frame; its authors' network has another width and stem"
+MACRO_NOTE = (
+    "the genotype in DARTS's macro-architecture; its authors' network has another width and stem"
+)
 FIRST_NOTE = "published DARTS_V1; the table gives DARTS of both orders 3.3"
 COUNTER_NOTE = "2.6 % more are printed in both rows of this origin: another counter"
-SNAS_NOTE = "its authors' genotype in DARTS's frame: the difference is not explained"
+SNAS_NOTE = "its authors' genotype in DARTS's macro-architecture: the difference is not explained"
 TABLE_1_CELLS = (
     Cell("DenseNet-BC", P, densenet_190, 25_624_590, note="L = 190, k = 40"),
-    Cell("NASNet-A", P, cifar("NASNet"), 3_830_950, -5, FRAME_NOTE),
-    Cell("PNAS", P, cifar("PNASNet"), 4_481_110, -13, FRAME_NOTE),
+    Cell("NASNet-A", P, cifar("NASNet"), 3_830_950, -5, MACRO_NOTE),
+    Cell("PNAS", P, cifar("PNASNet"), 4_481_110, -13, MACRO_NOTE),
     Cell("DARTS (first-order)", P, cifar("DARTS_V1"), 3_169_414, 1, FIRST_NOTE),
     Cell("DARTS (second-order)", P, cifar("DARTS_V2"), 3_349_342),
     Cell("SNAS (moderate)", P, cifar("SNAS_moderate"), 2_847_358),
@@ -157,10 +159,10 @@ TABLE_2_CELLS = (
         74,
         "another network of the family: B1, not the one of the table",
     ),
-    Cell("NASNet-A", P, imagenet("NASNet"), 5_564_320, -3, FRAME_NOTE),
-    Cell("NASNet-A", M, imagenet("NASNet"), 604_031_616, -40, FRAME_NOTE),
-    Cell("PNAS", P, imagenet("PNASNet"), 6_394_912, -13, FRAME_NOTE),
-    Cell("PNAS", M, imagenet("PNASNet"), 696_738_048, -109, FRAME_NOTE),
+    Cell("NASNet-A", P, imagenet("NASNet"), 5_564_320, -3, MACRO_NOTE),
+    Cell("NASNet-A", M, imagenet("NASNet"), 604_031_616, -40, MACRO_NOTE),
+    Cell("PNAS", P, imagenet("PNASNet"), 6_394_912, -13, MACRO_NOTE),
+    Cell("PNAS", M, imagenet("PNASNet"), 696_738_048, -109, MACRO_NOTE),
     Cell("DARTS (second-order)", P, imagenet("DARTS_V2"), 4_718_752),
     Cell(
         "DARTS (second-order)",
@@ -293,11 +295,10 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             statement="The parameter counts of the compared networks on CIFAR-10.",
             assumptions="a count rounds as the figure is printed",
             verdict=Verdict.HOLDS_IF,
-            because=_tally(TABLE_1_CELLS) + " The frames of NASNet and PNAS are not DARTS's, and "
-            "the published first-order genotype of DARTS has 3.17 M, not 3.3 M. The cells "
-            "of the approach's own networks are only drawn; S1 and S2 (§4.2b) have networks of "
-            "their "
-            "sizes.",
+            because=_tally(TABLE_1_CELLS) + " The macro-architectures of NASNet and PNAS are not "
+            "DARTS's, and the published first-order genotype of DARTS has 3.17 M, not 3.3 M. The "
+            "cells of the approach's own networks are only drawn; S1 and S2 (§4.2b) have networks "
+            "of their sizes.",
             evidence=(
                 Recount(
                     "36 channels, 20 cells, no auxiliary head", TABLE_1, TABLE_1_CELLS, CIFAR_IMAGE

@@ -44,7 +44,7 @@ class Dense:
 
     hessian: Tensor
     mixed: Tensor
-    slope: Tensor
+    outer_gradient: Tensor
     direct: Tensor
     ahead: Callable[[float], Dense]
     train: Callable[[Tensor, Tensor], Tensor]
@@ -53,33 +53,33 @@ class Dense:
     alpha: Tensor
 
     def exact(self) -> Tensor:
-        return -self.mixed @ torch.linalg.solve(self.hessian, self.slope)
+        return -self.mixed @ torch.linalg.solve(self.hessian, self.outer_gradient)
 
     def identity(self, eta: float) -> Tensor:
-        return -eta * self.mixed @ self.slope
+        return -eta * self.mixed @ self.outer_gradient
 
     def amended(self, eta: float) -> Tensor:
-        return -eta * self.mixed @ self.hessian @ self.slope
+        return -eta * self.mixed @ self.hessian @ self.outer_gradient
 
     def neumann(self, terms: int, step: float) -> Tensor:
         """The series, power by power."""
-        contraction = torch.eye(len(self.slope)).to(self.hessian) - step * self.hessian
+        contraction = torch.eye(len(self.outer_gradient)).to(self.hessian) - step * self.hessian
         series = sum(torch.linalg.matrix_power(contraction, j) for j in range(terms + 1))
-        return -step * self.mixed @ series @ self.slope
+        return -step * self.mixed @ series @ self.outer_gradient
 
     def landweber(self, terms: int, step: float) -> Tensor:
         """Gradient descent on ½‖Hq − v‖², whose gradient autograd takes."""
-        q = torch.zeros_like(self.slope)
+        q = torch.zeros_like(self.outer_gradient)
         for _ in range(terms):
             objective = torch.func.grad(
-                lambda x: 0.5 * (self.hessian @ x - self.slope).square().sum()
+                lambda x: 0.5 * (self.hessian @ x - self.outer_gradient).square().sum()
             )
             q = q - step * objective(q)
         return -self.mixed @ q
 
     def krylov_basis(self, dimension: int) -> Tensor:
         """Orthonormal columns that span v, Hv, H²v, ..., each one orthogonalised twice."""
-        hessian, fresh = self.hessian.double(), self.slope.double()
+        hessian, fresh = self.hessian.double(), self.outer_gradient.double()
         columns: list[Tensor] = []
         for _ in range(dimension):
             before = fresh.norm()
@@ -97,27 +97,28 @@ class Dense:
         core = basis.T @ self.hessian.double() @ basis
         if torch.linalg.eigvalsh(core)[0] <= 0:
             return None
-        q = basis @ torch.linalg.solve(core, basis.T @ self.slope.double())
-        return (-self.mixed.double() @ q).to(self.slope)
+        q = basis @ torch.linalg.solve(core, basis.T @ self.outer_gradient.double())
+        return (-self.mixed.double() @ q).to(self.outer_gradient)
 
     def least_residual(self, iterations: int) -> Tensor:
         """MINRES by its definition: ‖v − Hq‖ minimised over the Krylov space."""
         basis = self.krylov_basis(iterations)
         image = self.hessian.double() @ basis
-        q = basis @ torch.linalg.lstsq(image, self.slope.double()[:, None]).solution[:, 0]
-        return (-self.mixed.double() @ q).to(self.slope)
+        q = basis @ torch.linalg.lstsq(image, self.outer_gradient.double()[:, None]).solution[:, 0]
+        return (-self.mixed.double() @ q).to(self.outer_gradient)
 
     def nystrom(self, rank: int, damping: float, seed: int) -> Tensor | None:
         """HΩ(ΩᵀHΩ)⁻¹ΩᵀH + ρI, inverted; None: indefinite on the sketch."""
-        n = len(self.slope)
+        n = len(self.outer_gradient)
         generator = torch.Generator().manual_seed(seed)
-        draws = torch.randn(n, min(rank, n), generator=generator, dtype=self.slope.dtype)
+        draws = torch.randn(n, min(rank, n), generator=generator, dtype=self.outer_gradient.dtype)
         image, draws = (self.hessian @ draws).double(), draws.double()
         core = draws.T @ image
         if torch.linalg.eigvalsh((core + core.T) / 2)[0] <= 0:
             return None
         low = image @ torch.linalg.solve(core, image.T) + damping * torch.eye(n, dtype=image.dtype)
-        return (-self.mixed.double() @ torch.linalg.solve(low, self.slope.double())).to(self.slope)
+        q = torch.linalg.solve(low, self.outer_gradient.double())
+        return (-self.mixed.double() @ q).to(self.outer_gradient)
 
     def unrolled(
         self, steps: int, lr: float, momentum: float = 0.0, last: int | None = None
@@ -162,11 +163,11 @@ def dense(inner: Any, outer: Any, omega: Any, alpha: Any) -> Dense:
         return outer(omega_of(w), alpha_of(a))
 
     def at(w: Tensor) -> Dense:
-        slope, direct = torch.func.grad(val, argnums=(0, 1))(w, a0)
+        outer_gradient, direct = torch.func.grad(val, argnums=(0, 1))(w, a0)
         return Dense(
             hessian=jacobian(lambda x: torch.func.grad(train)(x, a0), w),
             mixed=jacobian(lambda x: torch.func.grad(train, argnums=1)(x, a0), w),
-            slope=slope,
+            outer_gradient=outer_gradient,
             direct=direct,
             ahead=lambda xi: at(w - xi * torch.func.grad(train)(w, a0)),
             train=train,

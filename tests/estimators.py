@@ -63,7 +63,7 @@ class Row:
 
 def _darts(at: Dense, xi: float) -> tuple[Tensor, Tensor]:
     ahead = at.ahead(xi)
-    return ahead.direct, -xi * at.mixed @ ahead.slope
+    return ahead.direct, -xi * at.mixed @ ahead.outer_gradient
 
 
 def _exact(at: Dense) -> tuple[Tensor, Tensor] | None:

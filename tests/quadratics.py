@@ -28,14 +28,14 @@ class Case:
 class QuadraticCase(Case):
     hessian: Tensor
     mixed: Tensor
-    slope: Tensor
+    outer_gradient: Tensor
 
 
 def quadratic(
-    hessian: Any, mixed: Any, slope: Any, *, dtype: torch.dtype = torch.float64
+    hessian: Any, mixed: Any, outer_gradient: Any, *, dtype: torch.dtype = torch.float64
 ) -> QuadraticCase:
     """F = ½ωᵀHω + αᵀBω, G = vᵀω at ω = 0, α = 0, which is the inner minimum for H ≻ 0."""
-    h, b, v = (torch.as_tensor(x, dtype=dtype) for x in (hessian, mixed, slope))
+    h, b, v = (torch.as_tensor(x, dtype=dtype) for x in (hessian, mixed, outer_gradient))
     n, m = len(h), len(b)
     return QuadraticCase(
         problem=BilevelProblem(
@@ -46,7 +46,7 @@ def quadratic(
         alpha=torch.zeros(m, dtype=dtype),
         hessian=h,
         mixed=b,
-        slope=v,
+        outer_gradient=v,
     )
 
 
@@ -66,14 +66,14 @@ def spectrum(n: int, kappa: float, generator: torch.Generator) -> Tensor:
 def with_spectrum(
     seed: int, eigenvalues: Any, m: int = 3, *, dtype: torch.dtype = torch.float64
 ) -> QuadraticCase:
-    """A quadratic whose Hessian has these eigenvalues, and whose slope meets every eigenvector."""
+    """A quadratic whose H has these eigenvalues, and whose v meets every eigenvector."""
     generator = torch.Generator().manual_seed(seed)
     values = torch.as_tensor(eigenvalues, dtype=torch.float64)
     n = len(values)
     basis = orthogonal(n, generator)
-    slope = basis @ torch.ones(n, dtype=torch.float64)
+    outer_gradient = basis @ torch.ones(n, dtype=torch.float64)
     mixed = torch.randn(m, n, generator=generator, dtype=torch.float64)
-    return quadratic(basis @ torch.diag(values) @ basis.T, mixed, slope, dtype=dtype)
+    return quadratic(basis @ torch.diag(values) @ basis.T, mixed, outer_gradient, dtype=dtype)
 
 
 def roundoff(hessian: Tensor) -> float:
@@ -89,8 +89,8 @@ def random_quadratic(seed: int, *, kappa: float = 10.0, dtype: torch.dtype = tor
     q = orthogonal(n, generator)
     hessian = q @ torch.diag(spectrum(n, kappa, generator)) @ q.T
     mixed = torch.randn(m, n, generator=generator, dtype=torch.float64)
-    slope = torch.randn(n, generator=generator, dtype=torch.float64)
-    return quadratic(hessian, mixed, slope, dtype=dtype)
+    outer_gradient = torch.randn(n, generator=generator, dtype=torch.float64)
+    return quadratic(hessian, mixed, outer_gradient, dtype=dtype)
 
 
 def nested(seed: int, *, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Case:

@@ -67,7 +67,7 @@ class Agreement:
     """How a product compares with differences.
 
     Attributes:
-        errors: of each leaf, ‖product − difference‖ times the leaf's size.
+        errors: ‖product − difference‖ of each leaf, times the leaf's size.
         size: size of the whole difference, in the same units.
         doubt: uncertainty of the whole difference.
         enough: largest doubt, relative to the size, at which an agreement means something.

@@ -69,7 +69,7 @@ def check(
         seed: seed of the random directions.
 
     Returns:
-        The report. Nothing is raised for what is wrong with the problem: see `report.ok` and
+        The report. Faults of the problem raise nothing: see `report.ok` and
         `report.raise_if_wrong()`.
     """
     return _Check(problem, derivatives or Autograd(), seed).run(params, hyperparams)

@@ -218,13 +218,13 @@ def compare(
 
     Args:
         params: ω. Angles to g₂ mean most at ω = ω*(α); see `stationarity`.
-        estimators: by name, or in a sequence and named by what they were built with.
+        estimators: by name, or in a sequence and named by their own arguments.
         reference: the truth. By default `Exact` for up to 2,000 inner parameters, and otherwise
             or where H is not positive definite an iterative solve to working precision.
         repetitions: number of time measurements, in which the estimators take turns. 0 calls each
             estimator once, and measures neither time nor memory.
         checked: the report of `bilevel.check` on this problem, if there is one; it is run
-            otherwise, for some thirty gradients. `CheckFailed` is warned of what is wrong.
+            otherwise, for some thirty gradients. Faults give a `CheckFailed`.
 
     Raises:
         ValueError: no estimators, two of one name, or the reference is not to be had.

@@ -25,7 +25,7 @@ def connections(
     that a module keeps in a plain list, or α taken from the closure in place of the argument.
 
     Args:
-        omega, alpha: where to look; copies of what was passed.
+        omega, alpha: the point to look at; copies of the tensors that were passed.
         given: by symbol, the tensors that were passed.
     """
     inner_omega, inner_alpha, first, rows = _used(problem.inner_value, omega, alpha)

@@ -56,8 +56,8 @@ class Recommendation:
 
     Attributes:
         estimator: the one to use.
-        reasons: one sentence or more on each of: the point, the spectrum, what the candidates
-            measured, what is guaranteed, what would change the advice.
+        reasons: sentences on the point, the spectrum, the measured errors of the candidates, the
+            guarantee, and the changes that would alter the advice.
         comparison: the candidates' table.
         gradient_ratio: ‖∇_ω L_train‖ / ‖∇_ω L_val‖; None where L_val is flat.
         spectrum: the spectrum of H as Lanczos sees it.

@@ -141,7 +141,7 @@ class ImplicitEstimator(Estimator):
     """An estimator of the form g₁ − B q. A subclass has one method to write, `solve`.
 
     Args:
-        derivatives: how H and B products are taken, `Autograd()` or `CentralDifference()`.
+        derivatives: the way H and B products are taken, `Autograd()` or `CentralDifference()`.
     """
 
     derivatives: Derivatives = field(default=Autograd(), kw_only=True)

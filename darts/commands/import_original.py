@@ -83,6 +83,6 @@ class ImportOriginal(Command):
             f"classes, {blueprint.in_channels} channels, {stem}"
         )
         images = "imagenet" if blueprint.stem == IMAGENET else "cifar10"
-        judged = ("evaluate", self.to, "--dataset", images, "--data-root", "DIR")
-        print(closing(files, judged, ("count", self.to)))
+        evaluated = ("evaluate", self.to, "--dataset", images, "--data-root", "DIR")
+        print(closing(files, evaluated, ("count", self.to)))
         return 0

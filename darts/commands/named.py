@@ -22,12 +22,12 @@ def genotype_named(name: str | None) -> Genotype:
     """The genotype that a word on the command line stands for.
 
     A published name; a text in any notation that `genotype_from_text` reads; a file that holds
-    one; a run folder, an exported folder, or RUN@25 for what the search in RUN had found after
+    one; a run folder, an exported folder, or RUN@25 for the genotype of the search in RUN after
     its 25th epoch. Of a file with several genotypes FILE@3, FILE@NAME or FILE@last is one.
 
     Raises:
         UsageError: there is nothing of this name.
-        ValueError: what there is holds no genotype, or several.
+        ValueError: the text, file or folder holds no genotype, or several.
     """
     if name is None:
         raise UsageError(

@@ -74,8 +74,8 @@ class Options(DataOptions):
         seeds: number of runs, with the seeds seed, seed + 1, ...; a summary then has mean and
             deviation.
         run_dir: folder to write; by default runs/<preset>-<seed>-<time>.
-        resume: run folder to go on with. Its config holds; only where images are, and on what to
-            compute, may be given.
+        resume: run folder to go on with. Its config holds; only the place of the images and the
+            device may be given.
         device: device to compute on: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
         devices: number of processes on this machine that share every batch, one a GPU where there
             are GPUs; auto is the number of GPUs. docs/DEVICES.md tells of torchrun and SLURM.
@@ -97,8 +97,8 @@ class Options(DataOptions):
             function that makes a Lightning Fabric logger from the run's folder.
         dry_run: take some steps of each kind of work on real batches, print what the run would
             take, and write nothing (docs/DRY_RUN.md).
-        dry_run_memory: memory in GiB that a dry run may take; by default nine tenths of what is
-            free.
+        dry_run_memory: memory in GiB that a dry run may take; by default nine tenths of the free
+            memory.
         dry_run_images: most images in a batch of a dry run; by default the run's batch, as far as
             the memory allows.
     """

@@ -74,7 +74,7 @@ class LabelledImages:
     """Raw images in memory, uint8 or float32 [n c h w], with a label each.
 
     Args:
-        images: as they are in files; a `Normalisation` says what a network sees.
+        images: values as they are in files; a `Normalisation` makes a network's input of them.
         labels: of a classification one in [0, classes) each, int64 [n]; of another task as its
             `require` says.
         classes: number of classes; of another task the number of a network's outputs.

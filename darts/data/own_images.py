@@ -51,8 +51,8 @@ class OwnImages:
         crop: whether training shifts them at random, by the padding of search and retraining.
         colour: whether training changes brightness, contrast, saturation and hue, of 8-bit images
             in colour.
-        mean, std: of the normalisation, one a channel, for values as they are in the files, 8-bit
-            ones divided by 255; None measures them on the training images.
+        mean, std: numbers of the normalisation, one a channel, for values as they are in the
+            files, 8-bit ones divided by 255; None measures them on the training images.
 
     Raises:
         ValueError: a share, size or normalisation that cannot be.

@@ -155,7 +155,7 @@ class SearchCell(Drawing):
         reduction: halve the resolution.
         recipe: norms and activation.
         partial: operations see a share of the channels.
-        auxiliary_skip: there is a skip beside every edge.
+        auxiliary_skip: whether there is a skip beside every edge.
     """
 
     def __init__(

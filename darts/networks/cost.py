@@ -26,9 +26,9 @@ class Place:
 
     Args:
         operation: its name.
-        channels: of its input and output.
+        channels: number of channels of its input and output.
         stride: 1 or 2.
-        height, width: of its input.
+        height, width: size of its input in pixels.
     """
 
     operation: str

@@ -27,7 +27,7 @@ class DerivedNetwork(nn.Module):
         cells: number of cells; in DARTS those at 1/3 and 2/3 reduce.
         classes: number of classes.
         in_channels: channels of the images.
-        auxiliary: it has a second classifier at 2/3 of the depth, used in training mode only.
+        auxiliary: whether it has a second classifier at 2/3 of the depth, used in training only.
         stem: stem and auxiliary head; SMALL_IMAGES or IMAGENET.
 
     Raises:

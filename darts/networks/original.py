@@ -83,7 +83,7 @@ def load_original(source: Path | str | Mapping[str, Any], genotype: Genotype) ->
     Args:
         source: the file, read by `torch.load(weights_only=True)`, which runs no code of it; or
             the state dict. Also read: `{"state_dict": ...}`, and names that begin with `module.`.
-        genotype: that of the network that was trained.
+        genotype: the genotype of the network that was trained.
 
     Raises:
         ValueError: the file is none of these, or its weights are not those of the genotype's

@@ -37,7 +37,7 @@ class Supernet(Drawing):
     memory are those of `ReverseOverForward`, which builds no graph, and of `CentralDifference`.
 
     Args:
-        space: what the cells can be.
+        space: the space of its cells.
         channels: channels of the first cells' states.
         cells: number of cells; the space's macro-architecture says where they stand.
         classes: number of classes.
@@ -47,9 +47,9 @@ class Supernet(Drawing):
         activation: what convolutions begin with; a smooth one makes second derivatives exact
             where the kinks of ReLU do not let them be.
         partial: operations see a share of the channels (PC-DARTS).
-        auxiliary_skip: there is a skip beside every edge (DARTS-).
-        auxiliary_head: there is a second classifier at 2/3 of the depth, used in training mode
-            only; `forward` then gives its logits too.
+        auxiliary_skip: whether there is a skip beside every edge (DARTS-).
+        auxiliary_head: whether there is a second classifier at 2/3 of the depth, used in training
+            mode only; `forward` then gives its logits too.
         stem: stem and auxiliary head. IMAGENET's stem reduces images eightfold, to C channels
             unless `stem_multiplier` says otherwise, for cells that read two inputs.
 

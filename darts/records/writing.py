@@ -10,7 +10,8 @@ def write_atomically(path: Path, *content: bytes) -> Path:
     """Write beside `path`, flush to disk, and rename over it.
 
     Raises:
-        OSError: it could not be written, with what to do; what was at `path` is as it was.
+        OSError: the file could not be written; the message has the remedy, and an old file at
+            `path` is unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -191,7 +191,7 @@ def _weight(operation: str) -> Curve:
 
 _CURVES: Mapping[str, tuple[str, Curve]] = {
     "Mean weight of skip, %": ("search", _weight(SKIP)),
-    "Mean weight of none, %": ("search", _weight(NONE)),
+    "Mean weight of “none”, %": ("search", _weight(NONE)),
     "Accuracy of the supernet on α’s half, %": (
         "search",
         lambda record: record.get("val_accuracy_percent"),

@@ -9,7 +9,7 @@ from darts.reports.scalars import epoch_scalars
 
 
 class TensorBoardEvents:
-    """A listener: every number of an epoch's record as a scalar, and the shares of skip and none.
+    """A listener: every number of an epoch's record as a scalar, and the shares of skip and `none`.
 
     `tensorboard --logdir runs` then compares runs. The records remain the source: an event
     file can be lost without loss. What a resumed run had written of later epochs is hidden. Each

@@ -22,8 +22,8 @@ from darts.training.answers import FILE as ANSWERS
 def write_report(run: RunFolder) -> str:
     """Write `report.html` and the pictures of the cells from the records; lines about the run.
 
-    Nothing is computed again. A run that is not finished gets a report of what there is. The lines
-    are the answer in sentences, the genotype as DARTS writes it, and where the report is.
+    Nothing is computed again. A run that is not finished gets a report of its records so far. The
+    lines are the answer in sentences, the genotype as DARTS writes it, and the report's path.
     """
     config, data = run.read("config.json"), run.read("data.json")
     result = run.read("result.json") if run.has("result.json") else {}

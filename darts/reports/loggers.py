@@ -34,7 +34,7 @@ class FabricLogger:
 
     The step of a metric counts the epochs of all stages, one after another, because trackers
     want steps that only grow; a resumed run goes on with the steps where it was. The records
-    remain the source: what a tracker loses is not lost.
+    remain the source, so that a tracker can lose its data without loss.
     """
 
     def __init__(self, make: LoggerMaker, folder: Path) -> None:

@@ -75,7 +75,7 @@ def panel(title: str, draw: Draw, salt: str, height: float = 2.7) -> Markup:
 
 
 def weight_panels(epochs: Sequence[Record]) -> list[Markup]:
-    """Mean mixing weight over the edges of skip-connect, none and the rest, by epoch."""
+    """Mean mixing weight over the edges of skip-connect, `none` and the rest, by epoch."""
     kinds = list(epochs[0]["mixing"])
     shown = [[kind] for kind in kinds] if len(kinds) <= 2 else [kinds]
     return [

@@ -5,7 +5,7 @@ from darts.reports.shares import NONE, SKIP, share
 
 
 def epoch_scalars(stream: str, record: Record) -> dict[str, float]:
-    """Every number of an epoch's record, and the shares of skip and none; {} for other streams.
+    """Every number of an epoch's record, and the shares of skip and `none`; {} for other streams.
 
     Names begin with the stage: "search/val_loss", "retrain/test_accuracy_percent".
     """

@@ -30,7 +30,7 @@ def _search(config: Record) -> SearchConfig:
 
 
 def _retraining(config: Record) -> RetrainConfig:
-    """The paper's settings for photographs, or for images of CIFAR-10's kind."""
+    """The paper's settings for ImageNet, or for images of CIFAR-10's kind."""
     return MOBILE if config["data"]["type"] == "ImageFolders" else RetrainConfig()
 
 

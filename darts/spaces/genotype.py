@@ -252,7 +252,7 @@ def _require_cell(cell: CellGenotype, space: Space) -> None:
                 )
             candidates = space.candidates_of(cell.kind, space.edges.index((source, target)))
             if operation not in candidates:
-                hint = " (none is never chosen)" if operation == NONE else ""
+                hint = " (“none” is never chosen)" if operation == NONE else ""
                 raise ValueError(
                     f"{where}, edge {source} → {target}: {operation!r} is no choice of space "
                     f"{space.name!r}{hint}, which has {', '.join(candidates)}."

@@ -19,8 +19,8 @@ class Passage:
     """A part of a text that says a genotype, or should.
 
     Args:
-        text: from its first character to its last bracket.
-        name: what the text assigns it to; "" if to nothing.
+        text: the passage, from its first character to its last bracket.
+        name: name that the text assigns it to; "" if there is none.
     """
 
     text: str

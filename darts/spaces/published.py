@@ -14,7 +14,7 @@ class Size:
     Args:
         params_millions: parameters at test time.
         params_with_auxiliary_millions: parameters with the auxiliary head.
-        multiply_adds_millions: of convolutions and linear layers, for one image.
+        multiply_adds_millions: multiply-adds of convolutions and linear layers, for one image.
         params_100_classes_millions: parameters at test time with 100 classes, where known.
     """
 

@@ -84,7 +84,7 @@ def within_top(logits: Tensor, labels: Tensor, top: int) -> Tensor:
     Args:
         logits: [b classes].
         labels: [b], in [0, classes).
-        top: how many.
+        top: number of the largest logits that count.
     """
     own = logits.gather(1, labels[:, None])
     classes = torch.arange(logits.shape[1], device=logits.device)

@@ -45,8 +45,8 @@ class Task(ABC):
         Half precision is widened to float32.
 
         Args:
-            outputs: of the network.
-            labels: as `require` wants them.
+            outputs: outputs of the network.
+            labels: labels in the form that `require` accepts.
         """
 
     def training_loss(self, outputs: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:

@@ -29,7 +29,7 @@ class Evaluation:
 
     Attributes:
         loss: mean of the task's loss; of a classification cross-entropy in nats.
-        measures: by the names that the task has for them; of a classification accuracy_percent,
+        measures: numbers by their names in the task; of a classification accuracy_percent,
             and top5_percent with more than five classes.
         images: their number.
     """

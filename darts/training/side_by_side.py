@@ -42,7 +42,7 @@ class SideBySide:
     """The counts of several numbers of processes.
 
     Attributes:
-        counts: in ascending order of processes; the last one may have failed.
+        counts: the counts in ascending order of processes; the last one may have failed.
         steps_per_epoch: number of steps in an epoch of the search.
     """
 

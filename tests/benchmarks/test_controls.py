@@ -23,7 +23,9 @@ from tests.quadratics import quadratic
 
 AMENDED = Amended(eta=0.1)
 CASE = quadratic(
-    hessian=[[3, 1, 0], [1, 2, -1], [0, -1, 4]], mixed=[[1, 0, 2], [0, 1, 1]], slope=[1, -2, 3]
+    hessian=[[3, 1, 0], [1, 2, -1], [0, -1, 4]],
+    mixed=[[1, 0, 2], [0, 1, 1]],
+    outer_gradient=[1, -2, 3],
 )
 ALPHA = torch.tensor([3.0, -4.0], dtype=torch.float64)
 AT_A_NORM = [

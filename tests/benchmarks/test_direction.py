@@ -49,9 +49,11 @@ def test_references_are_the_formula_with_the_damping_they_say(lowest):
     for name, damping in ((DAMPED, max(-2 * lowest, 0)), (UNDAMPED, 0.0)):
         assert said[name]["damping"] == damping
         assert said[name]["converged"]
-        truth = -case.mixed @ torch.linalg.solve(case.hessian + damping * eye, case.slope)
+        truth = -case.mixed @ torch.linalg.solve(case.hessian + damping * eye, case.outer_gradient)
         # ‖error of q‖ ≤ ‖r‖/min|λ + damping|, which is 0.5 in all three cases that end by residual
-        bound = torch.linalg.matrix_norm(case.mixed, 2) * TOLERANCE * case.slope.norm() / 0.5
+        bound = (
+            torch.linalg.matrix_norm(case.mixed, 2) * TOLERANCE * case.outer_gradient.norm() / 0.5
+        )
         if said[name]["by"] == "certified":
             bound = CERTIFIED_ERROR * truth.norm()
         assert torch.linalg.vector_norm(found[name].implicit - truth) <= bound

@@ -53,9 +53,9 @@ def warned(call: Callable[[], object]) -> set[type[Warning]]:
 @every_solver
 def test_says_that_omega_is_not_stationary(estimator: Any) -> None:
     case = nested(1)
-    _, slope, _ = case.problem.outer_gradients(*map(Vector.of, case.point))
+    _, outer_gradient, _ = case.problem.outer_gradients(*map(Vector.of, case.point))
     _, gradient = case.problem.inner_gradient(*map(Vector.of, case.point))
-    ratio = f"{float(gradient.norm() / slope.norm()):.3g}"
+    ratio = f"{float(gradient.norm() / outer_gradient.norm()):.3g}"
     with pytest.warns(NotStationary, match=f"is {ratio} times ‖∇_ω L_val‖.*inner steps"):
         estimator(case.problem, *case.point)
     with pytest.raises(NotStationary):
@@ -115,7 +115,7 @@ def test_the_estimators_of_the_paper_say_nothing(estimator: Any) -> None:
 
 
 @every_solver
-def test_a_slope_of_zero_is_solved_by_zero(estimator: Any) -> None:
+def test_an_outer_gradient_of_zero_is_solved_by_zero(estimator: Any) -> None:
     case = quadratic([[2, 0], [0, 1]], [[1, 1]], [0, 0])
     result = estimator(case.problem, *case.point)
     assert result.implicit.item() == 0

@@ -29,8 +29,8 @@ def assert_angle_positive(case: QuadraticCase, expected: Tensor) -> None:
     amended, truth = terms(case)
     norm = torch.linalg.matrix_norm
     inverse = torch.linalg.inv(case.hessian)
-    amended_scale = norm(case.mixed, 2) * norm(case.hessian, 2) * case.slope.norm()
-    truth_scale = norm(case.mixed, 2) * norm(inverse, 2) * case.slope.norm()
+    amended_scale = norm(case.mixed, 2) * norm(case.hessian, 2) * case.outer_gradient.norm()
+    truth_scale = norm(case.mixed, 2) * norm(inverse, 2) * case.outer_gradient.norm()
     slack = 10 * roundoff(case.hessian) * float(amended_scale * truth_scale)
     assert abs(float(amended.dot(truth)) - float(expected)) <= slack
     assert float(expected) >= 0
@@ -55,18 +55,18 @@ def test_angle_positive_when_hessian_commutes_with_mixed_gram(seed: int, kappa: 
     weights = gaussian(generator, m).abs()
     mixed = orthogonal(m, generator) @ torch.diag(weights) @ q[:, :m].T
     case = quadratic(q @ torch.diag(eigenvalues) @ q.T, mixed, gaussian(generator, n))
-    assert_angle_positive(case, (mixed @ case.slope).square().sum())
+    assert_angle_positive(case, (mixed @ case.outer_gradient).square().sum())
 
 
 @given(seeds, kappas)
-def test_angle_positive_when_slope_is_an_eigenvector_of_the_hessian(
+def test_angle_positive_when_outer_gradient_is_an_eigenvector_of_the_hessian(
     seed: int, kappa: float
 ) -> None:
     """T2b. Hv = λv: ⟨g₂′, g₂⟩ = ‖Bv‖², whatever B is."""
     generator, q, eigenvalues, n, m = drawn(seed, kappa)
     hessian = q @ torch.diag(eigenvalues) @ q.T
     case = quadratic(hessian, gaussian(generator, m, n), 2.5 * q[:, 0])
-    assert_angle_positive(case, (case.mixed @ case.slope).square().sum())
+    assert_angle_positive(case, (case.mixed @ case.outer_gradient).square().sum())
 
 
 @given(seeds, st.floats(1e-3, 1e3))
@@ -75,7 +75,7 @@ def test_angle_positive_when_hessian_is_a_multiple_of_the_identity(seed: int, c:
     generator, _, _, n, m = drawn(seed, 10.0)
     hessian = c * torch.eye(n, dtype=torch.float64)
     case = quadratic(hessian, gaussian(generator, m, n), gaussian(generator, n))
-    assert_angle_positive(case, (case.mixed @ case.slope).square().sum())
+    assert_angle_positive(case, (case.mixed @ case.outer_gradient).square().sum())
 
 
 @given(seeds, st.floats(1e-3, 1e3))
@@ -84,7 +84,7 @@ def test_angle_positive_when_the_inner_variable_is_one_number(seed: int, h: floa
     generator = torch.Generator().manual_seed(seed)
     m = int(torch.randint(1, 6, (), generator=generator))
     case = quadratic([[h]], gaussian(generator, m, 1), gaussian(generator, 1))
-    assert_angle_positive(case, (case.mixed @ case.slope).square().sum())
+    assert_angle_positive(case, (case.mixed @ case.outer_gradient).square().sum())
 
 
 @given(seeds, st.floats(1.0, 20.0))
@@ -98,7 +98,9 @@ def test_angle_positive_when_both_condition_numbers_are_small(seed: int, kappa: 
     mixed = orthogonal(n, generator) @ torch.diag(weights) @ orthogonal(n, generator)
     case = quadratic(q @ torch.diag(eigenvalues) @ q.T, mixed, gaussian(generator, n))
     gram, inverse = mixed.T @ mixed, torch.linalg.inv(case.hessian)
-    assert_angle_positive(case, case.slope @ inverse @ gram @ case.hessian @ case.slope)
+    assert_angle_positive(
+        case, case.outer_gradient @ inverse @ gram @ case.hessian @ case.outer_gradient
+    )
 
 
 @given(seeds, kappas)
@@ -110,7 +112,7 @@ def test_angle_positive_when_mixed_is_a_scaled_isometry_on_eigenvectors(
     scale = 0.1 + gaussian(generator, 1).abs()
     mixed = scale * orthogonal(m, generator) @ q[:, :m].T
     case = quadratic(q @ torch.diag(eigenvalues) @ q.T, mixed, gaussian(generator, n))
-    assert_angle_positive(case, (mixed @ case.slope).square().sum())
+    assert_angle_positive(case, (mixed @ case.outer_gradient).square().sum())
 
 
 def exact_terms(h: list[list[int]], b: list[int], v: list[int]) -> dict[str, Fraction]:

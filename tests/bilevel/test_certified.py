@@ -157,7 +157,7 @@ def test_the_certificate_says_what_it_rests_on() -> None:
     assert damped.certificate is not None
     assert "H ⪰ 0" in damped.certificate.assumes[0]
     shifted = case.hessian + 0.5 * torch.eye(20, dtype=f64)
-    truth = -case.mixed @ torch.linalg.solve(shifted, case.slope)
+    truth = -case.mixed @ torch.linalg.solve(shifted, case.outer_gradient)
     assert angle(damped.implicit, truth) <= damped.certificate.angle_degrees
     assert rough.certificate is not None
     assert "differences" in rough.certificate.assumes[0]
@@ -313,7 +313,7 @@ def test_spectrum_ends_are_the_extreme_eigenvalues(n: int) -> None:
 
 def _shifted(case: Any) -> tuple[Any, Any, Any]:
     n = len(case.hessian)
-    shifted = quadratic(case.hessian + 3 * torch.eye(n, dtype=f64), case.mixed, case.slope)
+    shifted = quadratic(case.hessian + 3 * torch.eye(n, dtype=f64), case.mixed, case.outer_gradient)
     return shifted.problem, shifted.omega, shifted.alpha
 
 
@@ -334,7 +334,7 @@ def test_the_drawn_problems_are_hard() -> None:
     wrong = indefinite = 0
     for seed in range(100):
         case, _, flag = draw(seed)
-        truth = -case.mixed @ torch.linalg.solve(case.hessian, case.slope)
+        truth = -case.mixed @ torch.linalg.solve(case.hessian, case.outer_gradient)
         wrong += float(Amended(1.0)(case.problem, *case.point).implicit @ truth) < 0
         indefinite += flag
     assert wrong > 20
@@ -343,7 +343,7 @@ def test_the_drawn_problems_are_hard() -> None:
 
 @pytest.mark.parametrize(("dtype", "assumed"), [(torch.float64, False), (torch.float32, True)])
 def test_rounding_of_a_norm_that_was_not_met_is_allowed_for_or_assumed(dtype, assumed) -> None:
-    """The slope lies in the part of H with |λ| ≤ 2, and ‖H‖ is 200 times that."""
+    """The outer gradient lies in the part of H with |λ| ≤ 2, and ‖H‖ is 200 times that."""
     scale = torch.tensor([1.0, 2.0, 400.0], dtype=dtype)
     target = torch.tensor([1.0, 1.0, 0.0], dtype=dtype)
     problem = BilevelProblem(

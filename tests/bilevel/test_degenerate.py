@@ -38,7 +38,7 @@ def ridge(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
     return (X @ w - 1).square().mean() + (a.exp() * w**2).sum()
 
 
-def slope(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+def linear(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
     return (X @ w + 1).square().mean()
 
 
@@ -58,24 +58,24 @@ def split(w: Any, a: torch.Tensor) -> torch.Tensor:
 
 # losses, ω and α, of which the implicit term is 0 exactly; None: it is not, or there is none
 DEGENERATE: dict[str, tuple[Callable[..., Any], Callable[..., Any], Any, Any]] = {
-    "H = 0": (no_curvature, slope, ONES, 0 * ONES),
-    "NaN curvature": (kinked, slope, 0 * ONES, ONES),
+    "H = 0": (no_curvature, linear, ONES, 0 * ONES),
+    "NaN curvature": (kinked, linear, 0 * ONES, ONES),
     "B = 0": (
         lambda w, a: ridge(w, 0 * ONES),
-        lambda w, a: slope(w, a) + a.square().sum(),
+        lambda w, a: linear(w, a) + a.square().sum(),
         ONES,
         ONES,
     ),
-    "slope = 0": (ridge, lambda w, a: (w - 1).square().sum() + a.sum(), ONES, 0 * ONES),
+    "outer gradient = 0": (ridge, lambda w, a: (w - 1).square().sum() + a.sum(), ONES, 0 * ONES),
     "an empty leaf": (
         split,
-        lambda w, a: slope(w["x"], a),
+        lambda w, a: linear(w["x"], a),
         {"x": ONES, "none": torch.ones(0, 4, dtype=f64)},
         0 * ONES,
     ),
     "an empty leaf of α": (
         lambda w, a: ridge(w, a["x"]),
-        lambda w, a: slope(w, a),
+        lambda w, a: linear(w, a),
         ONES,
         {"x": 0 * ONES, "none": torch.ones(0, dtype=f64)},
     ),
@@ -85,7 +85,7 @@ DEGENERATE: dict[str, tuple[Callable[..., Any], Callable[..., Any], Any, Any]] =
         torch.tensor(1.0, dtype=f64),
         torch.tensor(2.0, dtype=f64),
     ),
-    "no coordinates": (ridge, slope, torch.ones(0, dtype=f64), ONES),
+    "no coordinates": (ridge, linear, torch.ones(0, dtype=f64), ONES),
     "complex": (
         lambda w, a: (w.abs() ** 2).sum() * a.sum(),
         lambda w, a: w.real.sum(),
@@ -170,12 +170,12 @@ def test_an_empty_leaf_changes_no_number(name: str, kind: str) -> None:
             return Vector.of(ESTIMATORS[name].make(ETA, Autograd())(*arguments).total).flat()
 
     whole = total(BilevelProblem(inner, outer), omega, alpha)
-    plain = total(BilevelProblem(ridge, slope), ONES, 0 * ONES)
+    plain = total(BilevelProblem(ridge, linear), ONES, 0 * ONES)
     torch.testing.assert_close(whole, plain, rtol=1e-12, atol=1e-12)
 
 
 def test_without_curvature_each_solver_names_it_and_gives_no_guarantee() -> None:
-    problem = BilevelProblem(no_curvature, slope)
+    problem = BilevelProblem(no_curvature, linear)
     for estimator in (
         ConjugateGradient(),
         Neumann(),
@@ -219,7 +219,7 @@ def test_compare_and_recommend_answer_in_words(kind: str) -> None:
     if kind == "H = 0":
         assert "Guaranteed" not in advice
         assert "H is 0" in advice
-    if kind in ("B = 0", "slope = 0"):
+    if kind in ("B = 0", "outer gradient = 0"):
         assert "g₂ is 0" in advice
 
 
@@ -264,7 +264,7 @@ def test_a_curvature_whose_square_is_no_number_is_told_with_what_to_do(size: flo
                 ask()
 
 
-def test_a_slope_that_underflows_is_no_slope_of_zero() -> None:
+def test_an_outer_gradient_that_underflows_is_not_zero() -> None:
     tiny = BilevelProblem(ridge, lambda w, a: 1e-250 * (w - 1).square().sum())
     for estimator in (ConjugateGradient(), Certified(), Minres()):
         with warnings.catch_warnings():

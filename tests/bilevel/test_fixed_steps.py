@@ -38,7 +38,7 @@ f64 = torch.float64
 
 
 def error_of_q(estimator: Any, case: QuadraticCase) -> float:
-    truth = torch.linalg.solve(case.hessian, case.slope)
+    truth = torch.linalg.solve(case.hessian, case.outer_gradient)
     return relative_error(estimator(case.problem, *case.point).solve.value.flat(), truth)
 
 
@@ -197,14 +197,16 @@ def test_neumann_says_that_the_hessian_is_not_positive_definite() -> None:
 def test_with_a_tolerance_the_residual_is_that_of_the_value(method: Any) -> None:
     case = with_spectrum(5, [1.0, 2.0, 4.0])
     solve = method(2000, tolerance=1e-8)(case.problem, *case.point).solve
-    remainder = case.slope - case.hessian @ solve.value.flat()
+    remainder = case.outer_gradient - case.hessian @ solve.value.flat()
     assert solve.status is Status.CONVERGED
-    assert float(remainder.norm() / case.slope.norm()) == pytest.approx(solve.residual, rel=1e-4)
+    assert float(remainder.norm() / case.outer_gradient.norm()) == pytest.approx(
+        solve.residual, rel=1e-4
+    )
     assert solve.residual <= 1e-8
     with pytest.warns(NotConverged, match=r"residual .* after \d products"):
         short = method(3, tolerance=1e-8)(case.problem, *case.point).solve
-    remainder = case.slope - case.hessian @ short.value.flat()
-    assert short.residual == pytest.approx(float(remainder.norm() / case.slope.norm()))
+    remainder = case.outer_gradient - case.hessian @ short.value.flat()
+    assert short.residual == pytest.approx(float(remainder.norm() / case.outer_gradient.norm()))
 
 
 @pytest.mark.parametrize(("method", "step"), [(Neumann, 0.2), (Landweber, 0.05)])

@@ -52,16 +52,16 @@ def solve_of(estimator: Any, case: QuadraticCase) -> Solve:
 
 
 def true_residual(case: QuadraticCase, q: Tensor) -> float:
-    remainder = case.slope.double() - case.hessian.double() @ q.double()
-    return float(remainder.norm() / case.slope.double().norm())
+    remainder = case.outer_gradient.double() - case.hessian.double() @ q.double()
+    return float(remainder.norm() / case.outer_gradient.double().norm())
 
 
 def assert_solved(case: QuadraticCase, solve: Solve, tolerance: float) -> None:
     """The residual is as reported and asked for, and the error is what it allows: ‖r‖/μ."""
     q = solve.value.flat()
-    truth = torch.linalg.solve(case.hessian, case.slope)
+    truth = torch.linalg.solve(case.hessian, case.outer_gradient)
     mu = float(torch.linalg.eigvalsh(case.hessian).abs().min())
-    scale = float(case.slope.norm() / truth.norm()) / mu
+    scale = float(case.outer_gradient.norm() / truth.norm()) / mu
     floor = roundoff(case.hessian)
     assert solve.status is Status.CONVERGED
     assert solve.residual is not None
@@ -122,7 +122,7 @@ def test_cg_error_falls_at_least_as_fast_as_chebyshev(kappa: float) -> None:
     grid = torch.arange(n, dtype=f64)
     middle, radius = (kappa + 1) / 2, (kappa - 1) / 2
     case = with_spectrum(3, middle - radius * torch.cos(torch.pi * (grid + 0.5) / n))
-    truth = torch.linalg.solve(case.hessian, case.slope)
+    truth = torch.linalg.solve(case.hessian, case.outer_gradient)
     rate = (kappa**0.5 - 1) / (kappa**0.5 + 1)
 
     def energy(x: Tensor) -> float:
@@ -139,7 +139,7 @@ def test_cg_error_falls_at_least_as_fast_as_chebyshev(kappa: float) -> None:
 def test_minres_residual_never_grows_and_is_never_above_that_of_cg(seed: int, kappa: float) -> None:
     case = drawn(seed, kappa, largest=30)
     last = 1.0
-    for k in range(1, len(case.slope) // 2 + 1):  # later, rounding decides
+    for k in range(1, len(case.outer_gradient) // 2 + 1):  # later, rounding decides
         minres = solve_of(Minres(k, tolerance=None), case)
         cg = solve_of(ConjugateGradient(k, tolerance=None), case)
         assert minres.residual is not None
@@ -203,12 +203,12 @@ def test_cg_that_converges_leaves_less_than_its_tolerance_on_negative_curvature(
 def test_a_singular_hessian_is_solved_where_it_can_be_and_reported_where_not(
     method: Any, seed: int
 ) -> None:
-    case = with_spectrum(seed, [0.0, 1.0, 2.0, 4.0])  # the slope has a part in the null space
+    case = with_spectrum(seed, [0.0, 1.0, 2.0, 4.0])  # v has a part in the null space
     with pytest.warns(HypergradientWarning):
         solve = solve_of(method(), case)
     assert solve.status is not Status.CONVERGED
     assert torch.isfinite(solve.value.flat()).all()
-    inside = quadratic(case.hessian, case.mixed, case.hessian @ case.slope)
+    inside = quadratic(case.hessian, case.mixed, case.hessian @ case.outer_gradient)
     solve = solve_of(method(), inside)
     assert solve.status is Status.CONVERGED
     assert true_residual(inside, solve.value.flat()) <= 1e-6
@@ -222,7 +222,9 @@ def test_damping_solves_the_damped_system_and_reports_the_residual_of_the_other(
     case = drawn(seed, 100.0)
     solve = solve_of(method(tolerance=1e-10, damping=damping), case)
     shifted = case.hessian + damping * torch.eye(len(case.hessian), dtype=f64)
-    assert relative_error(solve.value.flat(), torch.linalg.solve(shifted, case.slope)) < 1e-7
+    assert (
+        relative_error(solve.value.flat(), torch.linalg.solve(shifted, case.outer_gradient)) < 1e-7
+    )
     assert solve.status is Status.CONVERGED
     assert solve.residual == pytest.approx(true_residual(case, solve.value.flat()), rel=1e-6)
 
@@ -248,7 +250,7 @@ def test_in_float32_it_converges_truly_or_says_that_it_did_not(method: Any, kapp
     outcomes = []
     for seed in range(30):
         double = drawn(seed, kappa)
-        case = quadratic(double.hessian, double.mixed, double.slope, dtype=torch.float32)
+        case = quadratic(double.hessian, double.mixed, double.outer_gradient, dtype=torch.float32)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             solve = solve_of(method(200, tolerance=1e-5), case)
@@ -266,7 +268,7 @@ def test_a_diagonal_preconditioner_is_exact_for_a_diagonal_hessian() -> None:
     hessian = Autograd()(case.problem, Vector.of(case.omega), Vector.of(case.alpha)).hessian
     apply, spent = DiagonalPreconditioner(probes=1)(hessian)
     assert spent == 1
-    assert torch.allclose(apply(case.slope), case.slope / values, rtol=1e-12)
+    assert torch.allclose(apply(case.outer_gradient), case.outer_gradient / values, rtol=1e-12)
     plain = solve_of(ConjugateGradient(1000), case)
     solve = solve_of(ConjugateGradient(preconditioner=DiagonalPreconditioner(probes=1)), case)
     assert solve.products <= 3  # one probe, one iteration, perhaps a check
@@ -292,13 +294,15 @@ def test_a_nystrom_preconditioner_removes_the_largest_eigenvalues(seed: int) -> 
 @given(seeds)
 def test_nystrom_of_full_rank_is_the_damped_inverse(seed: int) -> None:
     case = drawn(seed, 100.0)
-    n = len(case.slope)
+    n = len(case.outer_gradient)
     damping = 1e-3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConverged)
         solve = solve_of(Nystrom(n, damping), case)
     shifted = case.hessian + damping * torch.eye(n, dtype=f64)
-    assert relative_error(solve.value.flat(), torch.linalg.solve(shifted, case.slope)) < 1e-8
+    assert (
+        relative_error(solve.value.flat(), torch.linalg.solve(shifted, case.outer_gradient)) < 1e-8
+    )
     assert solve.residual == pytest.approx(true_residual(case, solve.value.flat()), abs=1e-8)
 
 
@@ -306,7 +310,7 @@ def test_nystrom_warns_where_its_bias_flips_the_sign() -> None:
     """H = diag(100, 10, 10), B = (1 −.05 0), v = (1 1 0): BH⁻¹v = .005 > 0. With rank 1 and ρ = 1,
     1 stands for 1/10 on what is left out, and the estimate is negative."""
     case = quadratic(torch.diag(torch.tensor([100.0, 10.0, 10.0])), [[1, -0.05, 0]], [1, 1, 0])
-    truth = float(case.mixed @ torch.linalg.solve(case.hessian, case.slope))
+    truth = float(case.mixed @ torch.linalg.solve(case.hessian, case.outer_gradient))
     with pytest.warns(NotConverged, match=r"Nystrom: the residual .* is .*wrong sign"):
         result = Nystrom(1, 1.0)(case.problem, *case.point)
     assert -truth * result.implicit.item() < 0

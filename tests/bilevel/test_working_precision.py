@@ -43,7 +43,7 @@ TOLERANCES = {f32: 1e-6, f64: 2 ** (-104 / 3)}
 def test_the_default_tolerance_is_that_of_the_dtype(method: Any, dtype: torch.dtype) -> None:
     """At κ = 5 both can be reached: rounding leaves a residual of some κ·eps."""
     case = with_spectrum(3, torch.linspace(1, 5, 30))
-    problem = quadratic(case.hessian, case.mixed, case.slope, dtype=dtype)
+    problem = quadratic(case.hessian, case.mixed, case.outer_gradient, dtype=dtype)
     found = method()(problem.problem, *problem.point).solve
     named = method(tolerance=TOLERANCES[dtype])(problem.problem, *problem.point).solve
     assert found.status is Status.CONVERGED
@@ -58,7 +58,7 @@ def test_the_default_tolerance_is_that_of_the_dtype(method: Any, dtype: torch.dt
 def test_in_float64_the_default_error_is_below_a_billionth(method: Any) -> None:
     """κ = 20: the error of q is at most κ times the residual, 20 · 3.7e-11 < 1e-9."""
     case = with_spectrum(5, torch.logspace(0, math.log10(20), 40, dtype=f64))
-    truth = torch.linalg.solve(case.hessian, case.slope)
+    truth = torch.linalg.solve(case.hessian, case.outer_gradient)
     found = method()(case.problem, *case.point)
     assert relative_error(found.solve.value, truth) < 1e-9
 
@@ -88,17 +88,19 @@ def test_a_certificate_allows_for_the_rounding_of_a_product_that_cancels(scale: 
         return 0.5 * w @ (hessian @ w) + a @ (mixed @ w)
 
     computed = Autograd()(BilevelProblem(inner, inner), Vector.of(at), Vector.of(alpha))
-    slope = (computed.hessian @ Vector.of(q)).flat()
-    problem = BilevelProblem(inner, lambda w, a: slope @ w + 0 * a.sum())
+    outer_gradient = (computed.hessian @ Vector.of(q)).flat()
+    problem = BilevelProblem(inner, lambda w, a: outer_gradient @ w + 0 * a.sum())
     exact = hessian.double()
     mu = float(torch.linalg.eigvalsh(exact)[0]) * (1 - 1e-6)
     assert mu > 0
-    wrong = float((mixed.double() @ (torch.linalg.solve(exact, slope.double()) - q)).norm())
+    wrong = float(
+        (mixed.double() @ (torch.linalg.solve(exact, outer_gradient.double()) - q)).norm()
+    )
     bound = certificate(problem, at, alpha, q, mu=mu)
     assert wrong <= bound.error
     # what it rests on is said: n is too large for HHᵀ
     assert any("‖H‖" in text for text in bound.assumes)
-    by_image = 100 * torch.finfo(f32).eps * 2 * float(slope.norm()) / mu
+    by_image = 100 * torch.finfo(f32).eps * 2 * float(outer_gradient.norm()) / mu
     norm = float(torch.linalg.matrix_norm(mixed.double(), 2))
     if scale == 1e5:
         assert wrong > by_image * norm  # ‖Hq‖ for ‖H‖‖q‖ would have certified what is false

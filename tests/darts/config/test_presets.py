@@ -97,7 +97,7 @@ def test_idarts_takes_three_terms_of_neumanns_series_by_the_learning_rate_of_the
     solve = search.estimator(case.problem, *case.point).solve
     identity = torch.eye(len(case.hessian), dtype=torch.float64)
     shrunk = identity - gamma * case.hessian
-    expected = gamma * (identity + shrunk + shrunk @ shrunk) @ case.slope
+    expected = gamma * (identity + shrunk + shrunk @ shrunk) @ case.outer_gradient
     torch.testing.assert_close(solve.value.flat(), expected, rtol=1e-12, atol=1e-13)
     assert solve.products == 2
 

@@ -114,7 +114,7 @@ FOREIGN = {
         with_edge("normal", 0, ["sep_conv_7x7", 0]),
         r"'sep_conv_7x7' is no choice of space 's1', which has max_pool_3x3",
     ),
-    "none": (S1, with_edge("normal", 0, ["none", 0]), r"none is never chosen"),
+    "none": (S1, with_edge("normal", 0, ["none", 0]), r"“none” is never chosen"),
     "one input twice": (
         S1,
         with_edge("normal", 0, ["sep_conv_3x3", 1]),
