@@ -65,6 +65,7 @@ MIXINGS = Names(
         "gumbel-softmax": methods.GumbelSoftmax,
         "sampled-path": methods.SampledPath,
         "two-paths": methods.TwoPaths,
+        "sigmoid": methods.Sigmoid,
     },
 )
 PARTIAL_CHANNELS = Names("partial channels", {"partial": PartialChannels}, optional=True)
@@ -89,7 +90,11 @@ TARGETS = Names(
     },
     optional=True,
 )
-ALPHA_PENALTIES = Names("alpha penalty", {"beta-decay": methods.BetaDecay}, optional=True)
+ALPHA_PENALTIES = Names(
+    "alpha penalty",
+    {"beta-decay": methods.BetaDecay, "zero-one": methods.ZeroOne},
+    optional=True,
+)
 STEMS = Names("stem", {"small-images": SmallImageStemAndHead, "imagenet": ImageNetStemAndHead})
 WIDTHS = Names("number of channels", {"within": MultiplyAddLimit}, number=True)
 SCHEDULES = Names("schedule", {"half-cosine": HalfCosine, "linear": Linear})

@@ -24,8 +24,10 @@ from darts.methods import (
     Progressive,
     RandomPerturbation,
     SampledPath,
+    Sigmoid,
     SkipLimit,
     TwoPaths,
+    ZeroOne,
 )
 from darts.spaces import (
     NASBENCH201,
@@ -120,6 +122,19 @@ _OTHERS = (
     _run("cifar10-darts-minus", replace(_DARTS, auxiliary_skip=AuxiliarySkip())),
     # β-DARTS: the epochs of its code in DARTS's space, its weight in NAS-Bench-201
     _run("cifar10-beta-darts", replace(_DARTS, alpha_penalty=BetaDecay())),
+    # FairDARTS: the settings of its code, which are not DARTS's
+    _run(
+        "cifar10-fair-darts",
+        replace(
+            _DARTS,
+            mixing=Sigmoid(),
+            alpha_penalty=ZeroOne(),
+            batch_size=128,
+            learning_rate=0.005,
+            alpha_learning_rate=3e-3,
+            alpha_betas=(0.9, 0.999),
+        ),
+    ),
     *(_run(f"cifar10-{name}", replace(_DARTS, space=space)) for name, space in _SPACES.items()),
 )
 

@@ -104,7 +104,7 @@ class SearchConfig:
         dropout: probability of zeroing a feature before the classifier (§4.1.2).
         auxiliary_weight: weight of an auxiliary head's loss in L_train (§4.1.2); 0 builds no head.
         target: limit or price of the found network's cost, a term of L_val (docs/TARGETS.md).
-        alpha_penalty: penalty on α, a term of L_val (β-DARTS).
+        alpha_penalty: penalty on α, a term of L_val (β-DARTS, FairDARTS).
     """
 
     space: Annotated[Space, SHORT] = S1_FIXED
@@ -172,6 +172,8 @@ class SearchConfig:
             perturbation=self.perturbation,
             progressive=self.progressive,
             stop=self.stop,
+            target=self.target,
+            alpha_penalty=self.alpha_penalty,
         )
         share = 1 if self.partial_channels is None else self.partial_channels.share
         halving = any(place.reduction for place in macro.places(self.cells))

@@ -2,6 +2,7 @@
 
 from darts.methods.alpha_penalty import AlphaPenalty as AlphaPenalty
 from darts.methods.alpha_penalty import BetaDecay as BetaDecay
+from darts.methods.alpha_penalty import ZeroOne as ZeroOne
 from darts.methods.auxiliary_skip import AuxiliarySkip as AuxiliarySkip
 from darts.methods.early_stopping import EigenvalueGrowth as EigenvalueGrowth
 from darts.methods.early_stopping import SkipLimit as SkipLimit
@@ -9,6 +10,7 @@ from darts.methods.early_stopping import Stop as Stop
 from darts.methods.mixing import GumbelSoftmax as GumbelSoftmax
 from darts.methods.mixing import Mixing as Mixing
 from darts.methods.mixing import SampledPath as SampledPath
+from darts.methods.mixing import Sigmoid as Sigmoid
 from darts.methods.mixing import Softmax as Softmax
 from darts.methods.mixing import TwoPaths as TwoPaths
 from darts.methods.partial_channels import PartialChannels as PartialChannels

@@ -1,11 +1,13 @@
 """Which methods go together: what means nothing is refused, with the reason, before any work."""
 
+from darts.methods.alpha_penalty import AlphaPenalty
 from darts.methods.early_stopping import Stop
 from darts.methods.mixing import Mixing
 from darts.methods.partial_channels import PartialChannels
 from darts.methods.perturbation import Perturbation
 from darts.methods.progressive import Progressive
-from darts.spaces.space import Space
+from darts.methods.target import Target
+from darts.spaces.space import NONE, Space
 
 
 def require_combination(
@@ -19,6 +21,8 @@ def require_combination(
     perturbation: Perturbation | None,
     progressive: Progressive | None,
     stop: Stop | None,
+    target: Target | None,
+    alpha_penalty: AlphaPenalty | None,
 ) -> None:
     """Raise ValueError unless a supernet of these sizes can be searched by these methods at once.
 
@@ -36,6 +40,17 @@ def require_combination(
         raise ValueError(
             f"{type(perturbation).__name__} with mixing {name}: a drawn path has weight one, and "
             "its place in the simplex nothing to perturb. Use Softmax or GumbelSoftmax."
+        )
+    if mixing.independent:
+        _require_independent(space, name, perturbation, target)
+    if alpha_penalty is not None and alpha_penalty.independent != mixing.independent:
+        penalty = type(alpha_penalty).__name__
+        raise ValueError(
+            f"{penalty} with mixing {name}: it is a loss of σ(α), and here no weight is that. Use "
+            "Sigmoid, or leave the penalty out."
+            if alpha_penalty.independent
+            else f"{penalty} with mixing {name}: it lowers α by softmax weights, and here no "
+            "weight is that. Use Softmax or GumbelSoftmax, or leave the penalty out."
         )
     if partial_channels is not None:
         partial_channels.require(channels)
@@ -58,3 +73,25 @@ def require_combination(
             )
     if stop is not None:
         stop.require(space)
+
+
+def _require_independent(
+    space: Space, name: str, perturbation: Perturbation | None, target: Target | None
+) -> None:
+    """Raise ValueError where weights are taken for shares of an edge, which these are not."""
+    if space.keeps_none:
+        raise ValueError(
+            f"mixing {name} in space {space.name!r}, where {NONE} can be chosen: its weight takes "
+            "nothing from the others, so that no loss says how large it should be. Use Softmax, or "
+            "another space."
+        )
+    if perturbation is not None:
+        raise ValueError(
+            f"{type(perturbation).__name__} with mixing {name}: perturbed weights are divided by "
+            "their sum, and these do not add up to one. Use Softmax or GumbelSoftmax."
+        )
+    if target is not None and target.drawn:
+        raise ValueError(
+            f"{type(target).__name__} with mixing {name}: it adds up costs by the weights of a "
+            "step, which are no probabilities here. Use CostWeight or CostLimit."
+        )

@@ -29,25 +29,55 @@ class Mixing(ABC):
     Attributes:
         samples: only drawn operations are computed, so that on a batch most weights of the
             supernet have no influence.
+        random: the weights of a step hang on chance.
+        independent: the weight of an operation is a function of its own α alone, so that the
+            weights of an edge do not add up to one.
     """
 
     samples: ClassVar[bool] = False
+    random: ClassVar[bool] = True
+    independent: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, logits: Logits, progress: float) -> Drawn:
         """The weights of one step, `progress` in [0, 1) of the way through the search."""
 
     def deterministic(self, logits: Logits) -> Drawn:
-        """The weights without randomness, by which a supernet is evaluated: the softmax."""
-        return Drawn(torch.softmax(logits, dim=-1))
+        """The weights without randomness, by which a supernet is evaluated: `strengths`."""
+        return Drawn(self.strengths(logits))
+
+    def strengths(self, logits: Logits) -> Float[Tensor, "edges operations"]:
+        """Of all operations, by which a genotype is chosen: the softmax over those of an edge."""
+        return torch.softmax(logits, dim=-1)
 
 
 @dataclass(frozen=True)
 class Softmax(Mixing):
     """DARTS (Liu et al. 2019, Eq. 2): every operation by its softmax weight."""
 
+    random: ClassVar[bool] = False
+
     def draw(self, logits: Logits, progress: float) -> Drawn:
         return self.deterministic(logits)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Mixing):
+    """FairDARTS (Chu et al. 2020, §4.1): every operation by the sigmoid of its own α.
+
+    Operations do not compete: that one's α grows takes nothing from the others. All begin at
+    about 1/2. `none` adds nothing whatever its weight, so that where it cannot be chosen in the
+    end its weight is 0 and its α has no influence.
+    """
+
+    random: ClassVar[bool] = False
+    independent: ClassVar[bool] = True
+
+    def draw(self, logits: Logits, progress: float) -> Drawn:
+        return self.deterministic(logits)
+
+    def strengths(self, logits: Logits) -> Float[Tensor, "edges operations"]:
+        return torch.sigmoid(logits)
 
 
 @dataclass(frozen=True)

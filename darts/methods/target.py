@@ -17,7 +17,7 @@ class Target(ABC):
 
     Attributes:
         drawn: the expected cost is taken under the weights of the step, chance included; else
-            under the probabilities softmax(α).
+            under the mixing weights of the candidates, divided by their sum.
     """
 
     drawn: ClassVar[bool] = False

@@ -12,7 +12,6 @@ from torch import Tensor
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Tree
 from darts.methods.alpha_penalty import AlphaPenalty
-from darts.methods.mixing import Softmax
 from darts.methods.mixing_weights import MixingWeights
 from darts.methods.perturbation import Perturbation, perturbed
 from darts.methods.target import Target
@@ -153,9 +152,7 @@ class SupernetAdapter:
     def draws(self, regularisation: Regularisation) -> str | None:
         """The random part of an evaluation, in words; None where there is none."""
         drawn = {
-            type(self.architecture.mixing).__name__: not isinstance(
-                self.architecture.mixing, Softmax
-            ),
+            type(self.architecture.mixing).__name__: self.architecture.mixing.random,
             type(self.perturbation).__name__: self.perturbation is not None,
             "drop-path": regularisation.drop_path > 0,
             "dropout of skips": regularisation.skip_dropout > 0,

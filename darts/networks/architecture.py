@@ -13,7 +13,7 @@ from darts.methods.mixing_weights import MixingWeights
 from darts.methods.partial_channels import edge_shares
 from darts.spaces.discretisation import strongest_cell
 from darts.spaces.genotype import Genotype
-from darts.spaces.space import Space
+from darts.spaces.space import NONE, Space
 
 Alpha = dict[str, Float[Tensor, "edges operations"]]
 
@@ -22,9 +22,9 @@ Alpha = dict[str, Float[Tensor, "edges operations"]]
 class Architecture:
     """The architectural parameters of a space: for every kind of cell an (edges, operations) α.
 
-    The weight of operation o on edge e is exp(α[e, o]) / Σ_o′ exp(α[e, o′]). Where the edges of a
-    space differ in their operations, α has a column for each that occurs; what an edge does not
-    have has weight zero, and its α is never read.
+    The weight of operation o on edge e is exp(α[e, o]) / Σ_o′ exp(α[e, o′]), unless the mixing has
+    another. Where the edges of a space differ in their operations, α has a column for each that
+    occurs; what an edge does not have has weight zero, and its α is never read.
 
     Args:
         space: the edges and operations.
@@ -107,10 +107,10 @@ class Architecture:
         }
 
     def mixing_weights(self, alpha: Mapping[str, Tensor]) -> Alpha:
-        """Softmax over the operations of every edge, times the edge's share where it has one."""
+        """The mixing's strengths, in DARTS softmax, times the edge's share where it has one."""
         edges = self._edge_weights(alpha)
         weights = {
-            kind: torch.softmax(self._masked(kind, alpha[kind]), dim=-1)
+            kind: self.mixing.strengths(self._masked(kind, alpha[kind]))
             for kind in self.space.cell_kinds
         }
         if edges is None:
@@ -122,16 +122,19 @@ class Architecture:
         return torch.cat([self._masked(kind, alpha[kind]) for kind in self.space.cell_kinds])
 
     def _masked(self, kind: str, alpha: Tensor) -> Tensor:
-        """α with −∞ where an edge does not have the operation."""
-        if self.space.edge_operations is None:
+        """α with −∞ where an edge does not have the operation, or its weight means nothing."""
+        space = self.space
+        idle = self.mixing.independent and NONE in space.operations and not space.keeps_none
+        if space.edge_operations is None and not idle:
             return alpha
-        return alpha.masked_fill(_absent(self.space, kind, alpha.device), float("-inf"))
+        return alpha.masked_fill(_absent(space, kind, idle, alpha.device), float("-inf"))
 
     def genotype(self, alpha: Mapping[str, Tensor]) -> Genotype:
         """The strongest candidate on each edge, and on each node its strongest edges.
 
         Candidates are all operations, without `none` unless the space keeps it. An edge is as
-        strong as its strongest candidate's mixing weight: a large weight of `none` makes it weak.
+        strong as its strongest candidate's mixing weight: a large softmax weight of `none` makes it
+        weak.
         Where the space searches edges, a node keeps the `keep_edges` strongest, strongest
         first, as DARTS does; fixed edges stay in their order.
 
@@ -161,9 +164,15 @@ class Architecture:
 
 
 @lru_cache(maxsize=16)
-def _absent(space: Space, kind: str, device: torch.device) -> Tensor:
-    """Which operations an edge does not have; sent to a device once, not at every step."""
-    has = [[name in names for name in space.operations] for names in space.choices(kind)]
+def _absent(space: Space, kind: str, idle: bool, device: torch.device) -> Tensor:
+    """Which operations an edge does not have; sent to a device once, not at every step.
+
+    With `idle`, `none` is one of them.
+    """
+    has = [
+        [name in names and not (idle and name == NONE) for name in space.operations]
+        for names in space.choices(kind)
+    ]
     return ~torch.tensor(has, device=device)
 
 

@@ -74,14 +74,17 @@ def panel(title: str, draw: Draw, salt: str, height: float = 2.7) -> Markup:
     return Markup(text.replace("'DejaVu Sans'", PAGE_FONT))
 
 
-def weight_panels(epochs: Sequence[Record]) -> list[Markup]:
-    """Mean mixing weight over the edges of skip-connect, `none` and the rest, by epoch."""
+def weight_panels(epochs: Sequence[Record], even: float) -> list[Markup]:
+    """Mean mixing weight over the edges of skip-connect, `none` and the rest, by epoch.
+
+    A dotted line is at `even`, the weight where all α are equal.
+    """
     kinds = list(epochs[0]["mixing"])
     shown = [[kind] for kind in kinds] if len(kinds) <= 2 else [kinds]
     return [
         panel(
             f"Mean mixing weight, {cells_title(some)}",
-            lambda axes, some=some: _weights(axes, epochs, some),  # type: ignore[misc]
+            lambda axes, some=some: _weights(axes, epochs, some, even),  # type: ignore[misc]
             f"weights-{some[0]}",
         )
         for some in shown
@@ -94,7 +97,7 @@ def cells_title(kinds: Sequence[str]) -> str:
     return {"reduce": "reduction cells", "cell": "cells"}.get(kinds[0], f"{kinds[0]} cells")
 
 
-def _weights(axes: Axes, epochs: Sequence[Record], kinds: Sequence[str]) -> None:
+def _weights(axes: Axes, epochs: Sequence[Record], kinds: Sequence[str], even: float) -> None:
     operations = epochs[0]["operations"]
     passes = [record["epoch"] + 1 for record in epochs]
     means = {
@@ -105,7 +108,7 @@ def _weights(axes: Axes, epochs: Sequence[Record], kinds: Sequence[str]) -> None
         for column, name in enumerate(operations)
     }
     rest = [name for name in operations if name not in (SKIP, NONE)]
-    axes.axhline(1 / len(operations), color=PALE, lw=0.9, ls=(0, (2, 3)))
+    axes.axhline(even, color=PALE, lw=0.9, ls=(0, (2, 3)))
     if rest:
         low = [min(means[name][at] for name in rest) for at in range(len(epochs))]
         high = [max(means[name][at] for name in rest) for at in range(len(epochs))]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from darts.names import MIXINGS
 from darts.records.run_folder import Record, RunFolder
 from darts.reports import plots
 from darts.reports.drawing import operation_label, state_label
@@ -17,12 +18,15 @@ def search_part(config: Record, run: RunFolder) -> Record:
         return {"search_charts": [], "shares": [], "mixing": []}
     last = epochs[-1]
     measure = measure_in(last, "val_")
+    columns = len(last["operations"])
     none = "" if NONE in last["operations"] else " This space has no “none” operation."
+    sigmoid = config["search"]["mixing"]["type"] == MIXINGS.kinds["sigmoid"].__name__
+    even, dotted = (0.5, "1/2, where all begin") if sigmoid else (1 / columns, "all equal")
     charts = [
         {
-            "pictures": plots.weight_panels(epochs),
+            "pictures": plots.weight_panels(epochs, even),
             "caption": "Mean over all edges of each kind of cell. Band: lowest to highest of the "
-            f"other operations. Dotted: all equal.{none}",
+            f"other operations. Dotted: {dotted}.{none}",
         },
         {
             "pictures": [

@@ -37,6 +37,9 @@ def share(epoch: Record, operation: str, kind: str | None = None) -> Share | Non
 
 
 def farthest_from_equal(epoch: Record) -> float:
-    """Most percentage points by which a mixing weight differs from an equal share of its edge."""
-    rows = [row for rows in epoch["mixing"].values() for row in rows]
-    return float(max(abs(100 * weight - 100 / len(row)) for row in rows for weight in row))
+    """Most percentage points by which a mixing weight differs from the mean of its edge.
+
+    Weights of 0 are left out: they are of operations that the edge does not have.
+    """
+    rows = [[w for w in row if w > 0] for rows in epoch["mixing"].values() for row in rows]
+    return float(max(abs(100 * w - 100 * sum(row) / len(row)) for row in rows for w in row))

@@ -99,7 +99,7 @@ def test_the_mixing_weights_mark_the_operation_that_was_kept_and_no_other(tmp_pa
     epoch |= dict.fromkeys(("train_loss", "val_loss", "val_accuracy_percent"), 1.0)
     run = RunFolder(tmp_path)
     run.append("search/epochs", epoch)
-    config = {"search": {"space": {"edges": [(0, 2), (1, 2)]}}}
+    config = {"search": {"space": {"edges": [(0, 2), (1, 2)]}, "mixing": {"type": "Softmax"}}}
     ((kind, head, rows),) = search_part(config, run)["mixing"]
     assert (kind, head) == ("normal", ["edge", "none", "skip", "sep conv 3×3"])
     assert [(edge, [w for w, kept in weights if kept]) for edge, weights in rows] == [

@@ -71,7 +71,13 @@ def test_a_resumed_run_says_where_it_goes_on_and_has_no_estimate_without_a_step(
 
 
 @pytest.mark.parametrize(
-    ("weights", "warns"), [([0.34, 0.33, 0.33], True), ([0.5, 0.3, 0.2], False)]
+    ("weights", "warns"),
+    [
+        ([0.34, 0.33, 0.33], True),
+        ([0.5, 0.3, 0.2], False),
+        ([0.0, 0.5, 0.5], True),  # sigmoids, without none
+        ([0.0, 0.5, 0.6], False),
+    ],
 )
 def test_a_search_whose_alpha_stood_still_says_so_after_its_last_epoch(weights, warns):
     out = io.StringIO()

@@ -20,8 +20,10 @@ from darts.methods import (
     Progressive,
     RandomPerturbation,
     SampledPath,
+    Sigmoid,
     SkipLimit,
     TwoPaths,
+    ZeroOne,
 )
 from darts.records.run_folder import RunFolder
 from darts.training.search import search
@@ -42,6 +44,7 @@ METHODS = {
     "partial": {"partial_channels": PartialChannels(share=2), "channels": 4},
     "auxiliary-skip": {"auxiliary_skip": AuxiliarySkip()},
     "beta-decay": {"alpha_penalty": BetaDecay()},
+    "fair": {"mixing": Sigmoid(), "alpha_penalty": ZeroOne()},
     "random": {"perturbation": RandomPerturbation()},
     "adversarial": {"perturbation": AdversarialPerturbation(steps=2)},
     "progressive": {"progressive": STAGES, "epochs": 4},
@@ -179,6 +182,15 @@ PAPERS = {
     "cifar10-sdarts-adv": {"perturbation": AdversarialPerturbation()},
     "cifar10-darts-minus": {"auxiliary_skip": AuxiliarySkip(1.0, 0.0)},
     "cifar10-beta-darts": {"epochs": 50, "alpha_penalty": BetaDecay(50.0)},
+    "cifar10-fair-darts": {
+        "mixing": Sigmoid(),
+        "alpha_penalty": ZeroOne(10.0),
+        "epochs": 50,
+        "batch_size": 128,
+        "learning_rate": 0.005,
+        "alpha_learning_rate": 3e-3,
+        "alpha_betas": (0.9, 0.999),
+    },
 }
 
 
