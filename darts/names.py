@@ -24,6 +24,7 @@ from darts.methods import (
     PartialChannels,
     Perturbation,
     Progressive,
+    Removal,
     Stop,
     Target,
 )
@@ -90,6 +91,7 @@ TARGETS = Names(
     },
     optional=True,
 )
+SELECTIONS = Names("selection", {"removal": methods.Removal}, optional=True)
 ALPHA_PENALTIES = Names(
     "alpha penalty",
     {"beta-decay": methods.BetaDecay, "zero-one": methods.ZeroOne},
@@ -108,6 +110,7 @@ NAMES: Mapping[Any, Names] = {
     Stop | None: STOPS,
     Target | None: TARGETS,
     AlphaPenalty | None: ALPHA_PENALTIES,
+    Removal | None: SELECTIONS,
     StemAndHead: STEMS,
     Width: WIDTHS,
     Width | None: replace(WIDTHS, optional=True),

@@ -5,7 +5,7 @@ from typing import Literal
 
 from bilevel import Autograd
 from bilevel.estimators import Estimator
-from darts.methods import AdversarialPerturbation, Perturbation
+from darts.methods import AdversarialPerturbation, Perturbation, Removal
 
 Precision = Literal["32", "bf16", "fp16"]
 
@@ -70,7 +70,11 @@ class Computing:
             )
 
     def require_search(
-        self, batch_size: int, estimator: Estimator, perturbation: Perturbation | None
+        self,
+        batch_size: int,
+        estimator: Estimator,
+        perturbation: Perturbation | None,
+        selection: Removal | None = None,
     ) -> None:
         """Raise ValueError if a search on several processes would not be that of one."""
         self.require_shards("search", batch_size)
@@ -80,6 +84,11 @@ class Computing:
             raise ValueError(
                 f"AdversarialPerturbation on {self.processes} processes: each would climb the loss "
                 "of its own shard of the batch. Use RandomPerturbation, or one process."
+            )
+        if selection is not None:
+            raise ValueError(
+                f"selection Removal on {self.processes} processes: operations are evaluated by the "
+                "statistics of whole batches of one process. Use one process."
             )
         derivatives = getattr(estimator, "derivatives", None)
         if isinstance(derivatives, Autograd) and derivatives.chunk > 1:

@@ -66,7 +66,9 @@ class FullConfig:
             )
         self.computing.require_stages(search=search is not None, retrain=retrain is not None)
         if search is not None:
-            self.computing.require_search(search.batch_size, search.estimator, search.perturbation)
+            self.computing.require_search(
+                search.batch_size, search.estimator, search.perturbation, search.selection
+            )
         if retrain is not None:
             self.computing.require_shards("retrain", retrain.batch_size)
 

@@ -23,6 +23,7 @@ from darts.methods import (
     PartialChannels,
     Progressive,
     RandomPerturbation,
+    Removal,
     SampledPath,
     Sigmoid,
     SkipLimit,
@@ -122,6 +123,8 @@ _OTHERS = (
     _run("cifar10-darts-minus", replace(_DARTS, auxiliary_skip=AuxiliarySkip())),
     # β-DARTS: the epochs of its code in DARTS's space, its weight in NAS-Bench-201
     _run("cifar10-beta-darts", replace(_DARTS, alpha_penalty=BetaDecay())),
+    # DARTS-PT: its code's search is DARTS's; 10 epochs of tuning between decisions
+    _run("cifar10-darts-pt", replace(_DARTS, selection=Removal())),
     # FairDARTS: the settings of its code, which are not DARTS's
     _run(
         "cifar10-fair-darts",

@@ -30,6 +30,7 @@ from darts.methods import (
     PartialChannels,
     Perturbation,
     Progressive,
+    Removal,
     Softmax,
     Stop,
     Target,
@@ -105,6 +106,8 @@ class SearchConfig:
         auxiliary_weight: weight of an auxiliary head's loss in L_train (§4.1.2); 0 builds no head.
         target: limit or price of the found network's cost, a term of L_val (docs/TARGETS.md).
         alpha_penalty: penalty on α, a term of L_val (β-DARTS, FairDARTS).
+        selection: rule that chooses the operations after the search (DARTS-PT); None chooses them
+            by the mixing weights.
     """
 
     space: Annotated[Space, SHORT] = S1_FIXED
@@ -142,8 +145,9 @@ class SearchConfig:
     auxiliary_weight: NotNegative = 0.0
     target: Target | None = None
     alpha_penalty: AlphaPenalty | None = None
+    selection: Removal | None = None
 
-    later: ClassVar[tuple[str, ...]] = ("target", "stem", "alpha_penalty")
+    later: ClassVar[tuple[str, ...]] = ("target", "stem", "alpha_penalty", "selection")
     """Settings that configs of older versions lack: their defaults are what those did."""
 
     def __post_init__(self) -> None:
@@ -174,6 +178,7 @@ class SearchConfig:
             stop=self.stop,
             target=self.target,
             alpha_penalty=self.alpha_penalty,
+            selection=self.selection,
         )
         share = 1 if self.partial_channels is None else self.partial_channels.share
         halving = any(place.reduction for place in macro.places(self.cells))

@@ -19,6 +19,7 @@ from darts.methods.perturbation import Perturbation as Perturbation
 from darts.methods.perturbation import RandomPerturbation as RandomPerturbation
 from darts.methods.progressive import Progressive as Progressive
 from darts.methods.random_search import RandomSearch as RandomSearch
+from darts.methods.removal import Removal as Removal
 from darts.methods.target import CostLimit as CostLimit
 from darts.methods.target import CostProduct as CostProduct
 from darts.methods.target import CostWeight as CostWeight

@@ -6,6 +6,7 @@ from darts.methods.mixing import Mixing
 from darts.methods.partial_channels import PartialChannels
 from darts.methods.perturbation import Perturbation
 from darts.methods.progressive import Progressive
+from darts.methods.removal import Removal
 from darts.methods.target import Target
 from darts.spaces.space import NONE, Space
 
@@ -23,6 +24,7 @@ def require_combination(
     stop: Stop | None,
     target: Target | None,
     alpha_penalty: AlphaPenalty | None,
+    selection: Removal | None,
 ) -> None:
     """Raise ValueError unless a supernet of these sizes can be searched by these methods at once.
 
@@ -41,6 +43,28 @@ def require_combination(
             f"{type(perturbation).__name__} with mixing {name}: a drawn path has weight one, and "
             "its place in the simplex nothing to perturb. Use Softmax or GumbelSoftmax."
         )
+    if selection is not None:
+        if mixing.samples:
+            raise ValueError(
+                f"selection Removal with mixing {name}: the supernet is evaluated by one path, and "
+                "without its operation an edge is empty. Use Softmax, GumbelSoftmax or Sigmoid."
+            )
+        if weight_decay == 0:
+            raise ValueError(
+                "weight_decay=0 with selection Removal: L_train would ignore the operations that "
+                "are not chosen. Give a weight decay above 0."
+            )
+        others = {
+            "the channels that go by an edge's operations stay": partial_channels,
+            "it limits skip-connects of a genotype by their weights": progressive,
+            "it keeps the genotype of an earlier epoch, whose supernet is gone": stop,
+            "operations are chosen by accuracy alone, and its cost would be ignored": target,
+        }
+        for reason, other in others.items():
+            if other is not None:
+                raise ValueError(
+                    f"selection Removal with {type(other).__name__}: {reason}. Use one of the two."
+                )
     if mixing.independent:
         _require_independent(space, name, perturbation, target)
     if alpha_penalty is not None and alpha_penalty.independent != mixing.independent:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from darts.records.run_folder import Record, RunFolder
 from darts.reports.drawing import operation_label
 from darts.reports.measures import besides, measure_in, shown
+from darts.reports.selected import epochs_as_chosen, how_chosen
 from darts.reports.shares import NONE, SKIP, share
 from darts.reports.statistics import Interval, paired_difference, unpaired_difference
 from darts.spaces import CellGenotype, Genotype
@@ -87,12 +88,15 @@ def answer(run: RunFolder) -> list[str]:
             "This preset only checks that everything runs. Its search and its training are far "
             "too short: nothing here says anything about a method, and no statistics are made."
         )
-    epochs = run.records("search/epochs")
+    epochs = epochs_as_chosen(run)
     if epochs:
         sentences.append(collapse_words(epochs))
     if run.has("genotype.json"):
         genotype = Genotype.from_dict(run.read("genotype.json"))
         sentences.append(" ".join(f"{cell_words(cell)}." for cell in genotype.cells[:2]))
+    chosen = how_chosen(run)
+    if chosen is not None:
+        sentences.append(chosen)
     if run.has("result.json") and "retrain" in run.read("result.json"):
         sentences.append(_better_or_worse(run))
     return sentences

@@ -7,6 +7,7 @@ from markupsafe import Markup
 from darts.records.run_folder import Record, RunFolder
 from darts.records.writing import write_atomically
 from darts.reports.drawing import DrawnEdge, as_file, cell_svg, mixing_edges
+from darts.reports.selected import epochs_as_chosen
 from darts.spaces import Genotype, spaces_in_words
 from darts.spaces.notation import genotype_to_text
 
@@ -16,8 +17,9 @@ def cells_part(config: Record, run: RunFolder) -> Record:
     if not run.has("genotype.json"):
         return {"cells": [], "frames": None, "last": 0, "cells_note": "", "genotype": ""}
     genotype = Genotype.from_dict(run.read("genotype.json"))
-    drawn = _drawn_epochs(config, run.records("search/epochs"))
-    last = _reported_epoch(run, genotype)
+    epochs = epochs_as_chosen(run)
+    drawn = _drawn_epochs(config, epochs)
+    last = _reported_epoch(epochs, genotype)
     cells = []
     for cell in genotype.cells:
         edges = drawn[cell.kind][last] if drawn else None
@@ -77,7 +79,7 @@ def _frames(drawn: dict[str, list[list[DrawnEdge]]]) -> Record:
     return {"looks": list(looks), "epochs": epochs}
 
 
-def _reported_epoch(run: RunFolder, genotype: Genotype) -> int:
+def _reported_epoch(epochs: Sequence[Record], genotype: Genotype) -> int:
     """The epoch whose genotype is the run's; the last one that has it."""
-    found = [Genotype.from_dict(r["genotype"]) for r in run.records("search/epochs")]
+    found = [Genotype.from_dict(record["genotype"]) for record in epochs]
     return max((k for k, other in enumerate(found) if other == genotype), default=len(found) - 1)

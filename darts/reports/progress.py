@@ -17,6 +17,7 @@ from darts.records.run_folder import Record
 from darts.reports.measures import measure_in
 from darts.reports.shares import NONE, SKIP, farthest_from_equal, share
 from darts.reports.terminal import Terminal
+from darts.training.selection import DECISIONS
 
 STILL_POINTS = 1.0
 """Percentage points; weights as near to each other change places with the seed."""
@@ -91,6 +92,8 @@ class LiveProgress:
             self._say(record, _search_line(record))
             if record["epoch"] + 1 == self._epochs:
                 self._warn_of_still(record)
+        elif stream == DECISIONS:
+            self.console.print(f"  {_decision_line(record)}")
         elif stream.endswith("/epochs") and "train_loss" in record:
             self._losses = f"train {record['train_loss']:.3f}"
             self._say(record, _retrain_line(record, self.tested))
@@ -122,6 +125,13 @@ class LiveProgress:
         self.console.print(f"  {done:>3}/{self._epochs}  {line}  left {left}")
         if done == self._epochs:
             self.close()
+
+
+def _decision_line(record: Record) -> str:
+    where = f"round {record['round'] + 1}, {record['kind']} cell"
+    if "node" in record:
+        return f"{where}: a node keeps edges {record['rows']}"
+    return f"{where}: edge {record['row']} is {record['operation']}"
 
 
 def _search_line(record: Record) -> str:

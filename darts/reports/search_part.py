@@ -8,12 +8,13 @@ from darts.records.run_folder import Record, RunFolder
 from darts.reports import plots
 from darts.reports.drawing import operation_label, state_label
 from darts.reports.measures import measure_in, title
+from darts.reports.selected import epochs_as_chosen
 from darts.reports.shares import NONE, SKIP, share
 from darts.spaces import Genotype
 
 
 def search_part(config: Record, run: RunFolder) -> Record:
-    epochs, steps = run.records("search/epochs"), run.records("search/steps")
+    epochs, steps = epochs_as_chosen(run), run.records("search/steps")
     if not epochs:
         return {"search_charts": [], "shares": [], "mixing": []}
     last = epochs[-1]

@@ -5,18 +5,21 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from math import ceil
 
+import torch
 from torch import nn
 
 from bilevel.state import pack
 from darts.config.full import FullConfig
 from darts.data import Batch, Images, ImageSet, Normalisation, RetrainData, SearchData
 from darts.data.batches import in_order
+from darts.methods.removal import Masks
 from darts.networks.counting import count_parameters, multiply_adds_of
 from darts.parallel.launch import Devices
 from darts.spaces import Genotype
 from darts.training.comparison_cells import comparison_cells
 from darts.training.retraining import Training, training_batches
 from darts.training.searching import Searching, paired_batches
+from darts.training.selecting import Selecting
 
 STEP = "step of α and ω"
 """The work that most of a search is made of."""
@@ -120,6 +123,23 @@ def _of_search(searching: Searching) -> Phase:
     if config.stop is not None and config.stop.needs_eigenvalue:
         name = "eigenvalue of ∇²_αα L_val"
         works.append(Work(name, len(epochs), batch, lambda n: [sized(n).alpha_eigenvalue(last)]))
+    if config.selection is not None:
+        selecting = Selecting(searching, config.selection)
+
+        def tuned(images: int) -> Iterable[float]:
+            sized(images)
+            return [selecting.step(0, next(numbers) % selecting.steps)]
+
+        def without(images: int) -> Iterable[float]:
+            nothing = Masks.of(searching.space, [], searching.device)
+            return [selecting.evaluate(nothing, selecting.images.take(torch.arange(images))).loss]
+
+        whole = min(batch, len(selecting.images))
+        times = selecting.evaluations * ceil(len(selecting.images) / batch)
+        works += [
+            Work("step of ω in the selection", selecting.epochs * steps, batch, tuned),
+            Work("evaluation in the selection", times, whole, without),
+        ]
     several = f", stage {searching.stage + 1} of {searching.stages}"
     return Phase(
         "search" + (several if searching.stages > 1 else ""),

@@ -14,6 +14,7 @@ from darts.spaces import Genotype
 from darts.training.evaluation import Evaluation
 from darts.training.loop import drive
 from darts.training.searching import Searching
+from darts.training.selection import select
 
 STAGE = "search"
 
@@ -30,12 +31,15 @@ class SearchResult:
 
     Attributes:
         genotype: the genotype that was found.
-        val: evaluation of the supernet after the epoch that the genotype is from.
-        wall_seconds: time of the search.
+        val: evaluation of the supernet after the epoch that the genotype is from; of the last
+            epoch, before the selection, where there is one.
+        wall_seconds: time of the search and of the selection after it.
         epoch: the epoch that the genotype is from.
         stopped: why and where the search ended early; None if it did not.
         scores: numbers known of the genotype without training.
         cost: value, unit and limit of its network's cost, where the search had a target.
+        selection: number of edges, of those that do not keep the operation of the largest weight,
+            and of evaluations, and the time, where the genotype was chosen after the search.
     """
 
     genotype: Genotype
@@ -45,6 +49,7 @@ class SearchResult:
     stopped: Stopped | None
     scores: dict[str, float]
     cost: Record | None = None
+    selection: Record | None = None
 
     @property
     def cost_in_words(self) -> str:
@@ -64,8 +69,10 @@ class SearchResult:
     def to_dict(self) -> Record:
         """As results hold it."""
         cost = {} if self.cost is None else {"cost": self.cost}
+        selection = {} if self.selection is None else {"selection": self.selection}
         return {
             **cost,
+            **selection,
             "val": self.val.to_dict(),
             "wall_seconds": self.wall_seconds,
             "genotype": self.genotype.to_dict(),
@@ -87,8 +94,9 @@ def search(
     """Search, or go on with the search that `run` holds, and write `genotype.json`.
 
     Records of every step go to `search/steps.jsonl`, those of every epoch, mixing weights
-    included, to `search/epochs.jsonl`. A resumed search has the same bits as one that was
-    never interrupted, on the CPU.
+    included, to `search/epochs.jsonl`, and the decisions of a selection to
+    `selection/decisions.jsonl`. A resumed search has the same bits as one that was never
+    interrupted, on the CPU; so has a resumed selection.
 
     Args:
         config: settings of the search.
@@ -110,6 +118,15 @@ def search(
     drive(stage, run, devices, origin, config.checkpoint_share)
     stopped = _stopped(config, run)
     result = _result(run, len(searching.evaluated), searching.wall_seconds, stopped, score)
+    if config.selection is not None:
+        genotype, took = select(searching, run, devices, origin)
+        result = replace(
+            result,
+            genotype=genotype,
+            wall_seconds=result.wall_seconds + took["wall_seconds"],
+            scores={} if score is None else score(genotype),
+            selection=took,
+        )
     if config.target is not None:
         assert searching.costs is not None
         cost = {

@@ -59,7 +59,14 @@ CASES = {
 }
 DISTINCT = {
     repr(
-        replace(config, estimator=Amended(1.0), alpha_learning_rate=1, learning_rate=1, stop=None)
+        replace(
+            config,
+            estimator=Amended(1.0),
+            alpha_learning_rate=1,
+            learning_rate=1,
+            stop=None,
+            selection=None,
+        )
     ): name
     for name, config in CASES.items()
 }

@@ -19,6 +19,7 @@ from darts.methods import (
     PartialChannels,
     Progressive,
     RandomPerturbation,
+    Removal,
     SampledPath,
     Sigmoid,
     SkipLimit,
@@ -182,6 +183,7 @@ PAPERS = {
     "cifar10-sdarts-adv": {"perturbation": AdversarialPerturbation()},
     "cifar10-darts-minus": {"auxiliary_skip": AuxiliarySkip(1.0, 0.0)},
     "cifar10-beta-darts": {"epochs": 50, "alpha_penalty": BetaDecay(50.0)},
+    "cifar10-darts-pt": {"epochs": 50, "batch_size": 64, "selection": Removal(10, 0.1)},
     "cifar10-fair-darts": {
         "mixing": Sigmoid(),
         "alpha_penalty": ZeroOne(10.0),
