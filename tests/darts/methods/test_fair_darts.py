@@ -214,7 +214,7 @@ def test_the_loss_adds_its_own_gradient_to_the_hypergradient_of_every_estimator(
 REFUSED = {
     "none can be chosen": (
         {"space": NASBENCH201, "cells": 3, "mixing": Sigmoid()},
-        "Sigmoid in space 'nasbench201', where none can be chosen",
+        "Sigmoid in space 'nasbench201', where 'none' can be chosen",
     ),
     "perturbed": (
         {"mixing": Sigmoid(), "perturbation": RandomPerturbation()},
