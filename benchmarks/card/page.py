@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.card.hours import IMAGES, presets
+from benchmarks.card.launches import section
 from benchmarks.card.packing import packed
 from benchmarks.card.pipeline import piped
 from benchmarks.card.retraining import RETRAINING
@@ -50,8 +52,6 @@ RETRAINED = {
     "cifar": "20 cells of DARTS_V2, C = 36, batch 96, 32×32, auxiliary head, drop-path",
     "imagenet": "14 cells of DARTS_V2, C = 48, batch 96, 224×224, auxiliary head",
 }
-IMAGES = 25_000
-"""CIFAR-10's training half."""
 HEAD = """# On a GPU
 
 For a reader who has a GPU and wants to know how fast a search or a retraining runs there. The goals
@@ -117,6 +117,7 @@ def page(record: dict[str, Any] | None) -> str:
     parts += compiled(record.get("compiled", {}))
     parts += products(record.get("products", {}))
     parts += packed(record.get("packing", {}))
+    parts += section()
     parts += [METHOD, *tests(record), *not_run(record)]
     return "\n\n".join(parts) + "\n"
 
@@ -328,45 +329,6 @@ def retrained(part: dict[str, Any]) -> list[str]:
     if not found:
         return []
     return [*found, "These steps include the making of their batches.", *part.get("remarks", [])]
-
-
-def presets(record: dict[str, Any]) -> list[str]:
-    """Hours of the paper's trainings by the time that an image takes in the steps above."""
-    lines = [
-        "| training | epochs × images | hours here | the paper says |",
-        "|---|---|---|---|",
-    ]
-    found = len(lines)
-    for what, epochs, images, batch, names, said in trainings(record):
-        if names is None:
-            continue
-        hours = epochs * images / batch * sum(names) / 3600
-        lines.append(f"| {what} | {epochs} × {images:,} | {hours:.1f} | {said} |")
-    if len(lines) == found:
-        return []
-    said = "By their steps alone: searches at batch 64, retraining at batch 96."
-    return ["## Hours of the paper's trainings on this card", said, "\n".join(lines)]
-
-
-def trainings(record: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """(what, epochs, images of an epoch, batch, seconds of each step or None, the paper's cost)."""
-
-    def steps(part: dict[str, Any], *names: str) -> list[float] | None:
-        taken = [part.get("seconds", {}).get(name) for name in names]
-        return [float(t["median"]) for t in taken if t] if all(taken) else None
-
-    own = record.get("b64", {})
-    first, exact, weight = (
-        named(PRODUCT, CAPTURED, FLOAT32, step) for step in (SEARCH, EXACT, WEIGHT)
-    )
-    paper = "0.02 GPU-days an epoch (§3.4)"
-    yield "amended search of `s1`", 100, IMAGES, 64, steps(own, exact, weight), paper
-    yield "`cifar10-darts-first-order`", 50, IMAGES, 64, steps(own, first), "–"
-    again = record.get("retraining", {})
-    cifar, imagenet = again.get("cifar", {}), again.get("imagenet", {})
-    yield "retraining on CIFAR-10", 600, 50_000, 96, steps(cifar, RETRAINING[1]), "–"
-    days = "24 GPU-days on V100s (§4.2)"
-    yield "retraining on ImageNet", 250, 1_281_167, 96, steps(imagenet, RETRAINING[1]), days
 
 
 def products(part: dict[str, Any]) -> list[str]:

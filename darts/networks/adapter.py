@@ -17,6 +17,7 @@ from darts.methods.perturbation import Perturbation, perturbed
 from darts.methods.target import Target
 from darts.networks.architecture import Alpha, Architecture
 from darts.networks.cost import CostTable
+from darts.networks.joined_leaves import joined, joining_pays
 from darts.networks.supernet import Supernet
 from darts.spaces.normalization import BatchNorm
 from darts.spaces.operations import Operation
@@ -132,13 +133,17 @@ class SupernetAdapter:
             mixing = self._mix(alpha, progress, regularisation)
             if offsets is not None:
                 mixing = replace(mixing, operations=perturbed(mixing.operations, offsets))
+            flat: Tensor | None = None
+            if self.weight_decay != 0 and joining_pays(omega):
+                flat, omega = joined(omega)
             loss = self._loss(omega, mixing, train, self.auxiliary_weight)
             # α of a kind of cell that a small supernet lacks has no influence, and is meant to
             for leaf in alpha.values():
                 loss = loss + leaf.flatten()[:0].sum()
             if self.weight_decay == 0:
                 return loss
-            flat = torch.cat([leaf.flatten() for leaf in omega.values()])
+            if flat is None:
+                flat = torch.cat([leaf.flatten() for leaf in omega.values()])
             return loss + self.weight_decay / 2 * flat.square().sum()
 
         def outer(omega: Tree, alpha: Tree) -> Tensor:

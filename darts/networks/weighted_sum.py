@@ -1,17 +1,31 @@
-"""Σ weight · operation(state), what a node of a supernet is: in PyTorch or by native kernels."""
+"""Σ weight · operation(state), what a node of a supernet is: in PyTorch or by faster sums."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from darts.kernels import NodeSpec, Term, node, usable
-from darts.spaces.feature_map import FeatureMap
-from darts.spaces.normalization import by_batch
+from darts.kernels import (
+    NodeSpec,
+    Term,
+    as_map,
+    node,
+    stackable,
+    stacked,
+    sum_of_norms,
+    usable,
+)
+from darts.spaces.dual_norm import dual_norm
+from darts.spaces.feature_map import Activation, FeatureMap
+from darts.spaces.normalization import EPS, by_batch
 from darts.spaces.operations import (
     Identity,
+    Normed,
     Operation,
     Pool,
+    SeparableConvolution,
 )
 
 
@@ -47,6 +61,44 @@ class PlainSum(WeightedSum):
         return self._total
 
 
+class StackedSum(PlainSum):
+    """All last norms over the batch at once, with their weights, on a stack; the rest as it comes.
+
+    In forward mode the first norms of separable convolutions are taken together too. Else
+    PyTorch's own norm takes each in a single pass over its map, which a stack does not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._maps: list[Tensor] = []
+        self._weights: list[Tensor | float] = []
+        self._separable: list[tuple[Tensor | float, SeparableConvolution, Tensor]] = []
+        self._activation: Activation = torch.relu
+
+    def add(self, weight: Tensor | float, operation: Operation, state: FeatureMap) -> None:
+        if not isinstance(operation, Normed) or not by_batch(operation.norm):
+            super().add(weight, operation, state)
+        elif isinstance(operation, SeparableConvolution) and forward_ad._current_level >= 0:
+            self._separable.append((weight, operation, operation.first(state)))
+            self._activation = state.activation
+        else:
+            self._maps.append(operation.before_norm(state))
+            self._weights.append(weight)
+
+    def total(self) -> Tensor | None:
+        rest = super().total()
+        if self._separable:
+            firsts = [first for _, _, first in self._separable]
+            normed = self._activation(dual_norm(stacked(firsts), EPS, over=(1,)))
+            for (weight, operation, first), pixels in zip(self._separable, normed, strict=True):
+                self._maps.append(operation.second(as_map(pixels, first)))
+                self._weights.append(weight)
+        if not self._maps:
+            return rest
+        total = sum_of_norms(_of_weights(self._weights, self._maps[0]), self._maps, EPS)
+        return total if rest is None else total + rest
+
+
 class NativeSum(WeightedSum):
     """All operations in one node of `darts.kernels`.
 
@@ -76,12 +128,9 @@ class NativeSum(WeightedSum):
     def total(self) -> Tensor | None:
         if not self._terms:
             return None
-        like = self._sources[0]
-        weights = [
-            w if isinstance(w, Tensor) else torch.tensor(w, dtype=like.dtype) for w in self._weights
-        ]
         spec = NodeSpec(tuple(self._terms))
-        return node(spec, self._sources, torch.stack(weights), self._parameters)
+        weights = _of_weights(self._weights, self._sources[0])
+        return node(spec, self._sources, weights, self._parameters)
 
     def _add(
         self, weight: Tensor | float, x: Tensor, *, normed: bool, operation: Operation | None = None
@@ -96,8 +145,20 @@ class NativeSum(WeightedSum):
         self._parameters += [] if operation is None else operation.parameters()
 
 
+def _of_weights(weights: Sequence[Tensor | float], like: Tensor) -> Tensor:
+    """All weights in one tensor; a number is filled in, which a captured step can do."""
+    return torch.stack(
+        [
+            w if isinstance(w, Tensor) else torch.full((), w, dtype=like.dtype, device=like.device)
+            for w in weights
+        ]
+    )
+
+
 def weighted_sum(like: FeatureMap, training: bool) -> WeightedSum:
-    """The faster kind of sum that can take feature maps like this one."""
+    """The fastest kind of sum that can take feature maps like this one."""
     if training and like.activation is torch.relu and usable(like.raw):
         return NativeSum()
+    if training and stackable(like.raw):
+        return StackedSum()
     return PlainSum()

@@ -1,4 +1,4 @@
-"""Depthwise convolution of stride 1 by operations that PyTorch is quick at on the CPU.
+"""Depthwise convolutions by operations that PyTorch is quick at, on the CPU and on a GPU.
 
 Convolution, input gradient and weight gradient are bilinear, and each derivative of one is
 another of them: the input gradient is the convolution by the flipped kernel. PyTorch 2.14 takes up
@@ -7,10 +7,11 @@ to 40 times as long for the gradients of 5×5 and of dilated kernels as for the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import Function
 from torch.nn import functional as F
 
@@ -40,21 +41,65 @@ def quicker(x: Tensor, weight: Tensor, dilation: int) -> bool:
 _MEASURED = {(3, 2), (5, 2)}
 
 
-def by_phases(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
+def by_phases(x: Tensor, weight: Tensor, dilation: int, parts: Tensor | None = None) -> Tensor:
     """`depthwise` by dense convolutions of the phases of x, in PyTorch's own operations.
+
+    `parts` are `phases(x, dilation)`, where they are there already.
 
     By cuDNN the weight gradients of dilated kernels on channels-last maps were 29 % of a weight
     step of S1 on a GPU (docs/CARD.md).
     """
     height, width = x.shape[2:]
     size = weight.shape[-1]
-    parts = F.conv2d(_phases(x, dilation), weight, None, 1, size // 2, 1, x.shape[1])
+    parts = phases(x, dilation) if parts is None else parts
+    parts = F.conv2d(parts, weight, None, 1, size // 2, 1, x.shape[1])
     return _joined(parts, len(x), dilation)[:, :, :height, :width]
 
 
 def phases_are_quicker(x: Tensor, dilation: int) -> bool:
     """Whether `by_phases` is quicker than F.conv2d: on a GPU, of channels-last maps."""
     return dilation > 1 and x.is_cuda and x.is_contiguous(memory_format=torch.channels_last)
+
+
+class DepthwiseConvolution(nn.Conv2d):
+    """A k×k convolution of each channel with itself, k odd, that keeps the size (or halves it).
+
+    On small maps its outer taps can lie in the padding at every pixel: all but the centre one of
+    a 5×5 kernel of dilation 2 on 2×2 pixels. They add zero and are left out of the arithmetic.
+    """
+
+    def __init__(self, channels: int, size: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__(
+            channels,
+            channels,
+            size,
+            stride=stride,
+            padding=dilation * (size // 2),
+            dilation=dilation,
+            groups=channels,
+            bias=False,
+        )
+
+    def forward(self, x: Tensor, phases: Callable[[], Tensor] | None = None) -> Tensor:
+        """The convolution of x; `phases` gives those of x by the dilation, if they are shared."""
+        (size, _), (dilation, _) = self.kernel_size, self.dilation
+        reach = dilation * (size // 2)
+        # A tap t pixels off the centre meets no pixel of a side of n ≤ |t|.
+        row, column = (max(0, (reach - side) // dilation + 1) for side in x.shape[-2:])
+        if row == column == 0:
+            if self.stride == (1, 1) and quicker(x, self.weight, dilation):
+                return depthwise(x, self.weight, dilation)
+            if self.stride == (1, 1) and phases_are_quicker(x, dilation):
+                return by_phases(x, self.weight, dilation, None if phases is None else phases())
+            return super().forward(x)
+        return F.conv2d(
+            x,
+            self.weight[:, :, row : size - row, column : size - column],
+            stride=self.stride,
+            padding=(reach - dilation * row, reach - dilation * column),
+            dilation=self.dilation,
+            groups=self.groups,
+        )
 
 
 class _Convolution(Function):
@@ -94,7 +139,7 @@ class _TapSums(Function):
     @staticmethod
     def forward(x: Tensor, g: Tensor, size: int, dilation: int) -> Tensor:
         if dilation > 1:  # a dilated kernel on an image is a dense one on every phase of it
-            x, g = _phases(x, dilation), _phases(g, dilation)
+            x, g = phases(x, dilation), phases(g, dilation)
         if size == 3:
             return _three_by_three(x, g, 1)
         reach = size // 2
@@ -137,10 +182,20 @@ def _three_by_three(x: Tensor, g: Tensor, padding: int) -> Tensor:
     return sums
 
 
-def _phases(x: Tensor, step: int) -> Tensor:
-    """The pixels of each residue of row and column by `step`, as images of their own."""
+def phases(x: Tensor, step: int) -> Tensor:
+    """The pixels of each residue of row and column by `step`, as images of their own.
+
+    Args:
+        x: [b c h w].
+        step: how far apart the pixels of a phase are.
+
+    Returns:
+        [b·step² c ⌈h/step⌉ ⌈w/step⌉], channels last, with zeros where the map ends.
+    """
     n, c, height, width = x.shape
-    x = F.pad(x, (0, -width % step, 0, -height % step)).permute(0, 2, 3, 1)
+    if height % step or width % step:  # padding by nothing would be a copy
+        x = F.pad(x, (0, -width % step, 0, -height % step))
+    x = x.permute(0, 2, 3, 1)
     rows, columns = x.shape[1] // step, x.shape[2] // step
     x = x.reshape(n, rows, step, columns, step, c).permute(2, 4, 0, 1, 3, 5)
     return x.reshape(n * step * step, rows, columns, c).permute(0, 3, 1, 2)

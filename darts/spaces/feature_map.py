@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from darts.kernels import usable
+from darts.spaces.depthwise import phases
 from darts.spaces.normalization import by_batch
 from darts.spaces.once import Once
 
@@ -49,6 +50,11 @@ class FeatureMap:
     @Once
     def activated(self) -> Tensor:
         return self.activation(self.raw)
+
+    @Once
+    def activated_phases(self) -> Tensor:
+        """What kernels of dilation 2 see as dense ones: `phases` of the activated map."""
+        return phases(self.activated, 2)
 
     @property
     def _layout(self) -> torch.memory_format:

@@ -8,11 +8,10 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from darts.kernels import Unit, pointwise_norm
 from darts.spaces.average_pool import AveragePool
-from darts.spaces.depthwise import by_phases, depthwise, phases_are_quicker, quicker
+from darts.spaces.depthwise import DepthwiseConvolution
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm, by_batch
@@ -85,7 +84,20 @@ class Identity(Operation):
         return x.raw
 
 
-class Pool(Operation):
+class Normed(Operation):
+    """An operation that ends in a norm over the batch: the norm of what `before_norm` gives."""
+
+    norm: nn.Module
+
+    @abstractmethod
+    def before_norm(self, x: FeatureMap) -> Tensor: ...
+
+    def forward(self, x: FeatureMap) -> Tensor:
+        output: Tensor = self.norm(self.before_norm(x))
+        return output
+
+
+class Pool(Normed):
     """A 3×3 pool; averages leave the padding out."""
 
     def __init__(self, pool: nn.Module, norm: nn.Module) -> None:
@@ -93,9 +105,8 @@ class Pool(Operation):
         self.pool = pool
         self.norm = norm
 
-    def forward(self, x: FeatureMap) -> Tensor:
-        output: Tensor = self.norm(x.pooled(self.pool))
-        return output
+    def before_norm(self, x: FeatureMap) -> Tensor:
+        return x.pooled(self.pool)
 
 
 class ConvNorm(Operation):
@@ -114,7 +125,7 @@ class ConvNorm(Operation):
         return output
 
 
-class FactorizedReduce(Operation):
+class FactorizedReduce(Normed):
     """skip_connect at stride 2: a 1×1 convolution of the even pixels beside one of the odd.
 
     DARTS says it with strided convolutions, the second on the image without its first row and
@@ -137,53 +148,14 @@ class FactorizedReduce(Operation):
             straight = pointwise_norm(x.even, self.straight.weight)
             shifted = pointwise_norm(x.as_large_as_even(x.odd), self.shifted.weight)
             return torch.cat([straight, shifted], dim=1)
+        return super().forward(x)
+
+    def before_norm(self, x: FeatureMap) -> Tensor:
         odd = x.as_large_as_even(x.odd_activated)
-        halves = [self.straight(x.even_activated), self.shifted(odd)]
-        output: Tensor = self.norm(torch.cat(halves, dim=1))
-        return output
+        return torch.cat([self.straight(x.even_activated), self.shifted(odd)], dim=1)
 
 
-class DepthwiseConvolution(nn.Conv2d):
-    """A k×k convolution of each channel with itself, k odd, that keeps the size (or halves it).
-
-    On small maps its outer taps can lie in the padding at every pixel: all but the centre one of
-    a 5×5 kernel of dilation 2 on 2×2 pixels. They add zero and are left out of the arithmetic.
-    """
-
-    def __init__(self, channels: int, size: int, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__(
-            channels,
-            channels,
-            size,
-            stride=stride,
-            padding=dilation * (size // 2),
-            dilation=dilation,
-            groups=channels,
-            bias=False,
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        (size, _), (dilation, _) = self.kernel_size, self.dilation
-        reach = dilation * (size // 2)
-        # A tap t pixels off the centre meets no pixel of a side of n ≤ |t|.
-        row, column = (max(0, (reach - side) // dilation + 1) for side in x.shape[-2:])
-        if row == column == 0:
-            if self.stride == (1, 1) and quicker(x, self.weight, dilation):
-                return depthwise(x, self.weight, dilation)
-            if self.stride == (1, 1) and phases_are_quicker(x, dilation):
-                return by_phases(x, self.weight, dilation)
-            return super().forward(x)
-        return F.conv2d(
-            x,
-            self.weight[:, :, row : size - row, column : size - column],
-            stride=self.stride,
-            padding=(reach - dilation * row, reach - dilation * column),
-            dilation=self.dilation,
-            groups=self.groups,
-        )
-
-
-class DilatedConvolution(Operation):
+class DilatedConvolution(Normed):
     """Activation, depthwise convolution of dilation 2, pointwise convolution, norm.
 
     At stride 2 it reads even pixels only, and is the ordinary convolution of those.
@@ -196,9 +168,12 @@ class DilatedConvolution(Operation):
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = recipe.norm(channels)
 
-    def forward(self, x: FeatureMap) -> Tensor:
-        pixels = x.activated if self.stride == 1 else x.even_activated
-        output: Tensor = self.norm(self.pointwise(self.depthwise(pixels)))
+    def before_norm(self, x: FeatureMap) -> Tensor:
+        if self.stride == 1:
+            maps = self.depthwise(x.activated, lambda: x.activated_phases)
+        else:
+            maps = self.depthwise(x.even_activated)
+        output: Tensor = self.pointwise(maps)
         return output
 
     @property
@@ -207,7 +182,7 @@ class DilatedConvolution(Operation):
         return (Unit(size, self.stride, dilation=2),) if by_batch(self.norm) else ()
 
 
-class SeparableConvolution(Operation):
+class SeparableConvolution(Normed):
     """Activation, depthwise, pointwise, norm: twice over, the stride in the first."""
 
     def __init__(self, channels: int, size: int, stride: int, recipe: Recipe) -> None:
@@ -220,9 +195,17 @@ class SeparableConvolution(Operation):
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = recipe.norm(channels)
 
-    def forward(self, x: FeatureMap) -> Tensor:
-        first = self.norm_first(self.pointwise_first(self.depthwise_first(x.activated)))
-        output: Tensor = self.norm(self.pointwise(self.depthwise(self.activation(first))))
+    def before_norm(self, x: FeatureMap) -> Tensor:
+        return self.second(self.activation(self.norm_first(self.first(x))))
+
+    def first(self, x: FeatureMap) -> Tensor:
+        """The first convolutions, before their norm."""
+        output: Tensor = self.pointwise_first(self.depthwise_first(x.activated))
+        return output
+
+    def second(self, first: Tensor) -> Tensor:
+        """The second convolutions, of the first ones' normed and activated output."""
+        output: Tensor = self.pointwise(self.depthwise(first))
         return output
 
     @property
@@ -231,7 +214,7 @@ class SeparableConvolution(Operation):
         return (Unit(size, stride), Unit(size)) if by_batch(self.norm) else ()
 
 
-class FactorizedConvolution(Operation):
+class FactorizedConvolution(Normed):
     """conv_7x1_1x7: activation, a row convolution, a column convolution, norm."""
 
     def __init__(self, channels: int, stride: int, recipe: Recipe) -> None:
@@ -244,12 +227,12 @@ class FactorizedConvolution(Operation):
         )
         self.norm = recipe.norm(channels)
 
-    def forward(self, x: FeatureMap) -> Tensor:
-        output: Tensor = self.norm(self.column(self.row(x.activated)))
+    def before_norm(self, x: FeatureMap) -> Tensor:
+        output: Tensor = self.column(self.row(x.activated))
         return output
 
 
-class PlainConvolution(Operation):
+class PlainConvolution(Normed):
     """nor_conv: activation, convolution, norm (NAS-Bench-201's ReLU-Conv-BN)."""
 
     def __init__(self, channels: int, size: int, stride: int, recipe: Recipe) -> None:
@@ -259,8 +242,8 @@ class PlainConvolution(Operation):
         )
         self.norm = recipe.norm(channels)
 
-    def forward(self, x: FeatureMap) -> Tensor:
-        output: Tensor = self.norm(self.convolution(x.activated))
+    def before_norm(self, x: FeatureMap) -> Tensor:
+        output: Tensor = self.convolution(x.activated)
         return output
 
 

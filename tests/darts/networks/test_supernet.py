@@ -72,6 +72,10 @@ def test_s1_supernet_has_the_parameters_of_the_original():
 @pytest.mark.parametrize("size", [(8, 8), (7, 5)], ids=["even", "odd"])
 @pytest.mark.parametrize("activation", [torch.relu, torch.tanh], ids=["relu", "tanh"])
 def test_supernet_agrees_with_the_plain_reference_up_to_second_order(space, size, activation):
+    agree_with_the_reference(space, size, activation)
+
+
+def agree_with_the_reference(space, size, activation):
     """Loss, ∇ω, ∇α, Hv, Bv and vᵀ∂(∇ωL)/∂α in float64, for three cells of every kind.
 
     Rounding alone separates the two: ε times the number of terms, a few thousand, and the
