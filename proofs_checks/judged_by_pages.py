@@ -29,6 +29,8 @@ ROWS: tuple[tuple[str, Verdict, str, tuple[str, ...]], ...] = (
     ("§3.2h", NT, ALL_EDGES, ("A network of skip-connects performs worse than random cells",)),
     ("F1b", NT, ALL_EDGES, ("First-order DARTS in 200 epochs ends",)),
     ("§4.1.1k", NT, ALL_EDGES, ("After 100 epochs of the amended search",)),
+    ("§3.5f", NT, "cures", ("P-DARTS can fail", "PC-DARTS can fail")),
+    ("§4.1.3d", NT, "s2-six-cells", ("First-order DARTS in S2 fills the upper cells",)),
     ("§3.2c", REFUTED, "collapse", ("In first-order DARTS the weight of none grows",)),
     ("§3.2d", OPEN, "collapse", ("First-order DARTS, searched to convergence, ends",)),
     (

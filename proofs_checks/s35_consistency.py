@@ -17,7 +17,6 @@ UNTESTED = (
         "paper compares one architecture of each.",
     ),
     ("§3.5e", "A statement on other papers."),
-    ("§3.5f", "It needs P-DARTS and PC-DARTS at four times their epochs, 3 seeds or more."),
     (
         "§3.5g",
         "That others are stable for this reason needs searches by them. Of the robustness of "

@@ -16,7 +16,6 @@ UNTESTED = (
     ("§4.1.3a", "It needs the paper's card; memory grows with the operations that are mixed."),
     ("§4.1.3b", "It needs the searches of S1 at the paper's size; the figure is Table 1's (N3e)."),
     ("§4.1.3c", "It needs the searches of S2 at the paper's size; the figure is Table 1's (N3e)."),
-    ("§4.1.3d", f"{S2_RUNS}, and the share of skip-connect by depth."),
     ("§4.1.3f", f"{S2_RUNS}, random search at the same cost, and retraining of each."),
     ("§4.1.3g", "The reasons given are a conjecture, and called arguable."),
     ("§4.1.3h", f"{S2_RUNS}, random search, and retraining on ImageNet."),

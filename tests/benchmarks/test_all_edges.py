@@ -66,6 +66,8 @@ def test_a_stopped_run_goes_on_to_the_same_record_cells_included(tmp_path):
     whole, cut = records
     assert (lives["whole"], lives["cut"] > 3) == (1, True)
     assert timeless(whole) == timeless(cut)
+    in_order = [line["after_epochs"] for line in journal_lines([journal]) if "after_epochs" in line]
+    assert in_order == [1, 2]  # no cell is trained twice, whatever the number of lives
 
     assert (whole.epochs, whole.complete) == (2, True)
     assert kinds(whole) == ["normal", "reduce"]
