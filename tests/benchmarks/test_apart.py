@@ -20,8 +20,8 @@ from darts.training.searching import Searching
 from tests.benchmarks.test_experiments import IMAGES, TINY, timeless
 from tests.quadratics import quadratic
 
-OWN = quadratic(hessian=[[3, 1], [1, 2]], mixed=[[1, 0], [0, 1]], slope=[1, -2])
-OTHERS = quadratic(hessian=[[1, 0], [0, 5]], mixed=[[2, 0], [1, 1]], slope=[3, 1])
+OWN = quadratic(hessian=[[3, 1], [1, 2]], mixed=[[1, 0], [0, 1]], outer_gradient=[1, -2])
+OTHERS = quadratic(hessian=[[1, 0], [0, 5]], mixed=[[2, 0], [1, 1]], outer_gradient=[3, 1])
 METHOD = "amended-other-batches"
 NORMS = 100 * torch.finfo(torch.float32).eps
 """Relative: sums of some 30 squares, or a loss through some ten layers, in other orders."""
