@@ -27,7 +27,7 @@ class DataOptions:
             FashionMNIST/raw/, ImageNet's train/ and val/, or your own images; or a CSV file.
         train_size: number of training images, a stratified subset; by default the preset's.
         test_size: number of test images, a stratified subset; not of digits.
-        download: fetch the images if they are not in the data root; not ImageNet.
+        download: download of images that are not in the data root; not of ImageNet.
         image_size: side in pixels of the images that networks see. ImageNet's are cropped to it
             (by default 224), a folder's scaled and cut to the middle, others averaged to a
             smaller side. By default their own.
@@ -84,10 +84,10 @@ class Options(DataOptions):
             taken for dead.
         precision: number format of the weights' steps in search and retraining: 32 is float32;
             bf16 and fp16 are autocast. Curvature products and evaluations are float32 in any case.
-        compile: compile retraining's network by torch.compile.
-        checkpoint_activations: compute the supernet's cells again for gradients instead of
+        compile: compilation of retraining's network by torch.compile.
+        checkpoint_activations: recomputation of the supernet's cells for gradients instead of
             keeping them: less memory, more time.
-        capture: replay steps on a GPU as one captured graph, where that can be done
+        capture: replay of steps on a GPU as one captured graph, where that can be done
             (docs/DEVICES.md).
         threads: number of PyTorch's threads on the CPU; 0 is PyTorch's own choice. By default 1:
             small networks gain nothing from more, lose much where other work holds a core, and
@@ -95,8 +95,8 @@ class Options(DataOptions):
         loggers: trackers that follow the run, instead of TensorBoard's event files, which are
             written where TensorBoard is installed: tensorboard, csv, or module:function for a
             function that makes a Lightning Fabric logger from the run's folder.
-        dry_run: take some steps of each kind of work on real batches, print what the run would
-            take, and write nothing (docs/DRY_RUN.md).
+        dry_run: estimate of the run from some steps of each kind of work on real batches; nothing
+            is written (docs/DRY_RUN.md).
         dry_run_memory: memory in GiB that a dry run may take; by default nine tenths of the free
             memory.
         dry_run_images: most images in a batch of a dry run; by default the run's batch, as far as

@@ -22,9 +22,9 @@ SHOWN, SIDE = 12, 96
 def record_answers(run: RunFolder, images: ImageSet, batch_size: int, device: str = "cpu") -> None:
     """Write the class of every test image beside the one that the network in `retrain/` names.
 
-    Answers of several networks on the same images make differences that can be paired. One
-    evaluation more of the test images; nothing of the network is changed by it. Of another task
-    than classification nothing is written.
+    Answers of several networks to the same images give paired differences. It costs one
+    evaluation of the test images, and changes nothing of the network. For tasks other than
+    classification nothing is written.
     """
     if not isinstance(images.task, Classification):
         return
