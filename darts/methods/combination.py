@@ -105,9 +105,9 @@ def _require_independent(
     """Raise ValueError where weights are taken for shares of an edge, which these are not."""
     if space.keeps_none:
         raise ValueError(
-            f"mixing {name} in space {space.name!r}, where {NONE!r} can be chosen: its weight takes "
-            "nothing from the others, so that no loss says how large it should be. Use Softmax, or "
-            "another space."
+            f"mixing {name} in space {space.name!r}, where {NONE!r} can be chosen: its weight "
+            "takes nothing from the others, so that no loss says how large it should be. Use "
+            "Softmax, or another space."
         )
     if perturbation is not None:
         raise ValueError(
