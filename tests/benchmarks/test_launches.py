@@ -20,7 +20,7 @@ from benchmarks.steps import Setting
 from bilevel import Autograd, Vector
 from bilevel.derivatives import ReverseOverForward
 from darts.networks import Architecture, Supernet, adapter
-from darts.networks.adapter import SupernetAdapter
+from darts.networks.adapter import Regularisation, SupernetAdapter
 from darts.networks.joined_leaves import joined
 from darts.networks.weighted_sum import StackedSum
 from darts.spaces import NASBENCH201, S1
@@ -80,6 +80,30 @@ def test_products_along_the_path_of_a_gpu_are_those_of_the_cpu(way):
     expected = curvature_products(Autograd(), torch.float64)
     with path_of_a_gpu():
         found = curvature_products(way, torch.float64)
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() <= 1e-9 * other.norm()
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_auxiliary_skips_masks_and_recomputed_cells_are_the_same_along_the_path(recompute):
+    """An auxiliary skip has a number for its weight, and what is masked is no norm any more."""
+
+    def gradient():
+        torch.manual_seed(0)
+        supernet = Supernet(SMALL, channels=4, cells=3, classes=3, auxiliary_skip=True).double()
+        supernet.to(memory_format=torch.channels_last)
+        supernet.recompute = recompute
+        made = SupernetAdapter(supernet, Architecture(SMALL), weight_decay=1e-2)
+        data = batch((8, 8))
+        regularisation = Regularisation(auxiliary_skip=0.5, skip_dropout=0.3)
+        problem = made.problem(data, data, 3, regularisation=regularisation)
+        alpha = Vector.of(Architecture(SMALL).initial(1, scale=0.5, dtype=torch.float64))
+        _, omegas, alphas = problem.inner_gradients(Vector.of(made.omega), alpha)
+        return omegas.flat(), alphas.flat()
+
+    expected = gradient()
+    with path_of_a_gpu():
+        found = gradient()
     for one, other in zip(found, expected, strict=True):
         assert (one - other).norm() <= 1e-9 * other.norm()
 
