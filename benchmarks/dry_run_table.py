@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.card.hours import trainings
 from benchmarks.card.page import RECORD as CARD
-from benchmarks.card.page import trainings
 from benchmarks.dry_runs import RECORD
 from darts.config.costs import FILE
 from darts.training.dry_run import BUILDING
