@@ -327,8 +327,9 @@ CIFAR = RetrainedSetting(
 )
 
 BUSY = (
-    "From a few steps, in seconds of one core of a machine that had other work and took two to "
-    "three times as long as when it is idle"
+    "From a few steps, in seconds of one core of a machine that had other work. A first-order step "
+    "of [collapse](collapse.md) took 0.28 there, and one of its epochs 2.4 times as long as on an "
+    "idle core, by which times are divided here"
 )
 
 DIGITS_EXPERIMENT = experiment(
@@ -341,10 +342,10 @@ DIGITS_EXPERIMENT = experiment(
         "An epoch has 10 steps: 200 epochs are 2,000 steps, and 78,000 in DARTS.",
     ),
     (
-        f"{BUSY}: 1.4 for a step of first order, about 4 for an amended one and 3.5 for one of "
-        "second order, and 0.09 for a step of a training. A first-order search is so about 25 "
-        "minutes of an idle core, an amended one 65, one of second order 60, and a training of a "
-        "cell 2. All 27 runs are about 9 hours."
+        f"{BUSY}: 1.5 for a step of first order, 4.6 for an amended one and 3.7 for one of second "
+        "order, 2.1 for the end of an epoch, and 0.09 for a step of a training. A first-order "
+        "search is so about 25 minutes of an idle core, an amended one 70, one of second order 55, "
+        "and a training of a cell 2. All 27 runs are about 9 hours."
     ),
 )
 
@@ -360,9 +361,10 @@ CIFAR_EXPERIMENT = experiment(
         "between cells may be others there.",
     ),
     (
-        f"{BUSY}: 3.1 for a step of first order, and 0.12 for a step of a training. In units of a "
-        "first-order step an amended one is taken to cost 2.8 and one of second order 2.5, as on "
-        "digits. A first-order search is so about 35 minutes of an idle core, an amended one 90, "
-        "one of second order 80, and a training of a cell 2. All 27 runs are about 12 hours."
+        f"{BUSY}: 2.8 for a step of first order, 2.0 for the end of an epoch, and 0.12 for a step "
+        "of a training. In units of a first-order step an amended one is taken to cost 3.2 and one "
+        "of second order 2.6, as on digits. A first-order search is so about 35 minutes of an idle "
+        "core, an amended one 105, one of second order 85, and a training of a cell 2. All 27 runs "
+        "are about 13 hours."
     ),
 )
