@@ -11,15 +11,23 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 namespace {
 
 constexpr long CHUNKS = 16;
 
+// A block is one register: a vector of two is kept in memory by the compiler, four times slower.
+#ifdef __AVX512F__
+constexpr long REGISTER = 64;
+#else
+constexpr long REGISTER = 32;
+#endif
+
 template <class T> struct Vec {
-  static constexpr long V = 64 / sizeof(T);
-  typedef T type __attribute__((vector_size(64)));
+  static constexpr long V = REGISTER / sizeof(T);
+  typedef T type __attribute__((vector_size(REGISTER)));
 };
 
 inline long up(long a, long b) { return (a + b - 1) / b; }
@@ -265,13 +273,14 @@ template <class T, bool F> struct Kernels {
   }
   static void outer(vec *sums, const vec *scalars, long sarea, long channels, const vec *vectors,
                     long area, long pixels, long blocks) {
-    for (long c = 0; c < channels; c += 8) {  // V is 8 or 16: a group stays within a block
+    constexpr long C = std::min(V, 8L);  // a group of channels stays within a block
+    for (long c = 0; c < channels; c += C) {
       const T *s = reinterpret_cast<const T *>(scalars + c / V * sarea) + c % V;
       long b = 0;
       for (; b + 2 <= blocks; b += 2)
-        outer_tile<8, 2>(sums + c * blocks + b, s, vectors + b * area, area, pixels, blocks);
+        outer_tile<C, 2>(sums + c * blocks + b, s, vectors + b * area, area, pixels, blocks);
       if (b < blocks)
-        outer_tile<8, 1>(sums + c * blocks + b, s, vectors + b * area, area, pixels, blocks);
+        outer_tile<C, 1>(sums + c * blocks + b, s, vectors + b * area, area, pixels, blocks);
     }
   }
 
@@ -350,33 +359,36 @@ template <class T, bool F> struct Kernels {
       o[0] = mean[l], o[channels] = square[0][l], o[2 * channels] = mean_t[l], o[3 * channels] = cross[0][l];
     }
   }
-  // All images' moments into one: [mean, variance, mean_t, covariance].
-  static void merge(const double *parts, long images, long pixels, long channels, double *out) {
+  // All images' moments into one: [mean, variance, mean_t, covariance]. An image has `fold` parts of
+  // `pixels` each, whose moments lie beside each other.
+  static void merge(const double *parts, long images, long pixels, long channels, double *out, long fold = 1) {
     for (long c = 0; c < channels; ++c) {
       double mean = 0, square = 0, mean_t = 0, cross = 0;
-      for (long n = 0; n < images; ++n) {
-        const double *p = parts + n * 4 * channels + c;
-        double d = p[0] - mean, d_t = p[2 * channels] - mean_t, share = 1.0 / (n + 1);
+      for (long n = 0; n < images * fold; ++n) {
+        const double *p = parts + n / fold * 4 * fold * channels + n % fold * channels + c;
+        double d = p[0] - mean, d_t = p[2 * fold * channels] - mean_t, share = 1.0 / (n + 1);
         mean += d * share, mean_t += d_t * share;
-        square += p[channels] + d * d * pixels * n * share;
-        cross += p[3 * channels] + d * d_t * pixels * n * share;
+        square += p[fold * channels] + d * d * pixels * n * share;
+        cross += p[3 * fold * channels] + d * d_t * pixels * n * share;
       }
-      double total = double(images) * pixels;
+      double total = double(images) * fold * pixels;
       out[c] = mean, out[channels + c] = square / total;
       out[2 * channels + c] = mean_t, out[3 * channels + c] = cross / total;
     }
   }
-  static void moments_of(const T *y, const T *yt, long images, long pixels, long channels, double *out,
-                         int threads) {
-    std::vector<double> parts(images * 4 * channels);
+  // Here a fold is already taken: an image is `pixels` of fold · `channels` channels.
+  static void moments_of(const T *y, const T *yt, long images, long pixels, long channels, long fold,
+                         double *out, int threads) {
+    long width = fold * channels;
+    std::vector<double> parts(images * 4 * width);
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (long n = 0; n < images; ++n)
-      for (long c0 = 0; c0 < channels; c0 += V) {
-        long at = n * pixels * channels + c0;
-        moments(y + at, yt ? yt + at : nullptr, channels, pixels, std::min(V, channels - c0),
-                parts.data() + n * 4 * channels + c0, channels);
+      for (long c0 = 0; c0 < width; c0 += V) {
+        long at = n * pixels * width + c0;
+        moments(y + at, yt ? yt + at : nullptr, width, pixels, std::min(V, width - c0),
+                parts.data() + n * 4 * width + c0, width);
       }
-    merge(parts.data(), images, pixels, channels, out);
+    merge(parts.data(), images, pixels, channels, out, fold);
   }
 
   static void write(T *y, const vec *map, long area, long pixels, long channels) {
@@ -660,34 +672,84 @@ template <class T, bool F> struct Kernels {
   }
 };
 
+// A map whose channels do not fill blocks is read as one of fewer pixels with more channels that do:
+// `fold` pixels beside each other are one. 1 where that cannot be.
+template <class T> long fold_of(long channels, long pixels) {
+  long fold = Vec<T>::V / std::gcd(channels, Vec<T>::V);
+  return pixels % fold ? 1 : fold;
+}
+// Whether blocks are full then.
+template <class T> bool full(long channels, long fold) { return channels * fold % Vec<T>::V == 0; }
+
+// Rows of a value a channel, for a folded map.
+template <class T> std::vector<T> repeated(const T *k, long rows, long channels, long fold) {
+  std::vector<T> all(k ? rows * channels * fold : 0);
+  for (size_t i = 0; i < all.size(); ++i)
+    all[i] = k[i / (channels * fold) * channels + i % channels];
+  return all;
+}
+
+template <class T>
+void moments(const T *y, const T *yt, long images, long pixels, long channels, double *out, int threads) {
+  long fold = fold_of<T>(channels, pixels);
+  (full<T>(channels, fold) ? Kernels<T, true>::moments_of : Kernels<T, false>::moments_of)(
+      y, yt, images, pixels / fold, channels, fold, out, threads);
+}
+
+template <class T>
+void combine(long pixels, long channels, long count, const T *const *x, const T *k, T *out, int add, long count2,
+             const T *k2, T *out2, int add2, int threads) {
+  long fold = fold_of<T>(channels, pixels);
+  std::vector<T> wide, wide2;
+  if (fold > 1) {
+    wide = repeated(k, count + 1, channels, fold), k = wide.data();
+    wide2 = repeated(k2, std::min(count, count2) + 1, channels, fold), k2 = wide2.data();
+  }
+  (full<T>(channels, fold) ? Kernels<T, true>::combine : Kernels<T, false>::combine)(
+      pixels / fold, channels * fold, count, x, k, out, add, count2, k2, out2, add2, threads);
+}
+
+template <class T>
+void dots(long pixels, long channels, long count, const T *g, const T *const *x, long count2, const T *g2,
+          double *out, int threads) {
+  long fold = fold_of<T>(channels, pixels), rows = count + 1 + (g2 ? count2 + 1 : 0);
+  std::vector<double> wide(rows * channels * fold);
+  (full<T>(channels, fold) ? Kernels<T, true>::dots : Kernels<T, false>::dots)(
+      pixels / fold, channels * fold, count, g, x, count2, g2, wide.data(), threads);
+  for (long i = 0; i < rows * channels; ++i) {
+    out[i] = 0;
+    for (long f = 0; f < fold; ++f) out[i] += wide[(i / channels * fold + f) * channels + i % channels];
+  }
+}
+
 }  // namespace
 
 #define EXPORT(T, S) \
   extern "C" void unit_forward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
                                    const T *dt, const T *p, const T *pt, T *y, T *yt, double *out, \
                                    int threads) { \
-    (dims[3] % (64 / sizeof(T)) || dims[4] % (64 / sizeof(T)) ? Kernels<T, false>::unit_forward \
+    (dims[3] % Vec<T>::V || dims[4] % Vec<T>::V ? Kernels<T, false>::unit_forward \
  : Kernels<T, true>::unit_forward)(dims, x, xt, pre, d, dt, p, pt, y, yt, out, threads); \
   } \
   extern "C" void unit_backward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
                                     const T *dt, const T *p, const T *pt, const T *gz, const T *gp, \
                                     const T *y, const T *yt, const T *k, T *xb, T *xtb, int add, T *db, \
                                     T *pb, double *sums, int threads) { \
-    (dims[3] % (64 / sizeof(T)) || dims[4] % (64 / sizeof(T)) ? Kernels<T, false>::unit_backward \
+    (dims[3] % Vec<T>::V || dims[4] % Vec<T>::V ? Kernels<T, false>::unit_backward \
  : Kernels<T, true>::unit_backward)(dims, x, xt, pre, d, dt, p, pt, gz, gp, y, yt, k, xb, xtb, add, db, pb, sums, \
                               threads); \
   } \
   extern "C" void moments_##S(const T *y, const T *yt, long images, long pixels, long channels, double *out, \
                               int threads) { \
-    (channels % (64 / sizeof(T)) ? Kernels<T, false>::moments_of : Kernels<T, true>::moments_of)(y, yt, images, pixels, channels, out, threads); \
+    moments(y, yt, images, pixels, channels, out, threads); \
   } \
   extern "C" void combine_##S(long pixels, long channels, long count, const T *const *x, const T *k, T *out, \
                               int add, long count2, const T *k2, T *out2, int add2, int threads) { \
-    (channels % (64 / sizeof(T)) ? Kernels<T, false>::combine : Kernels<T, true>::combine)(pixels, channels, count, x, k, out, add, count2, k2, out2, add2, threads); \
+    combine(pixels, channels, count, x, k, out, add, count2, k2, out2, add2, threads); \
   } \
   extern "C" void dots_##S(long pixels, long channels, long count, const T *g, const T *const *x, \
                            long count2, const T *g2, double *out, int threads) { \
-    (channels % (64 / sizeof(T)) ? Kernels<T, false>::dots : Kernels<T, true>::dots)(pixels, channels, count, g, x, count2, g2, out, threads); \
+    dots(pixels, channels, count, g, x, count2, g2, out, threads); \
   }
 EXPORT(float, f32)
 EXPORT(double, f64)

@@ -36,7 +36,7 @@ STRIDE_TWO = NodeSpec(
     )
 )
 POINTWISE = NodeSpec((Term(0, units=(Unit(0),)), Term(1, units=(Unit(0),))))
-SIZES = [(4, 7, 5), (16, 8, 9), (36, 5, 5), (10, 1, 2), (6, 6, 6)]
+SIZES = [(4, 7, 5), (16, 8, 9), (36, 5, 5), (10, 1, 2), (6, 6, 6), (3, 4, 4), (6, 5, 5)]
 
 
 def plain(spec: NodeSpec, sources: list[Tensor], weights: Tensor, parameters: list[Tensor]):
