@@ -21,10 +21,10 @@ from darts.spaces.dual_norm import dual_norm
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.normalization import EPS, by_batch
 from darts.spaces.operations import (
+    FactorizedReduce,
     Identity,
     Normed,
     Operation,
-    Pool,
     SeparableConvolution,
 )
 
@@ -103,7 +103,8 @@ class NativeSum(WeightedSum):
     """All operations in one node of `darts.kernels`.
 
     Chains of convolutions and norms go in as they are, with nothing kept but what each
-    convolution gives; so do pools with a norm, and the identity. Others are evaluated first.
+    convolution gives; so do the last norms of other operations, and the identity. The rest is
+    evaluated first.
     """
 
     def __init__(self) -> None:
@@ -115,8 +116,10 @@ class NativeSum(WeightedSum):
     def add(self, weight: Tensor | float, operation: Operation, state: FeatureMap) -> None:
         if operation.units:
             self._add(weight, state.raw, normed=True, operation=operation)
-        elif isinstance(operation, Pool) and by_batch(operation.norm):
-            self._add(weight, state.pooled(operation.pool), normed=True)
+        elif isinstance(operation, FactorizedReduce):  # its convolutions are native, norm included
+            self.add_output(weight, state.of(operation))
+        elif isinstance(operation, Normed) and by_batch(operation.norm):
+            self._add(weight, operation.before_norm(state), normed=True)
         elif isinstance(operation, Identity):
             self.add_output(weight, state.raw)
         else:

@@ -246,6 +246,11 @@ class PlainConvolution(Normed):
         output: Tensor = self.convolution(x.activated)
         return output
 
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        of_pixels = self.convolution.kernel_size == self.convolution.stride == (1, 1)
+        return (Unit(0),) if of_pixels and by_batch(self.norm) else ()
+
 
 class Noise(Operation, Drawing):
     """noise: N(0, 1) in place of every value (Zela et al. 2020, §4, space S4)."""
