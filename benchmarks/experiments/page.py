@@ -113,10 +113,10 @@ def page(
             f"![The runs]({experiment.name}.svg)",
             experiment.report.table(records),
         ]
-    if also:
+    if also and (beside := experiment.report.table(also)):
         parts += [
             "The same runs on other machines, shorter, and in none of the answers above:",
-            experiment.report.table(also),
+            beside,
         ]
     parts += [
         "## What was fixed before the runs",

@@ -212,6 +212,7 @@ class Draws:
     """Random search's accuracies, and where the searches of the same cost ended."""
 
     def table(self, records: Sequence[RunRecord]) -> str:
+        """A row for each cost; nothing where no record is of random search."""
         rows = [
             "| At the cost of | Cells trained | Best cell of random search | "
             "Search, seed: its cell's accuracy | Random searches that were better |",
@@ -233,7 +234,7 @@ class Draws:
                     )
                     + " |"
                 )
-        return "\n".join(rows)
+        return "\n".join(rows) if len(rows) > 2 else ""
 
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """A histogram of random searches for each cost; a line where each search ended."""

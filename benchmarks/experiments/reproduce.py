@@ -131,10 +131,16 @@ def _moments_of_record(record: RunRecord) -> dict[Moment, Any]:
 
 def _programs(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
     """What may explain a difference."""
-    versions = [str(each["packages"]["torch"]) for each in (then, now)]
-    if versions[0] == versions[1]:
-        return f"Both with torch {versions[0]}."
-    return f"The record is of torch {versions[0]}, this run of {versions[1]}."
+    recorded, here = _program(then), _program(now)
+    if recorded == here:
+        return f"Both with {here}."
+    return f"The record is of {recorded}, this run of {here}."
+
+
+def _program(environment: Mapping[str, Any]) -> str:
+    torch = f"torch {environment['packages']['torch']}"
+    commit = environment.get("commit")
+    return f"{torch} at commit {commit[:9]}" if commit else torch
 
 
 def _word(moment: Moment) -> str:

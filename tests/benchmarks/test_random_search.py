@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.experiments import random_search
 from benchmarks.experiments.definition import NOT_RUN, NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from benchmarks.experiments.page import page
 from benchmarks.experiments.random_search import (
     CELLS,
     RANDOM_SEARCH,
@@ -21,7 +22,7 @@ from benchmarks.experiments.record import RunRecord, fold, journal_lines
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.spaces.nasbench201 import digits
-from tests.benchmarks.test_claims_of_experiments import MORE, run
+from tests.benchmarks.test_claims_of_experiments import GOOD, MORE, run
 from tests.benchmarks.test_experiments import IMAGES, TINY
 
 COLUMNS = ("c10_test_200ep", "c100_test_200ep", "in16_test_200ep", "c10_valid_12ep")
@@ -108,3 +109,16 @@ def test_a_search_beats_random_search_above_the_mean_at_its_own_cost(
     if seeds == 3:
         share = "0.0 %" if accuracy > 93 else "100.0 %" if accuracy < 92.99 else "0: 100.0 %"
         assert share in RANDOM_SEARCH.report.table(records)
+
+
+def test_a_page_has_no_empty_table_for_searches_that_have_shorter_records_elsewhere():
+    def timed(record):
+        made = {"wall_seconds": 1.0, "environment": {"packages": {"torch": "2"}}}
+        return RunRecord({**record.content, **made})
+
+    records = [timed(drawn("amended", 93.0)), timed(run("amended", 0))]
+    elsewhere = timed(run("amended", 0, cells=[GOOD] * 50))
+    sentence = "The same runs on other machines"
+    assert sentence not in page(RANDOM_SEARCH, records, [*records, elsewhere])
+    more = timed(drawn("amended", 92.0))
+    assert sentence in page(RANDOM_SEARCH, records, [*records, elsewhere, more])

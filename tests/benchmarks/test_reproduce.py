@@ -57,7 +57,7 @@ def test_a_run_made_again_agrees_in_every_number_and_a_changed_record_does_not(
 
 def test_results_are_compared_as_a_whole():
     head = {"setting": "s", "method": "m", "seed": 0, "machine": "here"}
-    programs = {"packages": {"torch": "2"}}
+    programs = {"packages": {"torch": "2"}, "commit": "0123456789abcdef"}
     lines = [
         {"kind": "run", **head, "environment": programs},
         {"kind": "result", **head, "result": {"x": [1.0, 2.0]}, "wall_seconds": 9},
@@ -67,4 +67,4 @@ def test_results_are_compared_as_a_whole():
         record = RunRecord({**content, "result": {"x": [1.0, value]}})
         (found,) = compare_with_records(lines, [record])
         assert found.agrees is agrees
-        assert "torch 3, this run of 2" in found.text
+        assert "of torch 3, this run of torch 2 at commit 012345678." in found.text
