@@ -34,6 +34,7 @@ from benchmarks.card.supernets import (
     PRECISIONS,
     compiled,
     in_a_process,
+    stacks,
     supernet,
 )
 from benchmarks.card.timing import Clock
@@ -45,6 +46,7 @@ RECORD = Path("docs/records/card.json")
 SECONDS = {
     "a": 120,
     "b64": 100,
+    "stacks": 45,
     "b96": 45,
     "precisions": 50,
     "s2": 45,
@@ -200,9 +202,13 @@ def run_part(name: str, options: argparse.Namespace, clock: Clock, book: Book) -
             share = clock.part(clock.left / 2)
             products.products(network, size, options.device, share, keep, 2 if options.tiny else 7)
         return
-    setting = (TINY if options.tiny else SETTINGS)["b64" if name == "compiled" else name]
+    as_b64 = name in ("compiled", "stacks")
+    setting = (TINY if options.tiny else SETTINGS)["b64" if as_b64 else name]
     keep({"setting": described_setting(setting)})
     rounds = 2 if options.tiny else 9
+    if name == "stacks":
+        keep(stacks(setting, options.device, clock, rounds))
+        return
     if name == "compiled":
         if options.alone:
             keep(compiled(setting, options.device, clock, rounds))

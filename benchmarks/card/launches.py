@@ -99,8 +99,20 @@ def path_of_a_gpu(*, stacked: bool = True) -> Iterator[None]:
         change(depthwise, "quicker", lambda x, weight, dilation: False)
         change(depthwise, "phases_are_quicker", lambda x, dilation: dilation > 1)
         change(AveragePool, "forward", lambda self, x: spelled_out(x, *self._window))
-        change(weighted_sum, "stackable", stack.plain if stacked else lambda x: False)
-        change(adapter, "joining_pays", lambda omega: stacked)
+        change(weighted_sum, "stackable", stack.plain)
+        change(adapter, "joining_pays", lambda omega: True)
+        if not stacked:
+            changes.enter_context(one_by_one())
+        yield
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """Let every term of a node, and the weight decay of every weight, be taken by itself."""
+    with (
+        mock.patch.object(weighted_sum, "stackable", return_value=False),
+        mock.patch.object(adapter, "joining_pays", return_value=False),
+    ):
         yield
 
 
@@ -121,8 +133,8 @@ def counted(made: Stepping, step: str, *, stacked: bool) -> Count:
     return count
 
 
-def section(path: Path = RECORD) -> list[str]:
-    """The counts as a part of docs/CARD.md."""
+def section(timed: dict[str, Any] | None = None, path: Path = RECORD) -> list[str]:
+    """The counts as a part of docs/CARD.md, and what a GPU made of them if it was timed."""
     if not path.exists():
         return []
     record = json.loads(path.read_text())
@@ -135,8 +147,7 @@ def section(path: Path = RECORD) -> list[str]:
         "## Operations a step",
         "These are counts and no times. They were taken on a CPU, along the path that a GPU "
         "takes, by `python -m benchmarks.card.launches`, for S1 with 16 channels and 8 cells. "
-        "**The form on stacks, which a GPU takes, was not run on a GPU.** No time of it was "
-        "measured there: all times on this page belong to the form one by one.",
+        + _said_of(timed or {}),
         "*One by one*, every term of a node is normed, weighted and added by itself, and so is "
         "the weight decay of every weight. *On stacks*, a node does this for all of its terms at "
         "once, in a fixed number of operations.",
@@ -145,6 +156,21 @@ def section(path: Path = RECORD) -> list[str]:
         "PyTorch's batch norm takes several. Norms in products count here as the operations that "
         "they are written in, and a GPU with Triton makes fewer kernels of them.",
     ]
+
+
+def _said_of(timed: dict[str, Any]) -> str:
+    """The times of the two forms beside each other, or that there are none."""
+    ratios = timed.get("ratios", {})
+    if not ratios:
+        return (
+            "**The form on stacks, which a GPU takes, was not run on a GPU.** No time of it was "
+            "measured there: all times on this page belong to the form one by one."
+        )
+    found = "; ".join(
+        f"{name.split(': ')[-1]}, {r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f})"
+        for name, r in ratios.items()
+    )
+    return f"On the GPU, captured and in turns, time one by one over time on stacks: {found}."
 
 
 def main() -> None:

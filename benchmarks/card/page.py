@@ -94,6 +94,7 @@ LEFT = {
     "s2": "S2, 20 cells, 36 channels",
     "products": "products of large networks",
     "compiled": "`torch.compile`",
+    "stacks": "norms on stacks beside norms one by one",
     "packing": "several searches at a time",
 }
 """Parts of the measurement, in words."""
@@ -117,7 +118,7 @@ def page(record: dict[str, Any] | None) -> str:
     parts += compiled(record.get("compiled", {}))
     parts += products(record.get("products", {}))
     parts += packed(record.get("packing", {}))
-    parts += section()
+    parts += section(record.get("stacks"))
     parts += [METHOD, *tests(record), *not_run(record)]
     return "\n\n".join(parts) + "\n"
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.card.launches import ONE_BY_ONE, STACKED, one_by_one
 from benchmarks.card.steps import (
     ALPHA,
     BF16,
@@ -211,6 +213,32 @@ def compiled(setting: Setting, device: str, clock: Clock, rounds: int) -> Record
         "seconds": spreads(seconds),
         "ratios": ratios(seconds, over),
         "peak MiB": {name: cases.peak_mib(name) for name in ("eager", "compiled, eager")},
+        "failed": cases.failed,
+    }
+
+
+def stacks(setting: Setting, device: str, clock: Clock, rounds: int) -> Record:
+    """Captured steps with all norms of a node on one stack, beside one by one, in turns."""
+    cases, made = Cases(device), ours(setting, device)
+    over = []
+    for step in (WEIGHT, SEARCH, EXACT):
+        for form in (STACKED, ONE_BY_ONE):
+
+            def make(step: str = step, form: str = form) -> Case:
+                call = step_of(made, step, FLOAT32)
+
+                def run() -> Any:
+                    with one_by_one() if form == ONE_BY_ONE else nullcontext():
+                        return call()
+
+                return captured(cases, run, None)
+
+            cases.add(f"{form}: {step}", make)
+        over.append((f"{ONE_BY_ONE}: {step}", f"{STACKED}: {step}"))
+    seconds = cases.rounds(clock, rounds)
+    return {
+        "seconds": spreads(seconds),
+        "ratios": ratios(seconds, over),
         "failed": cases.failed,
     }
 

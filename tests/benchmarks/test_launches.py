@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.card import supernets
+from benchmarks.card.__main__ import TINY
 from benchmarks.card.launches import (
     EXACT,
     FIRST,
@@ -12,14 +14,16 @@ from benchmarks.card.launches import (
     WEIGHT,
     Count,
     counted,
+    one_by_one,
     path_of_a_gpu,
     section,
     stepping_of,
 )
+from benchmarks.card.timing import Clock
 from benchmarks.steps import Setting
 from bilevel import Autograd, Vector
 from bilevel.derivatives import ReverseOverForward
-from darts.networks import Architecture, Supernet, adapter
+from darts.networks import Architecture, Supernet, adapter, weighted_sum
 from darts.networks.adapter import Regularisation, SupernetAdapter
 from darts.networks.joined_leaves import joined
 from darts.networks.weighted_sum import StackedSum
@@ -152,3 +156,21 @@ def test_the_counts_of_the_record_are_in_the_page():
     assert RECORD.exists()
     text = "\n\n".join(section())
     assert text in (RECORD.parents[1] / "CARD.md").read_text()
+
+
+def test_both_forms_are_timed_in_turns_and_the_page_says_what_came_out(monkeypatch):
+    made = []
+    monkeypatch.setattr(weighted_sum, "StackedSum", lambda: made.append(1) or StackedSum())
+    alone = []
+    monkeypatch.setattr(supernets, "one_by_one", lambda: alone.append(len(made)) or one_by_one())
+    with path_of_a_gpu():
+        found = supernets.stacks(TINY["b64"], "cpu", Clock(60), 1)
+    assert found["failed"] == {}
+    assert list(found["ratios"]) == [
+        f"one by one: {step} / on stacks: {step}"
+        for step in (WEIGHT, "first-order search step", EXACT)
+    ]
+    assert made
+    assert alone[0] > 0  # on stacks came first
+    assert alone[1] == alone[0]  # and one by one makes none, warm or timed
+    assert "time one by one over time on stacks: weight step, " in "\n".join(section(found))
