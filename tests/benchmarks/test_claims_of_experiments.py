@@ -5,7 +5,7 @@ import pytest
 from benchmarks.experiments.behaviour import BEHAVIOUR, CONTROLS
 from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.collapse import COLLAPSE
-from benchmarks.experiments.definition import NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from benchmarks.experiments.definition import NOT_RUN, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from benchmarks.experiments.depth import CELLS, DEPTH, SETTINGS
 from benchmarks.experiments.ends import RULES
 from benchmarks.experiments.eta import ETA
@@ -76,6 +76,14 @@ def verdict(experiment, beginning: str, records: list[RunRecord]) -> str:
 
 
 YES, NO = True, False
+DIFFERENCES = [
+    (0.01, 3, SUPPORTED),
+    (-0.01, 3, NOT_SUPPORTED),
+    (-0.001, 3, UNDECIDED),
+    (0.01, 2, UNDECIDED),
+    (0.01, 0, NOT_RUN),
+]
+"""How far a paired difference lies above where it decides, the seeds, and what that gives."""
 ALL_DO = [
     ((YES, YES, YES), SUPPORTED),
     ((YES, YES, YES, YES), SUPPORTED),

@@ -20,7 +20,15 @@ from benchmarks.experiments.searched import Searched
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.data import Digits
 from darts.methods.early_stopping import Epoch, Stop, Stopped
-from tests.benchmarks.test_claims_of_experiments import GOOD, MORE, NONE_DOES, SKIPS, ending, run
+from tests.benchmarks.test_claims_of_experiments import (
+    DIFFERENCES,
+    GOOD,
+    MORE,
+    NONE_DOES,
+    SKIPS,
+    ending,
+    run,
+)
 from tests.benchmarks.test_experiments import ACCURACY, TINY
 
 IMAGES = Digits(train_size=20)
@@ -117,16 +125,7 @@ BESIDE += [(f"The amended search finds a better cell with {s.words}", m, "amende
 
 
 @pytest.mark.parametrize(("beginning", "first", "second"), BESIDE)
-@pytest.mark.parametrize(
-    ("gap", "seeds", "wanted"),
-    [
-        (0.01, 3, SUPPORTED),
-        (-0.01, 3, NOT_SUPPORTED),
-        (-0.001, 3, UNDECIDED),
-        (0.01, 2, UNDECIDED),
-        (0.01, 0, NOT_RUN),
-    ],
-)
+@pytest.mark.parametrize(("gap", "seeds", "wanted"), DIFFERENCES)
 def test_the_sign_of_a_paired_difference_decides(beginning, first, second, gap, seeds, wanted):
     records = [
         each
