@@ -65,6 +65,7 @@ def _act(options: argparse.Namespace) -> int:
             packed=options.packed,
             device=options.device,
             deadline=None if options.budget is None else time.time() + options.budget,
+            epochs=options.epochs,
             capture=options.capture,
         )
         print(f"{len(runs)} of {len(experiment.runs)} runs to do → {place.journal}", flush=True)
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("name", choices=sorted(EXPERIMENTS), help="the experiment")
     add("--workers", type=int, default=1, help="processes of one thread each")
     add("--budget", type=float, help="seconds after which runs stop; they go on another time")
+    add("--epochs", type=int, help="epochs after which searches stop; they go on another time")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
     add("--capture", action="store_true", help="replay steps on a GPU as one graph")
     add("--data-root", default="data", help="folder that holds cifar-10-batches-py")

@@ -29,6 +29,7 @@ class Place:
         packed: file that `packing.pack` wrote, in place of the data folder.
         device: cpu, cuda, cuda:1, ...
         deadline: seconds since the epoch of the clock at which to stop; None for never.
+        epochs: of a search after which to stop, before its own end; None for all.
         capture: take steps on a GPU as one replayed graph, where they can be.
     """
 
@@ -38,6 +39,7 @@ class Place:
     packed: Path | None
     device: str
     deadline: float | None
+    epochs: int | None = None
     capture: bool = False
 
 
@@ -75,6 +77,7 @@ def _do(run: Planned, place: Place) -> str:
         place.journal,
         device=place.device,
         deadline=place.deadline,
+        epochs=place.epochs,
         capture=place.capture,
     )
 

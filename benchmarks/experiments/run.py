@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 import warnings
 from collections.abc import Mapping
@@ -21,12 +22,13 @@ from darts.parallel.launch import Devices, Placement, launched
 from darts.records.environment import describe_environment
 from darts.records.run_folder import Record, RunFolder
 from darts.training.evaluation import NonFiniteLossError
+from darts.training.search import STAGE as SEARCH
 
 COMMAND = "python -m benchmarks.experiments"
 
 
 class BudgetSpent(Exception):  # noqa: N818  (nothing went wrong)
-    """The time is over; the run goes on from its last checkpoint another time."""
+    """Enough for now; the run goes on from its last checkpoint another time."""
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Journalist:
         journal: file of lines.
         head: what every line says of the run.
         deadline: seconds since the epoch of the clock, or None.
+        epochs: of a search after which it stops, or None.
         heard: warnings of the estimator since the last epoch's line.
     """
 
@@ -45,6 +48,7 @@ class Journalist:
     journal: Path
     head: Mapping[str, Any]
     deadline: float | None
+    epochs: int | None
     heard: list[warnings.WarningMessage]
 
     def begin(
@@ -53,7 +57,9 @@ class Journalist:
         """Nothing is to be made ready."""
 
     def tick(self, stage: str, epoch: int, step: int) -> None:
-        if self.deadline is not None and time.time() > self.deadline:
+        late = self.deadline is not None and time.time() > self.deadline
+        enough = self.epochs is not None and stage == SEARCH and epoch >= self.epochs
+        if late or enough or _left_alone():
             raise BudgetSpent
 
     def record(self, stream: str, record: Record) -> None:
@@ -70,6 +76,12 @@ class Journalist:
         """Nothing is open."""
 
 
+def _left_alone() -> bool:
+    """Whether the process that began this one, for a run, is gone."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
+
+
 def carry_out(
     planned: Planned,
     images: ImageSet,
@@ -78,6 +90,7 @@ def carry_out(
     *,
     device: str = "cpu",
     deadline: float | None = None,
+    epochs: int | None = None,
     capture: bool = False,
 ) -> str:
     """Do, or go on with, one run in `folder`; "complete", "stopped", or what went wrong.
@@ -89,6 +102,7 @@ def carry_out(
         journal: file that gets a line an epoch.
         device: cpu, cuda, cuda:1, ...
         deadline: seconds since the epoch of the clock at which to stop; None for never.
+        epochs: of a search after which to stop, before its own end; None for all.
         capture: take steps on a GPU as one replayed graph, where they can be.
 
     Raises:
@@ -105,7 +119,7 @@ def carry_out(
     }
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", HypergradientWarning)
-        listener = Journalist(planned, journal, head, deadline, heard)
+        listener = Journalist(planned, journal, head, deadline, epochs, heard)
         if (folder / "config.json").is_file():
             run = RunFolder.open(folder, (listener,))
             unequal = differences(run.read("config.json"), config)
