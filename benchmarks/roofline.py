@@ -11,6 +11,7 @@ what a weight step in PyTorch alone does.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,8 +27,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.records import merge, spread
 from benchmarks.steps import EXACT, FIRST, PLAIN, UNIT, Setting, ours
-from darts.kernels import sums
-from darts.kernels.native import Sum, Unit
+from darts.kernels import functions, native
+from darts.kernels.native import Given
 
 ELSEWHERE = "elsewhere"
 
@@ -86,17 +87,14 @@ class Trace:
     @contextmanager
     def on(self) -> Iterator[None]:
         """Every kernel that a node calls is timed and counted."""
-        counts: dict[str, Callable[..., tuple[str, float, float]]] = {
-            "unit_forward": forward_work,
-            "unit_backward": backward_work,
-            "combine": combine_work,
-            "dots": dots_work,
-            "moments": moments_work,
+        timed = {
+            (native, "forward"): forward_work,
+            (functions, "Gradients"): backward_work,
         }
         with ExitStack() as stack:
-            for name, count in counts.items():
-                wrapped = self._timed(getattr(sums, name), count)
-                stack.enter_context(mock.patch.object(sums, name, wrapped))
+            for (module, name), count in timed.items():
+                wrapped = self._timed(getattr(module, name), count)
+                stack.enter_context(mock.patch.object(module, name, wrapped))
             yield
 
     def _timed(
@@ -113,80 +111,67 @@ class Trace:
         return timed
 
 
-def size(*tensors: Tensor | None) -> int:
-    """Bytes of the tensors that are there."""
-    return sum(x.numel() * x.element_size() for x in tensors if x is not None)
+@dataclass(frozen=True)
+class Convolved:
+    """What one unit of a node does in a pass: multiply-adds, and elements of its two maps."""
+
+    depthwise: float
+    pointwise: float
+    read: int
+    written: int
 
 
-def _macs(unit: Unit, x: Tensor, channels: int) -> tuple[float, float]:
-    """Of one pass of the depthwise and of the pointwise convolution."""
-    pixels = x.shape[0] * -(-x.shape[2] // unit.stride) * -(-x.shape[3] // unit.stride)
-    return pixels * x.shape[1] * unit.size**2, pixels * x.shape[1] * channels
+def units(given: Given) -> Iterator[Convolved]:
+    """The units of a node, in order."""
+    left = iter(given.plan.parameters)
+    for term in given.plan.spec.terms:
+        images, channels, height, width = given.plan.sources[term.source]
+        for unit in term.units:
+            for _ in range(unit.parameters):
+                out, *_ = next(left)  # the last is the pointwise one's
+            read = images * channels * height * width
+            height, width = -(-height // unit.stride), -(-width // unit.stride)
+            pixels = images * height * width
+            macs = pixels * channels * unit.size**2, pixels * channels * out
+            yield Convolved(*macs, read, pixels * out)
+            channels = out
 
 
-def forward_work(
-    unit: Unit,
-    x: Tensor,
-    xt: Tensor | None,
-    before: Any,
-    parameters: Any,
-    parameters_t: Any,
-) -> tuple[str, float, float]:
+def forward_work(given: Given) -> tuple[str, float, float]:
     """With a tangent the product rule makes three passes of one."""
-    channels = parameters[-1].shape[0]
-    depthwise, pointwise = _macs(unit, x, channels)
-    out = x.element_size() * int(pointwise // max(x.shape[1], 1))
-    if xt is None:
-        return "units forward", depthwise + pointwise, size(x) + out
-    return "units forward, tangent", 3 * (depthwise + pointwise), 2 * (size(x) + out)
+    out, terms = math.prod(given.plan.out), len(given.plan.spec.terms)
+    macs, moved = 0.0, (terms + 1) * out  # the sum reads what each term gives
+    for unit in units(given):
+        macs += unit.depthwise + unit.pointwise
+        moved += unit.read + unit.written
+    if not given.has_tangents:
+        return "nodes", macs + terms * out, moved * given.like.element_size()
+    return "nodes, tangent", 3 * (macs + terms * out), 2 * moved * given.like.element_size()
 
 
 def backward_work(
-    unit: Unit,
-    x: Tensor,
-    xt: Tensor | None,
-    before: Any,
-    parameters: Any,
-    parameters_t: Any,
-    adjoints: tuple[Tensor | None, Tensor | None],
-    outputs: tuple[Tensor, Tensor | None],
-    scales: Any,
-    into: tuple[Tensor, Tensor | None],
-    add: tuple[bool, bool],
+    given: Given,
+    kept: tuple[Tensor, Tensor],
+    g: Tensor | None,
+    p: Tensor | None = None,
     *,
     with_parameters: bool,
+    full: bool,
 ) -> tuple[str, float, float]:
     """Input gradients; with parameters also theirs, and the depthwise output once more."""
-    depthwise, pointwise = _macs(unit, x, outputs[0].shape[1])
-    with_tangent = adjoints[1] is not None
-    rule, weights = (3, 2) if with_tangent else (1, 1)
-    macs = rule * (depthwise + pointwise)
-    if with_parameters:
-        macs += (weights + rule) * depthwise + weights * pointwise
-    reads = size(x, xt, *adjoints, *outputs)
-    writes = sum(size(t) * (1 + again) for t, again in zip(into, add, strict=True))
-    kind = "units backward"
-    if not with_parameters:
-        kind += " without weights"
-    return kind + (", tangent" if with_tangent else ""), macs, reads + writes
-
-
-def combine_work(terms: Any, whole: Sum, part: Sum | None = None) -> tuple[str, float, float]:
-    sums = [whole] if part is None else [whole, part]
-    macs = sum((len(one.scales) - 1) * one.out.numel() for one in sums)
-    written = sum(size(one.out) * (1 + one.add) for one in sums)
-    return "sums of maps", macs, size(*terms) + written
-
-
-def dots_work(
-    g: Tensor, terms: Any, g_part: Tensor | None = None, part: int = 0
-) -> tuple[str, float, float]:
-    products = len(terms) + (0 if g_part is None else part)
-    return "dots of maps", products * g.numel(), size(g, g_part, *terms)
-
-
-def moments_work(y: Tensor, yt: Tensor | None) -> tuple[str, float, float]:
-    return "moments of pools", (1 if yt is None else 2) * y.numel(), size(y, yt)
+    rule, weights = (1, 1) if p is None else (3, 2)
+    out, terms = math.prod(given.plan.out), len(given.plan.spec.terms)
+    macs, moved = rule * terms * out, (terms + 1) * out  # dots of g with what each term gives
+    for unit in units(given):
+        macs += rule * (unit.depthwise + unit.pointwise)
+        if with_parameters:
+            macs += (weights + rule) * unit.depthwise + weights * unit.pointwise
+        moved += 2 * (unit.read + unit.written)
+    moved += sum(3 * out for term in given.plan.spec.terms if not term.units)
+    kind = "gradients of nodes" + ("" if with_parameters else " without weights")
+    if p is not None:
+        kind, moved = kind + ", tangent", 2 * moved
+    return kind, macs, moved * given.like.element_size()
 
 
 def rows(

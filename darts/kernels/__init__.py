@@ -5,10 +5,10 @@ from darts.kernels.functions import pointwise_norm as pointwise_norm
 from darts.kernels.functions import unpacked as unpacked
 from darts.kernels.functions import usable as usable
 from darts.kernels.library import kernels as kernels
-from darts.kernels.native import Unit as Unit
+from darts.kernels.plan import NodeSpec as NodeSpec
+from darts.kernels.plan import Term as Term
+from darts.kernels.plan import Unit as Unit
 from darts.kernels.stack import as_map as as_map
 from darts.kernels.stack import stackable as stackable
 from darts.kernels.stack import stacked as stacked
 from darts.kernels.stack import sum_of_norms as sum_of_norms
-from darts.kernels.sums import NodeSpec as NodeSpec
-from darts.kernels.sums import Term as Term

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.function import Function, once_differentiable
 
+from darts.kernels import native
 from darts.kernels.library import kernels
-from darts.kernels.native import Unit
-from darts.kernels.sums import Gradients, NodeSpec, Tape, Term, backward, forward
+from darts.kernels.native import Given, Gradients
+from darts.kernels.plan import NodeSpec, Term, Unit
 
 
 def usable(x: Tensor) -> bool:
@@ -79,33 +80,39 @@ class _Node(Function):
     """(sources, weights, parameters) ↦ z."""
 
     @staticmethod
-    def forward(ctx: Any, spec: NodeSpec, count: int, *given: Tensor) -> Tensor:
-        z, _, tape = forward(spec, given[:count], given[count], given[count + 1 :])
-        ctx.count, ctx.inputs, ctx.tape = count, len(given), tape.emptied()
-        ctx.save_for_backward(*given, *tape.tensors())
+    def forward(ctx: Any, spec: NodeSpec, count: int, *inputs: Tensor) -> Tensor:
+        z, _, *kept = native.forward(Given(spec, *_split(inputs, count)))
+        ctx.spec, ctx.count = spec, count
+        ctx.save_for_backward(*inputs, *kept)
         return z
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         wanted = any(ctx.needs_input_grad[2 + ctx.count + 1 :])
-        arguments = ctx.tape, ctx.count, ctx.inputs, wanted, g, *ctx.saved_tensors
+        arguments = ctx.spec, ctx.count, wanted, g, *ctx.saved_tensors
         if torch.is_grad_enabled():
             return None, None, *_Gradient.apply(*arguments)
         return None, None, *_gradient(*arguments)
 
 
+def _split(
+    given: Sequence[Tensor], count: int
+) -> tuple[Sequence[Tensor], Tensor, Sequence[Tensor]]:
+    """Sources, weights, parameters."""
+    return given[:count], given[count], given[count + 1 :]
+
+
 def _gradient(
-    tape: Tape, count: int, inputs: int, wanted: bool, g: Tensor, *kept: Tensor
+    spec: NodeSpec, count: int, wanted: bool, g: Tensor, *saved: Tensor
 ) -> tuple[Tensor | None, ...]:
     """The gradients of ⟨g, z⟩ in (sources, weights, parameters)."""
-    given, outputs = kept[:inputs], kept[inputs:]
-    tape = tape.refilled(outputs, given[:count], given[count + 1 :])
-    found = backward(tape, _dense(g), with_parameters=wanted, full=False)
-    return *found.sources, found.weights, *_parameters(found, inputs - count - 1)
+    *inputs, outputs, norms = saved
+    given = Given(spec, *_split(inputs, count))
+    return _all(Gradients(given, (outputs, norms), _dense(g), with_parameters=wanted, full=False))
 
 
-def _parameters(found: Gradients, count: int) -> list[Tensor | None]:
-    return [*found.parameters] if found.parameters else [None] * count
+def _all(found: Gradients) -> tuple[Tensor | None, ...]:
+    return *found.sources, found.weights, *found.parameters
 
 
 class _Gradient(Function):
@@ -113,61 +120,57 @@ class _Gradient(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, tape: Tape, count: int, inputs: int, wanted: bool, g: Tensor, *kept: Tensor
+        ctx: Any, spec: NodeSpec, count: int, wanted: bool, g: Tensor, *saved: Tensor
     ) -> tuple[Tensor | None, ...]:
-        ctx.spec, ctx.count, ctx.extra = tape.spec, count, len(kept) - inputs
-        ctx.save_for_backward(g, *kept[:inputs])
-        return _gradient(tape, count, inputs, wanted, g, *kept)
+        ctx.spec, ctx.count = spec, count
+        ctx.save_for_backward(g, *saved[:-2])
+        return _gradient(spec, count, wanted, g, *saved)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *directions: Tensor | None) -> Any:
         # ⟨gradients, directions⟩ = ⟨g, the tangent of z in these directions⟩: its derivatives are
         # that tangent, and what the backward of the tangent says
-        g, *given = ctx.saved_tensors
-        count = ctx.count
+        g, *inputs = ctx.saved_tensors
         tangents = [
             torch.zeros_like(x) if d is None else _as(d, x)
-            for d, x in zip(directions, given, strict=True)
+            for d, x in zip(directions, inputs, strict=True)
         ]
-        split = tangents[:count], tangents[count], tangents[count + 1 :]
-        sources, weights, parameters = given[:count], given[count], given[count + 1 :]
-        _, zt, tape = forward(ctx.spec, sources, weights, parameters, split)
-        wanted = any(ctx.needs_input_grad[5 + count + 1 :])
-        found = backward(tape, None, _dense(g), with_parameters=wanted, full=False)
-        gradients = *found.sources, found.weights, *_parameters(found, len(parameters))
-        return None, None, None, None, zt, *gradients, *[None] * ctx.extra
+        given = Given(ctx.spec, *_split(inputs, ctx.count), _split(tangents, ctx.count))
+        _, zt, outputs, norms = native.forward(given)
+        wanted = any(ctx.needs_input_grad[4 + ctx.count + 1 :])
+        found = Gradients(
+            given, (outputs, norms), None, _dense(g), with_parameters=wanted, full=False
+        )
+        return None, None, None, zt, *_all(found), None, None
 
 
 class _Tangent(Function):
     """(sources, weights, parameters, a tangent of each) ↦ z and its tangent."""
 
     @staticmethod
-    def forward(ctx: Any, spec: NodeSpec, count: int, *given: Tensor) -> tuple[Tensor, Tensor]:
-        primals, tangents = given[: len(given) // 2], given[len(given) // 2 :]
-        split = tangents[:count], tangents[count], tangents[count + 1 :]
-        sources, weights, parameters = primals[:count], primals[count], primals[count + 1 :]
-        z, zt, tape = forward(spec, sources, weights, parameters, split)
+    def forward(ctx: Any, spec: NodeSpec, count: int, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        half = len(inputs) // 2
+        given = Given(spec, *_split(inputs[:half], count), _split(inputs[half:], count))
+        z, zt, *kept = native.forward(given)
         assert zt is not None
-        ctx.count, ctx.inputs, ctx.tape = count, len(given), tape.emptied()
-        ctx.save_for_backward(*given, *tape.tensors())
+        ctx.spec, ctx.count, ctx.half = spec, count, half
+        ctx.save_for_backward(*inputs, *kept)
         return z, zt
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor, p: Tensor) -> Any:
-        count, half = ctx.count, ctx.inputs // 2
-        kept = ctx.saved_tensors  # once: activations that are computed again are given once
-        primals, tangents = kept[:half], kept[half : ctx.inputs]
-        tape = ctx.tape.refilled(
-            kept[ctx.inputs :],
-            primals[:count],
-            primals[count + 1 :],
-            (tangents[:count], tangents[count + 1 :]),
+        count, half = ctx.count, ctx.half
+        *inputs, outputs, norms = ctx.saved_tensors  # once: recomputed activations are given once
+        given = Given(ctx.spec, *_split(inputs[:half], count), _split(inputs[half:], count))
+        found = Gradients(
+            given,
+            (outputs, norms),
+            _dense(g),
+            _dense(p),
+            with_parameters=any(ctx.needs_input_grad[2 + count + 1 : 2 + half]),
+            full=any(ctx.needs_input_grad[2 + half : 2 + half + count]),
         )
-        wanted = any(ctx.needs_input_grad[2 + count + 1 : 2 + half])
-        full = any(ctx.needs_input_grad[2 + half : 2 + half + count])
-        found = backward(tape, _dense(g), _dense(p), with_parameters=wanted, full=full)
-        gradients = *found.sources, found.weights, *_parameters(found, half - count - 1)
         # tangents of weights and parameters are given directions, not functions of anything
-        return None, None, *gradients, *found.sources_t, *[None] * (half - count)
+        return None, None, *_all(found), *found.sources_t, *[None] * (half - count)

@@ -10,21 +10,19 @@ from pathlib import Path
 
 from darts.kernels.compiled import NotBuiltError, compiler, library
 
-SOURCE = Path(__file__).with_name("units.cpp")
+SOURCES = ("units.cpp", "norm.cpp", "node.cpp")
+"""Files that make one source, in order."""
 FLAGS = (
     *("-O3", "-march=native", "-std=c++17", "-fopenmp", "-fPIC", "-shared"),
     *("-ffp-contract=fast", "-fno-math-errno", "-Wno-psabi"),
 )
 SWITCH = "DARTS_KERNELS"
 """Environment variable: `off` leaves the kernels out, and everything runs in plain PyTorch."""
-POINTERS = {
-    "unit_forward": "ppppppppppp",
-    "unit_backward": "pppppppppppppppippp",
-    "moments": "pplllp",
-    "combine": "lllpppilppi",
-    "dots": "lllpplpp",
+ARGUMENTS = {
+    "node_forward": "pdppppppppppi",
+    "node_backward": "pppppppppppppppi",
 }
-_TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_long, "i": ctypes.c_int}
+_TYPES = {"p": ctypes.c_void_p, "d": ctypes.c_double, "i": ctypes.c_int}
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,13 @@ def kernels() -> Kernels:
     if os.environ.get(SWITCH, "").lower() == "off":
         return Kernels(None, f"{SWITCH}=off")
     try:
-        built = library(SOURCE.read_text(), "units", FLAGS)
+        source = "\n".join(Path(__file__).with_name(name).read_text() for name in SOURCES)
+        built = library(source, "units", FLAGS)
     except NotBuiltError as error:
         return Kernels(None, str(error))
-    for name, arguments in POINTERS.items():
+    for name, arguments in ARGUMENTS.items():
         for suffix in ("f32", "f64"):
             function = getattr(built, f"{name}_{suffix}")
-            function.argtypes = [_TYPES[kind] for kind in arguments + "i"]
+            function.argtypes = [_TYPES[kind] for kind in arguments]
             function.restype = None
     return Kernels(built, f"built with {compiler()}")

@@ -1,5 +1,5 @@
 // Units of a searched cell, channels last: relu of an affine map, depthwise convolution, pointwise
-// convolution; with their first and second derivatives. See native.py for what each call means.
+// convolution; with their first and second derivatives. See node.cpp for what is made of them.
 //
 // A dot (x_t) is a tangent: the derivative along one direction. Every image is taken apart into
 // maps: blocks of V channels, each a plane of pixels with zeros around it; a stride of 2 makes four
@@ -96,6 +96,8 @@ template <class T, bool F> struct Kernels {
     vec v = {};
     if (F || lanes >= V)
       std::memcpy(&v, p, sizeof v);
+    else if (lanes == V / 2)  // four channels: of known size it is one instruction, and no call
+      std::memcpy(&v, p, V / 2 * sizeof(T));
     else
       std::memcpy(&v, p, lanes * sizeof(T));
     return v;
@@ -103,6 +105,8 @@ template <class T, bool F> struct Kernels {
   static void store(T *p, vec v, long lanes) {
     if (F || lanes >= V)
       std::memcpy(p, &v, sizeof v);
+    else if (lanes == V / 2)
+      std::memcpy(p, &v, V / 2 * sizeof(T));
     else
       std::memcpy(p, &v, lanes * sizeof(T));
   }
@@ -291,7 +295,7 @@ template <class T, bool F> struct Kernels {
     Weights(const Shape &s, const T *d, const T *p) {
       if (!p) return;
       long bi = up(s.cin, V), bo = up(s.cout, V), taps = bi * s.taps(), size = taps + 2 * bi * V * bo;
-      memory.reset(static_cast<char *>(std::aligned_alloc(64, size * sizeof(vec))));
+      memory.reset(static_cast<char *>(std::aligned_alloc(64, up(size * sizeof(vec), 64) * 64)));
       depthwise = reinterpret_cast<vec *>(memory.get());
       forward = depthwise + taps, backward = forward + bi * V * bo;
       clear(depthwise, size);
@@ -723,33 +727,3 @@ void dots(long pixels, long channels, long count, const T *g, const T *const *x,
 }
 
 }  // namespace
-
-#define EXPORT(T, S) \
-  extern "C" void unit_forward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
-                                   const T *dt, const T *p, const T *pt, T *y, T *yt, double *out, \
-                                   int threads) { \
-    (dims[3] % Vec<T>::V || dims[4] % Vec<T>::V ? Kernels<T, false>::unit_forward \
- : Kernels<T, true>::unit_forward)(dims, x, xt, pre, d, dt, p, pt, y, yt, out, threads); \
-  } \
-  extern "C" void unit_backward_##S(const long *dims, const T *x, const T *xt, const T *pre, const T *d, \
-                                    const T *dt, const T *p, const T *pt, const T *gz, const T *gp, \
-                                    const T *y, const T *yt, const T *k, T *xb, T *xtb, int add, T *db, \
-                                    T *pb, double *sums, int threads) { \
-    (dims[3] % Vec<T>::V || dims[4] % Vec<T>::V ? Kernels<T, false>::unit_backward \
- : Kernels<T, true>::unit_backward)(dims, x, xt, pre, d, dt, p, pt, gz, gp, y, yt, k, xb, xtb, add, db, pb, sums, \
-                              threads); \
-  } \
-  extern "C" void moments_##S(const T *y, const T *yt, long images, long pixels, long channels, double *out, \
-                              int threads) { \
-    moments(y, yt, images, pixels, channels, out, threads); \
-  } \
-  extern "C" void combine_##S(long pixels, long channels, long count, const T *const *x, const T *k, T *out, \
-                              int add, long count2, const T *k2, T *out2, int add2, int threads) { \
-    combine(pixels, channels, count, x, k, out, add, count2, k2, out2, add2, threads); \
-  } \
-  extern "C" void dots_##S(long pixels, long channels, long count, const T *g, const T *const *x, \
-                           long count2, const T *g2, double *out, int threads) { \
-    dots(pixels, channels, count, g, x, count2, g2, out, threads); \
-  }
-EXPORT(float, f32)
-EXPORT(double, f64)

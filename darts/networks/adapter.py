@@ -257,7 +257,10 @@ class SupernetAdapter:
     ) -> Tensor:
         images, labels = batch
         scratch = {name: buffer.clone() for name, buffer in self._written.items()}
-        output = torch.func.functional_call(self.supernet, (omega, scratch), (images, mixing))
+        # no weight of a supernet has two names, and to look for them takes longer than a small cell
+        output = torch.func.functional_call(
+            self.supernet, (omega, scratch), (images, mixing), tie_weights=False
+        )
         if not isinstance(output, tuple):
             return self.task.loss(output, labels)
         logits, auxiliary = output

@@ -7,45 +7,46 @@ from benchmarks import overheads
 from benchmarks.roofline import ELSEWHERE, backward_work, forward_work, machine, rows
 from benchmarks.steps import UNIT, Setting, ours, with_operations, without_kernels
 from benchmarks.supernet import slope
-from darts.kernels import Unit, kernels, usable
+from darts.kernels import NodeSpec, Term, Unit, kernels, usable
+from darts.kernels.native import Given
 from darts.spaces.operations import build, search_recipe
 
 needs_compiler = pytest.mark.skipif(kernels().library is None, reason=kernels().reason)
-X = torch.zeros(2, 4, 6, 6)
-Y = torch.zeros(2, 8, 6, 6)
-PARAMETERS = [torch.zeros(4, 1, 3, 3), torch.zeros(8, 4, 1, 1)]
+X = torch.zeros(2, 4, 6, 6).contiguous(memory_format=torch.channels_last)
+Y = torch.zeros(2, 8, 6, 6).contiguous(memory_format=torch.channels_last)
 DEPTHWISE, POINTWISE = 2 * 36 * 4 * 9, 2 * 36 * 4 * 8
+OUT = Y.numel()
 
 
-def test_the_work_of_a_unit_is_that_of_its_two_convolutions():
-    unit = Unit(3)
-    once = forward_work(unit, X, None, None, PARAMETERS, None)
-    assert once == ("units forward", DEPTHWISE + POINTWISE, 4 * (X.numel() + Y.numel()))
-    both = forward_work(unit, X, X, None, PARAMETERS, PARAMETERS)
+def given(unit: Unit, tangents: bool = False) -> Given:
+    """A node of one unit, from 4 to 8 channels."""
+    parameters = [torch.zeros(4, 1, 3, 3), torch.zeros(8, 4, 1, 1)]
+    inputs = [X], torch.ones(1), parameters
+    return Given(NodeSpec((Term(0, units=(unit,)),)), *inputs, inputs if tangents else None)
+
+
+def test_the_work_of_a_node_is_that_of_its_convolutions_and_of_its_sum():
+    once = forward_work(given(Unit(3)))
+    assert once == ("nodes", DEPTHWISE + POINTWISE + OUT, 4 * (X.numel() + 3 * OUT))
+    both = forward_work(given(Unit(3), tangents=True))
     assert both[1:] == (3 * once[1], 2 * once[2])
-    halved = forward_work(Unit(3, 2), X, None, None, PARAMETERS, None)
-    assert halved[1] == (DEPTHWISE + POINTWISE) / 4
+    halved = forward_work(given(Unit(3, 2)))
+    assert halved[1] == (DEPTHWISE + POINTWISE + OUT) / 4
 
 
 def test_the_work_of_a_gradient_is_that_of_its_passes():
     def work(tangent, with_parameters):
-        dual = X if tangent else None
-        return backward_work(
-            *(Unit(3), X, dual, None, PARAMETERS, None),
-            (Y, Y if tangent else None),
-            (Y, Y if tangent else None),
-            None,
-            (X, dual),
-            (False, tangent),
-            with_parameters=with_parameters,
-        )
+        of = given(Unit(3), tangent)
+        kept = torch.zeros(0), torch.zeros(0)
+        p = Y if tangent else None
+        return backward_work(of, kept, Y, p, with_parameters=with_parameters, full=True)
 
-    inputs, all_of_it = DEPTHWISE + POINTWISE, 3 * DEPTHWISE + 2 * POINTWISE
-    assert work(False, False)[1] == inputs
-    assert work(False, True)[1] == all_of_it
-    assert work(True, False)[1] == 3 * inputs
-    assert work(True, True)[1] == 8 * DEPTHWISE + 5 * POINTWISE
-    assert work(False, True)[2] == 4 * (2 * X.numel() + 2 * Y.numel())
+    assert work(False, False)[1] == DEPTHWISE + POINTWISE + OUT
+    assert work(False, True)[1] == 3 * DEPTHWISE + 2 * POINTWISE + OUT
+    assert work(True, False)[1] == 3 * (DEPTHWISE + POINTWISE + OUT)
+    assert work(True, True)[1] == 8 * DEPTHWISE + 5 * POINTWISE + 3 * OUT
+    assert work(False, True)[2] == 4 * (2 * X.numel() + 4 * OUT)
+    assert work(True, True)[2] == 2 * work(False, True)[2]
 
 
 @needs_compiler
@@ -55,7 +56,7 @@ def test_the_rows_of_a_step_add_up_to_all_of_it():
     parts = sum(row["seconds"]["median"] for name, row in found.items() if name != "all")
     assert parts == pytest.approx(found["all"]["seconds"]["median"])
     assert found[ELSEWHERE]["seconds"]["median"] > 0
-    assert found["units forward"]["calls"] == found["units backward"]["calls"] > 100
+    assert found["nodes"]["calls"] == found["gradients of nodes"]["calls"] > 10
 
 
 @pytest.mark.slow

@@ -1,11 +1,10 @@
 """What native code is given is looked at first: sizes, layout, type and device of every tensor."""
 
-import numpy as np
 import pytest
 import torch
 
-from darts.kernels import NodeSpec, Term, Unit, kernels, node
-from darts.kernels.native import Sum, combine, dots, moments, unit_forward
+from darts.kernels import NodeSpec, Term, Unit, kernels, native, node
+from darts.kernels.native import Given, Gradients
 
 pytestmark = pytest.mark.skipif(kernels().library is None, reason=kernels().reason)
 TWO = NodeSpec((Term(0, False), Term(1, False)))
@@ -34,20 +33,24 @@ def test_an_operation_that_forgets_its_stride_is_not_added():
         node(spec, [maps(2, 3, 8, 8)], torch.ones(2, dtype=torch.float64), weights)
 
 
+def given(sources, parameters=(), tangents=None):
+    return Given(TWO, sources, torch.ones(2, dtype=torch.float64), parameters, tangents)
+
+
 def test_a_tangent_of_another_size_is_refused():
-    x = maps(2, 3, 4, 4)
+    x, weights = maps(2, 3, 4, 4), torch.ones(2, dtype=torch.float64)
     for other in (maps(2, 3, 4, 5), maps(2, 3, 4, 4, dtype=torch.float32)):
-        with pytest.raises(ValueError, match="maps of one size"):
-            moments(x, other)
-        with pytest.raises(ValueError, match="maps of one size"):
-            dots(x, [x], other, 1)
+        with pytest.raises(ValueError, match=r"native kernels read maps of \(2, 3, 4, 4\)"):
+            given([x, x], tangents=([x, other], weights, []))
+    with pytest.raises(ValueError, match=r"native kernels read weights of \(2,\)"):
+        given([x, x], tangents=([x, x], weights[:1], []))
 
 
 def test_other_layouts_are_refused_and_not_read():
     x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
     for wrong in (x, maps(2, 3, 4, 8)[..., ::2], maps(2, 6, 4, 4)[:, ::2]):
         with pytest.raises(ValueError, match="dense, channels last"):
-            moments(wrong, None)
+            given([maps(2, 3, 4, 4), wrong])
 
 
 @pytest.mark.parametrize(
@@ -56,14 +59,23 @@ def test_other_layouts_are_refused_and_not_read():
 )
 def test_weights_of_another_size_are_refused(depthwise, pointwise):
     weights = [torch.randn(shape, dtype=torch.float64) for shape in (depthwise, pointwise)]
+    spec, one = NodeSpec((Term(0, units=(Unit(3),)),)), torch.ones(1, dtype=torch.float64)
     with pytest.raises(ValueError, match="native kernels read weights of"):
-        unit_forward(Unit(3), maps(2, 3, 4, 4), None, None, weights, None)
+        Given(spec, [maps(2, 3, 4, 4)], one, weights)
+    with pytest.raises(ValueError, match="units have 2 weights; found 1"):
+        Given(spec, [maps(2, 3, 4, 4)], one, weights[:1])
 
 
-def test_scales_of_another_number_of_maps_are_refused():
+def test_adjoints_and_what_was_kept_are_looked_at_too():
     x = maps(2, 3, 4, 4)
-    for scales in (np.ones((2, 3)), np.ones((4, 3)), np.ones((3, 2))):
-        with pytest.raises(ValueError, match="native kernels read an array"):
-            combine([x, x], Sum(torch.empty_like(x), scales))
-    with pytest.raises(ValueError, match="first 3 of 1"):
-        dots(x, [x], x, 3)
+    of = given([x, x])
+    _, _, outputs, norms = native.forward(of)
+    for g, kept in (
+        (maps(2, 3, 4, 5), (outputs, norms)),
+        (x.contiguous(), (outputs, norms)),
+        (x, (outputs, norms[1:])),
+        (x, (torch.zeros(16, dtype=torch.float64), norms)),
+    ):
+        with pytest.raises(ValueError, match="native kernels read"):
+            Gradients(of, kept, g, with_parameters=False, full=False)
+    assert Gradients(of, (outputs, norms), x, with_parameters=False, full=False).sources
