@@ -41,6 +41,7 @@ class Given:
         shapes = tuple(tuple(x.shape) for x in sources)
         self.plan = plan(spec, shapes, tuple(x.shape[0] for x in parameters))
         self.like, self.has_tangents = sources[0], tangents is not None
+        self.held = sources, weights, parameters, tangents  # as long as their addresses are used
         shape = (len(spec.terms),)
         self.arguments = []
         for kind, given, wanted in (
