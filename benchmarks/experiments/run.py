@@ -59,7 +59,7 @@ class Journalist:
     def tick(self, stage: str, epoch: int, step: int) -> None:
         late = self.deadline is not None and time.time() > self.deadline
         enough = self.epochs is not None and stage == SEARCH and epoch >= self.epochs
-        if late or enough or _left_alone():
+        if late or enough or left_alone():
             raise BudgetSpent
 
     def record(self, stream: str, record: Record) -> None:
@@ -76,7 +76,7 @@ class Journalist:
         """Nothing is open."""
 
 
-def _left_alone() -> bool:
+def left_alone() -> bool:
     """Whether the process that began this one, for a run, is gone."""
     parent = multiprocessing.parent_process()
     return parent is not None and not parent.is_alive()

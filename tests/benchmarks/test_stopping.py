@@ -7,9 +7,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from benchmarks.experiments.queue import Place, work_through
 from benchmarks.experiments.record import journal_lines
 from benchmarks.experiments.run import carry_out
-from benchmarks.experiments.searched import Searched
 from tests.benchmarks.test_experiments import IMAGES, timeless, tiny
 
 
@@ -21,28 +23,29 @@ def test_a_search_stops_after_the_epochs_asked_for_and_goes_on(tmp_path):
         assert timeless(journal).keys() == set(range(epochs))
 
 
-def _for_ever(folder: Path) -> None:
+def _begin(folder: Path) -> None:
     endless = replace(tiny(), changes={"epochs": 100_000})
-    assert isinstance(endless, Searched)
-    carry_out(endless, IMAGES.load(), folder / "run", folder / "j.jsonl")
-    (folder / "ended").touch()
+    place = Place(folder, folder / "j.jsonl", "", None, "cpu", deadline=None)
+    work_through([endless], place, workers=1)
 
 
-def _begin_and_be_killed(folder: Path) -> None:
-    multiprocessing.get_context("spawn").Process(target=_for_ever, args=(folder,)).start()
-    while not (folder / "j.jsonl").is_file() or len(journal_lines([folder / "j.jsonl"])) < 2:
-        time.sleep(0.05)
-    os.kill(os.getpid(), signal.SIGKILL)
+def cmdline(process: str) -> bytes:
+    return Path("/proc", process, "cmdline").read_bytes()
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
 def test_a_worker_whose_parent_was_killed_ends(tmp_path):
-    parent = multiprocessing.get_context("spawn").Process(
-        target=_begin_and_be_killed, args=(tmp_path,)
-    )
+    parent = multiprocessing.get_context("spawn").Process(target=_begin, args=(tmp_path,))
     parent.start()
+    journal = tmp_path / "j.jsonl"
+    while not journal.is_file() or len(journal_lines([journal])) < 2:
+        time.sleep(0.05)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    workers = [Path("/proc", child) for child in children if b"spawn_main" in cmdline(child)]
+    assert len(workers) == 1
+    os.kill(parent.pid, signal.SIGKILL)
     parent.join()
-    assert parent.exitcode == -signal.SIGKILL
     end = time.time() + 60
-    while not (tmp_path / "ended").exists():
-        assert time.time() < end, "the worker goes on a minute after its parent was killed"
+    while workers[0].exists():
+        assert time.time() < end, "the worker is there a minute after its parent was killed"
         time.sleep(0.05)
