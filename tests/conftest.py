@@ -1,6 +1,7 @@
 """Settings for the whole run: one thread, reproducible examples."""
 
 import os
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,27 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "project"))
+
+
+LEDGER = "tests/proofs_checks/", ("test_claims.py", "test_experiment.py", "test_ledger.py")
+"""The tests that need the whole ledger verified, which takes minutes."""
+
+
+@pytest.hookimpl(optionalhook=True)  # a hook of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file of tests goes to one process, and the ledger's files to the same one.
+
+    So what a file or the ledger sets up is set up once, and not in every process.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            folder, names = LEDGER
+            return "ledger" if path.removeprefix(folder) in names else path
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
