@@ -15,7 +15,7 @@ from benchmarks.experiments.ends import (
 )
 from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
-from benchmarks.experiments.rules import above, all_do, has_collapsed, none_does
+from benchmarks.experiments.rules import above, all_do, has_collapsed, none_does, to_the_end
 from benchmarks.experiments.setting import SMALL, planned
 
 RANDOM_CELL_PERCENT = 89.45
@@ -52,10 +52,17 @@ CLAIMS = (
         ),
     ),
     Claim(
-        "§4.1.1, A.4",
+        "§4.1.1",
         "Search with the amended term (η = 0.1) does not collapse.",
         "Not supported if any run collapses, supported if none of three or more does.",
         none_does(has_collapsed, "amended", "The cell collapsed"),
+    ),
+    Claim(
+        "A.4",
+        "The amended search has not collapsed after 200 epochs, which stand for the paper's 500.",
+        "Of runs with all 200 epochs: not supported if any collapses, supported if none of three "
+        "or more does.",
+        to_the_end(200, none_does(has_collapsed, "amended", "The cell collapsed")),
     ),
     Claim(
         "§1, §3.4",
@@ -155,17 +162,21 @@ COLLAPSE = Experiment(
         "The GPU's runs on this page have the pool spelled out, norms in closed form and captured "
         "steps. The pool's gradients were compared with the CPU's there. The products of the norms "
         "in closed form were not: the time ended before ([On a GPU](../CARD.md)).",
+        "The claim about 200 epochs was set apart after amended runs of 100 epochs were seen: what "
+        "A.4 says of 500 epochs is not shown by them.",
         "The mean of all cells stands for chance. Random search at the cost of a search has "
         "[a page of its own](random-search.md).",
     ),
     reading=(
-        "One claim is decided: in none of three seeds of first order did the weight of “none” come "
-        "to dominate. First order collapsed in two of the seeds, from epochs 37 and 58 on, to six "
-        "skip-connects with 54.30 % true accuracy. In the third it ended with three skip-connects "
-        "and 89.97 %. The amended runs of seeds 0 and 1 have 104 and 102 epochs, that of seed 2 "
-        "has 63, and none has collapsed. In their last epoch skip-connect has 0.01 to 0.03 of the "
-        "mean weight and “none” 0.44 to 0.60, and the cells have 92.5 to 93.8 %. A claim about the "
-        "amended search needs three runs of 100 epochs, so no such claim is decided yet."
+        "Three claims are decided. None of the three amended searches collapsed in 102 to 131 "
+        "epochs, and their cells, with 92.5 to 93.8 %, are better than the mean of all cells. In "
+        "none of three seeds of first order did the weight of “none” come to dominate. First order "
+        "collapsed in two of the seeds, from epochs 37 and 58 on, to six skip-connects with "
+        "54.30 % true accuracy; in the third it ended with three skip-connects and 89.97 %. Second "
+        "order collapsed in one of two seeds. What the amended search does favour is “none”: it "
+        "has 0.44 to 0.60 of the mean weight there, and with “none” allowed the cells have 10 to "
+        "91 %. That the amended cell is better than first order's is undecided: the differences "
+        "are 5.0, 38.9 and 39.5 points, and the interval of three such numbers reaches below 0."
     ),
-    read_from="00da02868ff7fbcf",
+    read_from="91e0cdad3bc29891",
 )

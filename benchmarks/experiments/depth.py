@@ -59,7 +59,7 @@ DEPTH = Experiment(
         ),
         *(
             Claim(
-                "§4.1.1, A.4",
+                "§4.1.1",
                 f"With {cells} cells search with the amended term (η = 0.1) does not collapse.",
                 "Not supported if any run collapses, supported if none of three or more does.",
                 _within(cells, none_does(has_collapsed, "amended", "The cell collapsed")),

@@ -93,6 +93,15 @@ def above(values: Values, words: str, line: float = 0.0) -> Judge:
     return judge
 
 
+def to_the_end(epochs: int, rule: Judge) -> Judge:
+    """A rule on the runs that have so many epochs, and on no others."""
+
+    def judge(records: Sequence[RunRecord]) -> Judgement:
+        return rule([record for record in records if record.epochs >= epochs])
+
+    return judge
+
+
 def has_collapsed(record: RunRecord) -> bool:
     return collapse_epoch(record) is not None
 
