@@ -33,6 +33,7 @@ STRIDE_TWO = NodeSpec(
         Term(1, units=(Unit(3, 2, 2),)),
         Term(1, units=(Unit(5, 2, 2),)),
         Term(1, units=(Unit(7, 2),)),
+        Term(1, units=(Unit(3), Unit(3, 2))),
     )
 )
 POINTWISE = NodeSpec((Term(0, units=(Unit(0),)), Term(1, units=(Unit(0),))))
