@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from darts.kernels import Unit, sums
+from darts.kernels import Unit, native
+from darts.kernels.native import Given
 from darts.networks import Supernet
 from darts.spaces.feature_map import FeatureMap
 from darts.spaces.operations import (
@@ -51,13 +52,15 @@ def of_kernels(supernet: Supernet, reference: ReferenceSupernet) -> Iterator[Dec
     """
     decisions: Decisions = {}
     left = iter(_unit_sites(supernet, reference))
-    unit_forward = sums.unit_forward
+    forward = native.forward
 
-    def noting(unit: Unit, x: Tensor, xt: Tensor | None, before: Any, *rest: Any) -> Any:
-        name = next(left, None) if unit.size else None
-        if name is not None:
-            decisions[name] = _passes(x, before)
-        return unit_forward(unit, x, xt, before, *rest)
+    def noting(given: Given) -> Any:
+        z, zt, outputs, norms = forward(given)
+        for unit, x, before in _inputs(given, outputs, norms):
+            name = next(left, None) if unit.size else None
+            if name is not None:
+                decisions[name] = _passes(x, before)
+        return z, zt, outputs, norms
 
     def at(names: list[str]) -> Callable[[nn.Module, Any], None]:
         def note(module: nn.Module, given: tuple[Any]) -> None:
@@ -69,11 +72,34 @@ def of_kernels(supernet: Supernet, reference: ReferenceSupernet) -> Iterator[Dec
         return note
 
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(sums, "unit_forward", noting))
+        stack.enter_context(mock.patch.object(native, "forward", noting))
         for module, names in _other_sites(supernet, reference):
             stack.callback(module.register_forward_pre_hook(at(names)).remove)
         yield decisions
     assert decisions.keys() == {name for name, _ in _deciders(reference)}
+
+
+def _inputs(
+    given: Given, outputs: Tensor, norms: Tensor
+) -> Iterator[tuple[Unit, Tensor, Tensor | None]]:
+    """Each unit of a node, its input, and scale and shift per channel before its ReLU, if any."""
+    left = iter(given.plan.numbers.tolist()[8 + 3 * len(given.plan.sources) :])
+    sources = given.held[0]
+    for term in given.plan.spec.terms:
+        for _ in range(4):
+            next(left)
+        x, place = sources[term.source], None
+        for unit in term.units:
+            images, height, width, channels, *_, y, norm, _ = (next(left) for _ in range(11))
+            before = None
+            if place is not None:
+                size = images * height * width * channels
+                x = outputs[place[0] : place[0] + size].view(images, height, width, channels)
+                x = x.permute(0, 3, 1, 2)
+                mean, scale, *_ = norms[place[1] : place[1] + 4 * channels].view(4, channels)
+                before = torch.stack([scale, -scale * mean])
+            yield unit, x, before
+            place = y, norm
 
 
 @contextmanager
@@ -120,11 +146,11 @@ def _taking(taken: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: x.flatten(2).gather(2, taken.flatten(2)).view(taken.shape)
 
 
-def _passes(x: Tensor, before: Any) -> Tensor:
+def _passes(x: Tensor, before: Tensor | None) -> Tensor:
     """Where relu of a·x + b passes. The kernels round once, so float64 has the same signs."""
     if before is None:
         return x > 0
-    a, b = torch.tensor(before[:2]).to(x.dtype).double()[:, None, :, None, None]
+    a, b = before.to(x.dtype).double()[:, None, :, None, None]
     return a * x.double() + b > 0
 
 

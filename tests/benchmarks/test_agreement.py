@@ -47,15 +47,15 @@ def test_second_order_products_agree_to_the_bar_where_no_decision_changes():
 @needs_compiler
 def test_an_error_of_1e_4_in_the_gradient_of_one_weight_is_seen():
     pair = Pair(SETTING, 0)
-    right, done = functions.backward, []
+    right, done = functions.Gradients, []
 
     def wrong(*args, **kwargs):
         found = right(*args, **kwargs)
-        if found.parameters and not done:
+        if not done and isinstance(found.parameters[0], torch.Tensor):
             done.append(found.parameters[0].mul_(1 + 1e-4))
         return found
 
-    with mock.patch.object(functions, "backward", wrong):
+    with mock.patch.object(functions, "Gradients", wrong):
         ours = pair.ours(single, products=False)
     assert done
     assert worst(pair, ours, pair.plain(single, products=False)) > BAR
