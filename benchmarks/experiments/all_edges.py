@@ -205,7 +205,12 @@ def runs(setting: RetrainedSetting) -> tuple[Planned, ...]:
 
 
 def experiment(
-    setting: RetrainedSetting, images: str, deviations: tuple[str, ...], cost: str
+    setting: RetrainedSetting,
+    images: str,
+    deviations: tuple[str, ...],
+    cost: str,
+    reading: str = "",
+    read_from: str = "",
 ) -> Experiment:
     """The experiment in a setting.
 
@@ -214,6 +219,8 @@ def experiment(
         images: in words.
         deviations: those of the setting alone.
         cost: of its runs, in words.
+        reading: the answer so far, if there are runs.
+        read_from: the digest of the records that it was written from.
     """
     return Experiment(
         name=setting.name,
@@ -238,6 +245,8 @@ def experiment(
         deviations=(*deviations, *DEVIATIONS),
         report=RetrainedCurves((NORMAL,), AFTER, (*RANDOM_NAMES, *OTHERS)),
         cost=cost,
+        reading=reading,
+        read_from=read_from,
     )
 
 
@@ -338,6 +347,16 @@ DIGITS_EXPERIMENT = experiment(
         "search is so about 25 minutes of an idle core, an amended one 70, one of second order 55, "
         "and a training of a cell 2. All 27 runs are about 9 hours."
     ),
+    reading=(
+        "Four claims are decided, all of first order and all against the paper. In 200 epochs none "
+        "of three searches collapsed: skip-connect ended as the strongest operation beside “none” "
+        "on 0, 2 and 0 of the 14 edges of the normal cell, and “none” had 0.19 to 0.28 of the mean "
+        "weight. Most edges keep a convolution. So in this setting there is no collapse for the "
+        "amended term to prevent; in the smaller space of [collapse](collapse.md) there is. "
+        "Amended searches have not been run here. The cells that were trained so far have 98.7 to "
+        "99.8 % of the test images right, and differences between cells may be too small to see."
+    ),
+    read_from="4e3db9f8fc267eab",
 )
 
 CIFAR_EXPERIMENT = experiment(
