@@ -17,7 +17,7 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "project"))
 
 
-LEDGER = "tests/proofs_checks/", ("test_claims.py", "test_experiment.py", "test_ledger.py")
+LEDGER = "tests/proofs_checks/", ("test_claims.py", "test_mutants.py", "test_verdict_document.py")
 """The tests that need the whole ledger verified, which takes minutes."""
 
 
