@@ -83,6 +83,7 @@ def _inputs(
     given: Given, outputs: Tensor, norms: Tensor
 ) -> Iterator[tuple[Unit, Tensor, Tensor | None]]:
     """Each unit of a node, its input, and scale and shift per channel before its ReLU, if any."""
+    # as darts.kernels.plan lays them out: 8 numbers, 3 a source, 4 a term and 11 a unit
     left = iter(given.plan.numbers.tolist()[8 + 3 * len(given.plan.sources) :])
     sources = given.held[0]
     for term in given.plan.spec.terms:

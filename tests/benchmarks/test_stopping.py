@@ -39,6 +39,7 @@ def test_a_worker_whose_parent_was_killed_ends(tmp_path):
     parent.start()
     journal = tmp_path / "j.jsonl"
     while not journal.is_file() or len(journal_lines([journal])) < 2:
+        assert parent.is_alive(), "the parent ended before an epoch of its worker"
         time.sleep(0.05)
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
     workers = [Path("/proc", child) for child in children if b"spawn_main" in cmdline(child)]
