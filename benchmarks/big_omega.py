@@ -69,7 +69,7 @@ def problem(n: int) -> tuple[BilevelProblem, Any, Any]:
         return total / n
 
     def outer(w: Any, a: torch.Tensor) -> torch.Tensor:
-        return sum((leaf - 1).square().sum() for leaf in w) / n  # type: ignore[return-value]
+        return sum((leaf - 1).square().sum() for leaf in w) / n
 
     # times n: the curvature of one coordinate is then of order 1
     return BilevelProblem(lambda w, a: n * inner(w, a), outer), leaves, alpha
@@ -125,7 +125,7 @@ def plot(record: dict[str, Any], path: Path) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     titles = {"wall_seconds": "seconds a hypergradient", "peak_mib_added": "MiB above the problem"}
-    colours = plt.get_cmap("tab20").colors
+    colours = [plt.get_cmap("tab20")(k) for k in range(20)]
     for axis, (quantity, title) in zip(axes, titles.items(), strict=True):
         for colour, name in zip(colours, ESTIMATORS, strict=False):
             rows = [row for row in record["rows"] if row["estimator"] == name]

@@ -99,7 +99,8 @@ def trials(seed: int) -> Iterable[Trial]:
         yield Trial(
             seed,
             kappa,
-            *reversed(case.mixed.shape),
+            case.mixed.shape[1],
+            case.mixed.shape[0],
             indefinite,
             asked,
             certificate.holds,

@@ -89,10 +89,11 @@ def _inputs(
     for term in given.plan.spec.terms:
         for _ in range(4):
             next(left)
-        x, place = sources[term.source], None
+        x: Tensor = sources[term.source]
+        place: tuple[int, int] | None = None
         for unit in term.units:
             images, height, width, channels, *_, y, norm, _ = (next(left) for _ in range(11))
-            before = None
+            before: Tensor | None = None
             if place is not None:
                 size = images * height * width * channels
                 x = outputs[place[0] : place[0] + size].view(images, height, width, channels)
@@ -160,15 +161,18 @@ def _sites(
 ) -> Iterator[tuple[int, int, int, Operation, list[str]]]:
     """Cell, edge and source of every operation, and the reference's modules in it that decide."""
     names = {id(module): name for name, module in _deciders(reference)}
+    cells: Any = supernet.cells
+    their_cells: Any = reference.cells
     for number, kind in enumerate(supernet.kinds):
-        space, cell = supernet.space, supernet.cells[number]
+        space, cell = supernet.space, cells[number]
         for target in space.targets:
             for edge in space.incoming(target):
                 source = space.edges[edge][0]
                 for i, name in enumerate(space.choices(kind)[edge]):
-                    theirs = reference.cells[number].edges[edge][i]
+                    theirs = their_cells[number].edges[edge][i]
                     deciding = [names[id(m)] for m in theirs.modules() if id(m) in names]
-                    home = cell.edges[edge] if name in cell.edges[edge] else cell.shared[source]
+                    own = cell.edges[edge]
+                    home = own if name in own else cell.shared[source]
                     if deciding:
                         yield number, edge, source, home[name], deciding
 
@@ -190,7 +194,8 @@ def _other_sites(
         elif isinstance(operation, FactorizedReduce):
             found.setdefault(operation, []).extend(names)
     names_of = {id(module): name for name, module in _deciders(reference)}
-    for cell, theirs in zip(supernet.cells, reference.cells, strict=True):
+    pairs: Any = zip(supernet.cells, reference.cells, strict=True)
+    for cell, theirs in pairs:
         for process, other in zip(cell.preprocess, theirs.inputs, strict=True):
             inside = [names_of[id(m)] for m in other.modules() if id(m) in names_of]
             found.setdefault(process, []).extend(inside)

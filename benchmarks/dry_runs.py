@@ -45,10 +45,11 @@ def configured(name: str, options: argparse.Namespace) -> FullConfig:
     """A preset with its images where the options say."""
     torch.set_num_threads(1)
     config = PRESETS[name]
+    images: Any = config.data
     if isinstance(config.data, ImageFolders):
-        config = replace(config, data=replace(config.data, root=options.imagenet))
+        config = replace(config, data=replace(images, root=options.imagenet))
     elif not isinstance(config.data, Digits):
-        config = replace(config, data=replace(config.data, root=options.data_root))
+        config = replace(config, data=replace(images, root=options.data_root))
     return config
 
 
@@ -86,6 +87,8 @@ def real(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """The run itself, without baseline and report: its CPU seconds and the process's peak."""
     config = configured(name, options)
     images = config.data.load()
+    assert config.search is not None
+    assert config.retrain is not None
     memory = HostMemory()
     with tempfile.TemporaryDirectory() as folder:
         environment = describe_environment("cpu", " ".join(sys.argv))

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -147,7 +148,7 @@ def measure(setting: Setting, repetitions: int) -> list[dict[str, Any]]:
                 "first_call_seconds": first,
             }
         )
-        calls[name] = lambda each=estimator: each(*point)
+        calls[name] = partial(estimator, *point)
     for peer in PEERS:
         if peer.missing() or setting.name not in peer.problems:
             why = peer.missing() or "this problem is not written in it"

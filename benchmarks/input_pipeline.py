@@ -143,7 +143,7 @@ def main() -> None:
         if sample.is_dir():
             parts |= photographs(Path(folder) / "photographs", sample)
         seconds = timed(step, parts, options.turns)
-    rows = {}
+    rows: dict[str, Any] = {}
     for name, values in seconds.items():
         rows[name] = {"seconds": spread(values), "n": len(values)}
         if "photograph" not in name:

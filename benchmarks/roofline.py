@@ -87,7 +87,7 @@ class Trace:
     @contextmanager
     def on(self) -> Iterator[None]:
         """Every kernel that a node calls is timed and counted."""
-        timed = {
+        timed: dict[Any, Callable[..., tuple[str, float, float]]] = {
             (native, "forward"): forward_work,
             (functions, "Gradients"): backward_work,
         }
@@ -161,7 +161,8 @@ def backward_work(
     """Input gradients; with parameters also theirs, and the depthwise output once more."""
     rule, weights = (1, 1) if p is None else (3, 2)
     out, terms = math.prod(given.plan.out), len(given.plan.spec.terms)
-    macs, moved = rule * terms * out, (terms + 1) * out  # dots of g with what each term gives
+    # dots of g with what each term gives
+    macs, moved = float(rule * terms * out), float((terms + 1) * out)
     for unit in units(given):
         macs += rule * (unit.depthwise + unit.pointwise)
         if with_parameters:

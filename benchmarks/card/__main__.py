@@ -198,9 +198,11 @@ def run_part(name: str, options: argparse.Namespace, clock: Clock, book: Book) -
         packing(options.device, clock, keep, tiny=options.tiny)
         return
     if name == "products":
-        for network, size in (products.TINY if options.tiny else products.SIZES).items():
+        for network, measured in (products.TINY if options.tiny else products.SIZES).items():
             share = clock.part(clock.left / 2)
-            products.products(network, size, options.device, share, keep, 2 if options.tiny else 7)
+            products.products(
+                network, measured, options.device, share, keep, 2 if options.tiny else 7
+            )
         return
     as_b64 = name in ("compiled", "stacks")
     setting = (TINY if options.tiny else SETTINGS)["b64" if as_b64 else name]

@@ -14,7 +14,8 @@ from darts.config.full import FullConfig
 from darts.config.presets import PRESETS
 from darts.data import ImageSet
 from darts.data.arrays import image_set
-from darts.training.room import GIB, Place, room_for
+from darts.training.dry_run import GIB
+from darts.training.room import Place, room_for
 from darts.training.side_by_side import side_by_side
 
 START_SECONDS, DRY_RUN_SECONDS = 15.0, 30.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -98,7 +99,7 @@ def products(
     cases.add(GRADIENT, lambda: lambda: made.inner_gradient(omega, alpha))
     for kind, way in (("graph", Autograd()), ("differences", CentralDifference())):
         for what, mixed in (("Hv", False), ("Bv", True)):
-            cases.add(f"{what}, {kind}", lambda way=way, mixed=mixed: product(way, mixed))
+            cases.add(f"{what}, {kind}", partial(product, way, mixed))
     record: dict[str, Any] = {"parameters": omega.numel, "failed": cases.failed}
     record["peak MiB"] = {case: cases.peak_mib(case) for case in list(cases.calls)}
     seconds = cases.rounds(clock, rounds)

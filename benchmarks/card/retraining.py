@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.nn import functional as F
@@ -95,7 +95,7 @@ def stepping(make: Callable[..., Case], size: Size, device: str, precision: str)
 
 
 def training(size: Size, device: str, precision: str, form: str) -> Training:
-    kind = "bf16" if precision == BF16 else "32"
+    kind: Literal["bf16", "32"] = "bf16" if precision == BF16 else "32"
     computing = Computing(kind, capture=form == CAPTURED)
     side, images = size.side, 4 * size.config.batch_size
     generator = torch.Generator().manual_seed(0)
@@ -128,6 +128,7 @@ def original(size: Size, device: str, precision: str) -> Case:
     batches = training(size, device, FLOAT32, EAGER).batches
     cells = [DARTS_V2[kind] for kind in ("normal", "reduce")]
     genotype = [part for cell in cells for part in (cell.edges, cell.concat)]
+    assert isinstance(config.channels, int)
     kind = NetworkImageNet if config.stem == IMAGENET else NetworkCIFAR
     network = kind(config.channels, 10, config.cells, True, genotype).to(device)
     optimizer = torch.optim.SGD(

@@ -191,7 +191,8 @@ def reference(setting: Setting, device: str) -> Stepping:
     architecture = Architecture(setting.space)
     module = setting.plain().to(device)
     train, val = on_device(setting, device, 1), on_device(setting, device, 2)
-    alpha, omega = _alpha(architecture, device), dict(module.named_parameters())
+    alpha = _alpha(architecture, device)
+    omega: dict[str, Tensor] = dict(module.named_parameters())
 
     def loss(data: tuple[Tensor, Tensor]) -> Loss:
         images, labels = data

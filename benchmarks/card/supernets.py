@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -159,7 +160,8 @@ def supernet(
     profiled: bool,
 ) -> None:
     """Time the steps of one setting, those of one kind of plan; `keep` gets each figure."""
-    cases, record = Cases(device), {}
+    cases = Cases(device)
+    record: dict[str, Any] = {}
     pool = torch.cuda.graph_pool_handle() if cases.on_gpu else None
     made = {
         OURS: ours(setting, device),
@@ -201,12 +203,16 @@ def compiled(setting: Setting, device: str, clock: Clock, rounds: int) -> Record
     cases = Cases(device)
     plain, fused = ours(setting, device), ours(setting, device)
     cells: Any = fused.network.cells
+
+    def itself(step: Case) -> Case:
+        return step
+
     for cell in cells:
         cell.compile(dynamic=False)
     for form, stepping in (("", plain), ("compiled, ", fused)):
         step = stepping.weight_step(FLOAT32)
-        cases.add(f"{form}eager", lambda step=step: step)
-        cases.add(f"{form}captured", lambda step=step: captured(cases, step, None))
+        cases.add(f"{form}eager", partial(itself, step))
+        cases.add(f"{form}captured", partial(captured, cases, step, None))
     seconds = cases.rounds(clock, rounds)
     over = [(form, f"compiled, {form}") for form in ("eager", "captured")]
     return {

@@ -6,10 +6,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
-from torch.autograd import DeviceType
+from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.records import spread
@@ -87,7 +88,7 @@ class Cases:
                 break
             began = time.monotonic()
             for name, call in list(self.calls.items()):
-                taken = self.attempt(name, lambda call=call: self.timed(call))
+                taken = self.attempt(name, partial(self.timed, call))
                 if taken is not None:
                     seconds[name].append(taken)
             longest = max(longest, time.monotonic() - began)
@@ -141,7 +142,7 @@ class Cases:
             for event in seen.events() or ():
                 if event.device_type == DeviceType.CUDA:
                     taken.setdefault(event.name[:110], []).append(event.device_time / 1000)
-            kinds = [
+            kinds: list[dict[str, Any]] = [
                 {"name": kind, "ms": round(sum(ms), 3), "count": len(ms)}
                 for kind, ms in taken.items()
             ]
