@@ -54,8 +54,8 @@ def of_kernels(supernet: Supernet, reference: ReferenceSupernet) -> Iterator[Dec
     left = iter(_unit_sites(supernet, reference))
     forward = native.forward
 
-    def noting(given: Given) -> Any:
-        z, zt, outputs, norms = forward(given)
+    def noting(given: Given, *running: Any) -> Any:
+        z, zt, outputs, norms = forward(given, *running)
         for unit, x, before in _inputs(given, outputs, norms):
             name = next(left, None) if unit.size else None
             if name is not None:

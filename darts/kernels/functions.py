@@ -12,8 +12,8 @@ from torch.autograd.function import Function, once_differentiable
 
 from darts.kernels import native
 from darts.kernels.library import kernels
-from darts.kernels.native import Given, Gradients
-from darts.kernels.plan import NodeSpec, Term, Unit
+from darts.kernels.native import Given, Gradients, Running
+from darts.kernels.plan import NodeSpec
 
 
 def usable(x: Tensor) -> bool:
@@ -54,17 +54,24 @@ def node(
     return dual
 
 
+def evaluated(
+    spec: NodeSpec,
+    sources: Sequence[Tensor],
+    weights: Tensor,
+    parameters: Sequence[Tensor],
+    running: Running,
+) -> Tensor:
+    """The value of `node`, without derivatives, with norms by running statistics or with these
+    moved towards those of the batch."""
+    given = Given(spec, [*map(_dense, sources)], weights, [x.contiguous() for x in parameters])
+    return native.forward(given, running)[0]
+
+
 def unpacked(x: Tensor) -> tuple[Tensor, Tensor | None]:
     """x and its tangent in forward mode, if there is one."""
     if forward_ad._current_level < 0:
         return x, None
     return tuple(forward_ad.unpack_dual(x))  # type: ignore[no-untyped-call]
-
-
-def pointwise_norm(x: Tensor, weight: Tensor) -> Tensor:
-    """The norm over the batch of a 1×1 convolution, weight [c_out, c_in, 1, 1], of relu(x)."""
-    spec = NodeSpec((Term(0, True, (Unit(0),)),))
-    return node(spec, [x], torch.ones(1, dtype=x.dtype), [weight])
 
 
 def _dense(x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ FLAGS = (
 SWITCH = "DARTS_KERNELS"
 """Environment variable: `off` leaves the kernels out, and everything runs in plain PyTorch."""
 ARGUMENTS = {
-    "node_forward": "pdppppppppppi",
+    "node_forward": "pdpppppppppppdi",
     "node_backward": "pppppppppppppppi",
 }
 _TYPES = {"p": ctypes.c_void_p, "d": ctypes.c_double, "i": ctypes.c_int}

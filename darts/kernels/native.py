@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +15,37 @@ from darts.kernels.plan import NodeSpec, Plan, Shape, plan
 
 Tangents = tuple[Sequence[Tensor], Tensor, Sequence[Tensor]]
 """Of the sources, of the weights, and of the parameters."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Running statistics of a node's norms.
+
+    Args:
+        pairs: mean and variance of each, as `Plan.normed` has them; None where it has none.
+        share: with a number norms are by the batch, whose statistics get that share in these; the
+            variance is that over the count less one, as PyTorch has it. With None norms are
+            taken by these.
+    """
+
+    pairs: Sequence[tuple[Tensor, Tensor] | None]
+    share: float | None = None
+
+    def addresses(self, channels: Sequence[int], like: Tensor) -> Any:
+        """Where they lie, two a norm.
+
+        Raises:
+            ValueError: norms of other numbers of channels.
+        """
+        places: list[int | None] = []
+        for pair, width in zip(self.pairs, channels, strict=True):
+            if (pair is None) != (width == 0):
+                raise ValueError(f"running statistics {pair} for a norm of {width} channels.")
+            if pair is None:
+                places += [None, None]
+            else:
+                places += [_address(x, (width,), like, "weights") for x in pair]
+        return _array(places)
 
 
 class Given:
@@ -71,15 +103,29 @@ class Given:
         getattr(library, f"{name}_{suffix}")(*arguments, torch.get_num_threads())
 
 
-def forward(given: Given) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
-    """The node, its tangent if there are tangents, what its units give, and its norms."""
+def forward(
+    given: Given, running: Running | None = None
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+    """The node, its tangent if there are tangents, what its units give, and its norms.
+
+    Norms are by the batch, unless `running` says otherwise.
+    """
     layout, like = given.plan, given.like
     z = torch.empty(layout.out, dtype=like.dtype, memory_format=torch.channels_last)
     zt = torch.empty_like(z) if given.has_tangents else None
     outputs = torch.empty(layout.outputs * (1 + given.has_tangents), dtype=like.dtype)
     norms = torch.empty(layout.norms, dtype=torch.float64)
     made = [None if x is None else x.data_ptr() for x in (outputs, norms, z, zt)]
-    given.call("node_forward", _plan(layout), layout.spec.eps, *given.arguments, *made)
+    images, _, height, width = layout.out
+    if running is not None and running.share is not None and images * height * width < 2:
+        raise ValueError(
+            f"running statistics need two values per channel or more; found maps {layout.out}. "
+            "Take larger batches or larger images."
+        )
+    statistics = None if running is None else running.addresses(layout.normed, like)
+    share = -1.0 if running is None or running.share is None else running.share
+    arguments = _plan(layout), layout.spec.eps, *given.arguments, *made, statistics, share
+    given.call("node_forward", *arguments)
     return z, zt, outputs, norms
 
 
@@ -144,7 +190,7 @@ def _map(shape: Shape, like: Tensor) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, memory_format=torch.channels_last)
 
 
-def _array(places: Sequence[int]) -> Any:
+def _array(places: Sequence[int | None]) -> Any:
     return (ctypes.c_void_p * len(places))(*places)
 
 

@@ -12,6 +12,7 @@ struct UnitPlan {
   long channels() const { return dims[4]; }
   bool depthwise() const { return dims[5]; }
   long inputs() const { return dims[0] * dims[1] * dims[2]; }  // pixels of all images
+  long outputs() const { return dims[0] * ((dims[1] - 1) / dims[6] + 1) * ((dims[2] - 1) / dims[6] + 1); }
 };
 
 struct TermPlan {
@@ -80,7 +81,20 @@ template <class T> struct Node {
     return of ? of[u.parameter + u.depthwise()] : nullptr;
   }
 
-  void forward(T *z, T *zt, double eps) {
+  // Norms are by the batch. With running statistics, a mean and a variance each norm: they are moved
+  // by a share towards those of the batch; by a share below 0 they are what norms are taken by.
+  void forward(T *z, T *zt, double eps, T *const *running, double share) {
+    bool by_running = running && share < 0;
+    auto settle = [&](double *found, long channels, double count) {
+      Norm norm(found, channels);
+      if (by_running) {
+        norm.read(channels, eps, running);
+      } else {
+        if (running) norm.record(channels, count, share, running);
+        norm.close(channels, eps);
+      }
+      return norm;
+    };
     for (const TermPlan &term : plan.terms) {
       const T *from = x[term.source], *from_t = xt ? xt[term.source] : nullptr;
       std::vector<T> pre;
@@ -90,18 +104,21 @@ template <class T> struct Node {
         bool full = u.channels_in() % Vec<T>::V == 0 && u.channels() % Vec<T>::V == 0;
         (full ? Kernels<T, true>::unit_forward : Kernels<T, false>::unit_forward)(
             u.dims, from, from_t, at(pre), depthwise(d, u), depthwise(dt, u), pointwise(d, u),
-            pointwise(dt, u), to, to_t, found, threads);
-        Norm norm(found, u.channels());
-        norm.close(u.channels(), eps);
-        pre = before(norm, u.channels());
+            pointwise(dt, u), to, to_t, by_running ? nullptr : found, threads);
+        pre = before(settle(found, u.channels(), u.outputs()), u.channels());
+        if (running) running += 2;
         from = to, from_t = to_t;
       }
       if (!term.units.empty()) continue;
-      Norm norm(norms + term.norm, plan.channels);
-      norm.identity(plan.channels);
-      if (!term.normed) continue;
-      moments(from, from_t, plan.images, plan.height * plan.width, plan.channels, norms + term.norm, threads);
-      norm.close(plan.channels, eps);
+      double *found = norms + term.norm;
+      if (!term.normed) {
+        Norm(found, plan.channels).identity(plan.channels);
+      } else {
+        if (!by_running)
+          moments(from, from_t, plan.images, plan.height * plan.width, plan.channels, found, threads);
+        settle(found, plan.channels, plan.pixels());
+      }
+      if (running) running += 2;
     }
     combined(z, zt);
   }
@@ -246,8 +263,8 @@ template <class T> struct Node {
 #define EXPORT(T, S) \
   extern "C" void node_forward_##S(const long *plan, double eps, const T *const *x, const T *const *xt, \
                                    const T *w, const T *wt, const T *const *d, const T *const *dt, T *outputs, \
-                                   double *norms, T *z, T *zt, int threads) { \
-    Node<T>{Plan(plan), x, xt, w, wt, d, dt, outputs, norms, threads}.forward(z, zt, eps); \
+                                   double *norms, T *z, T *zt, T *const *running, double share, int threads) { \
+    Node<T>{Plan(plan), x, xt, w, wt, d, dt, outputs, norms, threads}.forward(z, zt, eps, running, share); \
   } \
   extern "C" void node_backward_##S(const long *plan, const T *const *x, const T *const *xt, const T *w, \
                                     const T *wt, const T *const *d, const T *const *dt, T *outputs, \

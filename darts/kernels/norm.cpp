@@ -25,6 +25,22 @@ struct Norm {
       c[i] = scale[i] * c[i];
     }
   }
+  // Mean and scale by running statistics, [mean, variance].
+  template <class T> void read(long channels, double eps, const T *const *running) const {
+    for (long i = 0; i < channels; ++i) {
+      mean[i] = running[0][i], scale[i] = running[1][i];
+      mean_t[i] = c[i] = 0;
+    }
+    close(channels, eps);
+  }
+  // Move running statistics towards mean and variance, before `close`: variance over count − 1.
+  template <class T> void record(long channels, double count, double share, T *const *running) const {
+    for (long i = 0; i < channels; ++i) {
+      double variance = scale[i] * count / (count - 1);
+      running[0][i] = T((1 - share) * running[0][i] + share * mean[i]);
+      running[1][i] = T((1 - share) * running[1][i] + share * variance);
+    }
+  }
   void identity(long channels) const {
     for (long i = 0; i < channels; ++i) mean[i] = mean_t[i] = c[i] = 0, scale[i] = 1;
   }

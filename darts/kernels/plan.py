@@ -72,6 +72,8 @@ class Plan:
         numbers: the plan as node.cpp reads it.
         outputs: elements of all that units give; tangents, where there are any, take as many more.
         norms: numbers of all norms.
+        normed: channels of each norm, in the order of units and of terms without; 0 for a term
+            that takes none.
     """
 
     spec: NodeSpec
@@ -81,6 +83,7 @@ class Plan:
     numbers: np.ndarray[Any, np.dtype[np.int64]]
     outputs: int
     norms: int
+    normed: tuple[int, ...]
 
 
 @lru_cache(maxsize=4096)
@@ -102,6 +105,7 @@ def plan(spec: NodeSpec, sources: tuple[Shape, ...], widths: tuple[int, ...]) ->
     weights: list[Shape] = []
     rows: list[int] = []
     shapes: list[Shape] = []
+    normed: list[int] = []
     for term in spec.terms:
         shape = sources[term.source]
         own: list[int] = []
@@ -116,9 +120,11 @@ def plan(spec: NodeSpec, sources: tuple[Shape, ...], widths: tuple[int, ...]) ->
             own += [*geometry, outputs, norms, place]
             outputs += -(-_count(shape) // ALIGNED) * ALIGNED
             norms += NORM_ROWS * channels
+            normed.append(channels)
             most = max(most, _count(given)) if number else most
         if not term.units:
             norms += NORM_ROWS * shape[1]
+            normed.append(shape[1] if term.normed else 0)
         shapes.append(shape)
         if shape != shapes[0]:
             raise ValueError(
@@ -130,7 +136,7 @@ def plan(spec: NodeSpec, sources: tuple[Shape, ...], widths: tuple[int, ...]) ->
     head = [images, channels, height, width, outputs, most, len(sources), len(spec.terms)]
     head += [number for _, *chw in sources for number in chw]
     numbers = np.array([*head, *rows], dtype=np.int64)
-    return Plan(spec, sources, tuple(weights), shapes[0], numbers, outputs, norms)
+    return Plan(spec, sources, tuple(weights), shapes[0], numbers, outputs, norms, tuple(normed))
 
 
 def _count(shape: Shape) -> int:

@@ -403,6 +403,7 @@ template <class T, bool F> struct Kernels {
     }
   }
 
+  // Output maps and, unless out is null, their moments.
   static void unit_forward(const long *dims, const T *x, const T *xt, const T *pre, const T *d, const T *dt,
                            const T *p, const T *pt, T *y, T *yt, double *out, int threads) {
     Shape s(dims);
@@ -442,7 +443,7 @@ template <class T, bool F> struct Kernels {
           product(out_map_t, pixels, s.wo, u, pixels, s.ho, s.wo, s.cin, tangent.forward, bo, true);
           write(yt + to, out_map_t, pixels, pixels, s.cout);
         }
-        for (long c0 = 0; c0 < s.cout; c0 += V) {
+        for (long c0 = 0; c0 < s.cout && out; c0 += V) {
           double *part = parts.data() + n * 4 * s.cout + c0;
           long lanes = std::min(V, s.cout - c0);
           const T *map = reinterpret_cast<const T *>(out_map + c0 / V * pixels);
@@ -451,7 +452,7 @@ template <class T, bool F> struct Kernels {
         }
       }
     }
-    merge(parts.data(), s.n, pixels, s.cout, out);
+    if (out) merge(parts.data(), s.n, pixels, s.cout, out);
   }
 
   // ȳ = k0 + kg·g + kp·p + ky·y + kt·ẏ and, with a tangent, ẏ̄ = l0 + lp·p + ly·y, per channel.

@@ -4,14 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from darts.kernels import (
     NodeSpec,
     Term,
     as_map,
-    node,
     stackable,
     stacked,
     sum_of_norms,
@@ -19,7 +18,8 @@ from darts.kernels import (
 )
 from darts.spaces.dual_norm import dual_norm
 from darts.spaces.feature_map import Activation, FeatureMap
-from darts.spaces.normalization import EPS, by_batch
+from darts.spaces.native_node import native_node
+from darts.spaces.normalization import BY_BATCH, EPS, BatchNorm, Norming, by_batch, norming
 from darts.spaces.operations import (
     FactorizedReduce,
     Identity,
@@ -104,46 +104,67 @@ class NativeSum(WeightedSum):
 
     Chains of convolutions and norms go in as they are, with nothing kept but what each
     convolution gives; so do the last norms of other operations, and the identity. The rest is
-    evaluated first.
+    evaluated first. All of its norms come by their numbers in one way, that of the first.
     """
 
     def __init__(self) -> None:
+        self._how: Norming | None = None
+        self._norms: list[BatchNorm | None] = []
         self._sources: list[Tensor] = []
         self._terms: list[Term] = []
         self._weights: list[Tensor | float] = []
         self._parameters: list[Tensor] = []
 
     def add(self, weight: Tensor | float, operation: Operation, state: FeatureMap) -> None:
-        if operation.units:
-            self._add(weight, state.raw, normed=True, operation=operation)
+        if operation.units and self._takes(operation.norms):
+            self._add(weight, state.raw, operation.norms, operation)
         elif isinstance(operation, FactorizedReduce):  # its convolutions are native, norm included
             self.add_output(weight, state.of(operation))
-        elif isinstance(operation, Normed) and by_batch(operation.norm):
-            self._add(weight, operation.before_norm(state), normed=True)
+        elif isinstance(operation, Normed) and self._takes(operation.norms[-1:], read=True):
+            self._add(weight, operation.before_norm(state), operation.norms[-1:])
         elif isinstance(operation, Identity):
             self.add_output(weight, state.raw)
         else:
             self.add_output(weight, state.of(operation))
 
     def add_output(self, weight: Tensor | float, output: Tensor) -> None:
-        self._add(weight, output, normed=False)
+        self._add(weight, output)
 
     def total(self) -> Tensor | None:
         if not self._terms:
             return None
         spec = NodeSpec(tuple(self._terms))
         weights = _of_weights(self._weights, self._sources[0])
-        return node(spec, self._sources, weights, self._parameters)
+        how = self._how or BY_BATCH
+        return native_node(spec, self._sources, weights, self._parameters, self._norms, how)
+
+    def _takes(self, norms: Sequence[nn.Module], *, read: bool = False) -> bool:
+        """Whether all of these norms come by their numbers as those that are here do.
+
+        With `read` it takes none that writes running statistics: a norm that several edges have
+        in common would write them for each.
+        """
+        ways = [norming(norm) for norm in norms]
+        way = ways[0] if self._how is None else self._how
+        if way is None or any(other != way for other in ways) or (read and way.share is not None):
+            return False
+        self._how = way
+        return True
 
     def _add(
-        self, weight: Tensor | float, x: Tensor, *, normed: bool, operation: Operation | None = None
+        self,
+        weight: Tensor | float,
+        x: Tensor,
+        norms: Sequence[nn.Module] = (),
+        operation: Operation | None = None,
     ) -> None:
         places = [i for i, known in enumerate(self._sources) if known is x]
         if not places:
             places = [len(self._sources)]
             self._sources.append(x)
         units = () if operation is None else operation.units
-        self._terms.append(Term(places[0], normed, units))
+        self._terms.append(Term(places[0], bool(norms), units))
+        self._norms += [norm if isinstance(norm, BatchNorm) else None for norm in norms or (None,)]
         self._weights.append(weight)
         self._parameters += [] if operation is None else operation.parameters()
 
@@ -160,7 +181,7 @@ def _of_weights(weights: Sequence[Tensor | float], like: Tensor) -> Tensor:
 
 def weighted_sum(like: FeatureMap, training: bool) -> WeightedSum:
     """The fastest kind of sum that can take feature maps like this one."""
-    if training and like.activation is torch.relu and usable(like.raw):
+    if like.activation is torch.relu and usable(like.raw):
         return NativeSum()
     if training and stackable(like.raw):
         return StackedSum()

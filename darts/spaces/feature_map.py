@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from darts.kernels import usable
 from darts.spaces.depthwise import phases
-from darts.spaces.normalization import by_batch
+from darts.spaces.normalization import norming
 from darts.spaces.once import Once
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class FeatureMap:
 
     def natively(self, norm: nn.Module) -> bool:
         """Whether native kernels can activate and convolve the map and then take this norm."""
-        return self.activation is torch.relu and by_batch(norm) and usable(self.raw)
+        return self.activation is torch.relu and norming(norm) is not None and usable(self.raw)
 
     @Once
     def activated(self) -> Tensor:

@@ -1,5 +1,7 @@
 """Batch norm for a network that is evaluated at many points of one step, by many processes."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
@@ -88,13 +90,40 @@ class BatchNorm(nn.Module):
         return output * self.weight[:, None, None] + self.bias[:, None, None]
 
 
+@dataclass(frozen=True)
+class Norming:
+    """How a norm (x − mean)/√(var + EPS) comes by its numbers.
+
+    Attributes:
+        running: they are the running statistics, or are written to these.
+        share: of the batch in running statistics that are written; None if they are read.
+    """
+
+    running: bool
+    share: float | None = None
+
+
+BY_BATCH = Norming(running=False)
+RUNNING = Norming(running=True)
+
+
+def norming(norm: nn.Module) -> Norming | None:
+    """How a norm comes by its numbers, for those who would take it.
+
+    None for one with a scale, an eps of its own or other processes' batches; and for one that
+    has to do with running statistics where derivatives are wanted, which is rare.
+    """
+    if not isinstance(norm, BatchNorm) or norm.weight is not None or norm.eps != EPS:
+        return None
+    if norm.training and norm.gather is not None:
+        return None
+    if norm.training and norm.momentum is None:
+        return BY_BATCH
+    if torch.is_grad_enabled() or forward_ad._current_level >= 0:
+        return None
+    return Norming(running=True, share=norm.momentum) if norm.training else RUNNING
+
+
 def by_batch(norm: nn.Module) -> bool:
     """Whether a norm is (x − mean)/√(var + EPS) by the batch at hand, and nothing more."""
-    return (
-        isinstance(norm, BatchNorm)
-        and norm.training
-        and norm.momentum is None
-        and norm.gather is None
-        and norm.weight is None
-        and norm.eps == EPS
-    )
+    return norming(norm) == BY_BATCH

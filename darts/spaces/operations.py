@@ -9,12 +9,13 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from darts.kernels import Unit, pointwise_norm
+from darts.kernels import Unit
 from darts.spaces.average_pool import AveragePool
 from darts.spaces.depthwise import DepthwiseConvolution
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
-from darts.spaces.normalization import BatchNorm, by_batch
+from darts.spaces.native_node import pointwise_norm
+from darts.spaces.normalization import BatchNorm
 from darts.spaces.space import NONE
 
 
@@ -65,6 +66,11 @@ class Operation(nn.Module, ABC):
         """The chain of native units that it is, its parameters in their order; () if it is none."""
         return ()
 
+    @property
+    def norms(self) -> tuple[nn.Module, ...]:
+        """The norms of its units, or the one that it ends in."""
+        return ()
+
 
 class Zero(Operation):
     """`none`: zeros of the shape that the other operations give."""
@@ -91,6 +97,10 @@ class Normed(Operation):
 
     @abstractmethod
     def before_norm(self, x: FeatureMap) -> Tensor: ...
+
+    @property
+    def norms(self) -> tuple[nn.Module, ...]:
+        return (self.norm,)
 
     def forward(self, x: FeatureMap) -> Tensor:
         output: Tensor = self.norm(self.before_norm(x))
@@ -120,7 +130,7 @@ class ConvNorm(Operation):
     def forward(self, x: FeatureMap) -> Tensor:
         weight = self.convolution.weight
         if weight.shape[-1] == 1 and x.natively(self.norm):
-            return pointwise_norm(x.raw, weight)
+            return pointwise_norm(x.raw, weight, self.norm)
         output: Tensor = self.norm(self.convolution(x.activated))
         return output
 
@@ -145,9 +155,11 @@ class FactorizedReduce(Normed):
 
     def forward(self, x: FeatureMap) -> Tensor:
         if x.natively(self.norm):
-            straight = pointwise_norm(x.even, self.straight.weight)
-            shifted = pointwise_norm(x.as_large_as_even(x.odd), self.shifted.weight)
-            return torch.cat([straight, shifted], dim=1)
+            straight, shifted = self.straight.weight, self.shifted.weight
+            half = len(straight)
+            first = pointwise_norm(x.even, straight, self.norm, slice(half))
+            odd = x.as_large_as_even(x.odd)
+            return torch.cat([first, pointwise_norm(odd, shifted, self.norm, slice(half, None))], 1)
         return super().forward(x)
 
     def before_norm(self, x: FeatureMap) -> Tensor:
@@ -179,7 +191,7 @@ class DilatedConvolution(Normed):
     @property
     def units(self) -> tuple[Unit, ...]:
         size = self.depthwise.kernel_size[0]
-        return (Unit(size, self.stride, dilation=2),) if by_batch(self.norm) else ()
+        return (Unit(size, self.stride, dilation=2),)
 
 
 class SeparableConvolution(Normed):
@@ -211,7 +223,11 @@ class SeparableConvolution(Normed):
     @property
     def units(self) -> tuple[Unit, ...]:
         size, stride = self.depthwise.kernel_size[0], self.depthwise_first.stride[0]
-        return (Unit(size, stride), Unit(size)) if by_batch(self.norm) else ()
+        return Unit(size, stride), Unit(size)
+
+    @property
+    def norms(self) -> tuple[nn.Module, ...]:
+        return self.norm_first, self.norm
 
 
 class FactorizedConvolution(Normed):
@@ -249,7 +265,7 @@ class PlainConvolution(Normed):
     @property
     def units(self) -> tuple[Unit, ...]:
         of_pixels = self.convolution.kernel_size == self.convolution.stride == (1, 1)
-        return (Unit(0),) if of_pixels and by_batch(self.norm) else ()
+        return (Unit(0),) if of_pixels else ()
 
 
 class Noise(Operation, Drawing):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from darts.kernels import NodeSpec, Term, Unit, kernels, native, node
+from darts.kernels import NodeSpec, Running, Term, Unit, evaluated, kernels, native, node
 from darts.kernels.native import Given, Gradients
 
 pytestmark = pytest.mark.skipif(kernels().library is None, reason=kernels().reason)
@@ -79,3 +79,27 @@ def test_adjoints_and_what_was_kept_are_looked_at_too():
         with pytest.raises(ValueError, match="native kernels read"):
             Gradients(of, kept, g, with_parameters=False, full=False)
     assert Gradients(of, (outputs, norms), x, with_parameters=False, full=False).sources
+
+
+def running(*channels, share=0.5):
+    return Running([(torch.zeros(c).double(), torch.ones(c).double()) for c in channels], share)
+
+
+def test_running_statistics_of_other_norms_are_refused_and_stay_as_they_are():
+    spec, one = NodeSpec((Term(0), Term(0, False))), torch.ones(2, dtype=torch.float64)
+    x, (pair,) = maps(2, 3, 4, 4), running(3).pairs
+    for pairs in ([pair, pair], [None, None], [*running(4).pairs, None], [pair]):
+        with pytest.raises(ValueError, match=r"running statistics|native kernels read|argument 2"):
+            evaluated(spec, [x], one, [], Running(pairs, 0.5))
+    assert (pair[0] == 0).all()
+    evaluated(spec, [x], one, [], Running([pair, None], 0.5))
+    torch.testing.assert_close(pair[0], x.mean((0, 2, 3)) / 2)
+
+
+def test_the_variance_of_one_value_is_refused():
+    spec, one = NodeSpec((Term(0),)), torch.ones(1, dtype=torch.float64)
+    with pytest.raises(
+        ValueError, match=r"two values per channel or more; found maps \(1, 3, 1, 1"
+    ):
+        evaluated(spec, [maps(1, 3, 1, 1)], one, [], running(3))
+    assert evaluated(spec, [maps(1, 3, 1, 1)], one, [], running(3, share=None)).isfinite().all()
