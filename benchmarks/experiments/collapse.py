@@ -173,10 +173,11 @@ COLLAPSE = Experiment(
         "none of three seeds of first order did the weight of “none” come to dominate. First order "
         "collapsed in two of the seeds, from epochs 37 and 58 on, to six skip-connects with "
         "54.30 % true accuracy; in the third it ended with three skip-connects and 89.97 %. Second "
-        "order collapsed in two of three, from epochs 11 and 33 on. What the amended search does favour is “none”: it "
-        "has 0.44 to 0.60 of the mean weight there, and with “none” allowed the cells have 10 to "
-        "91 %. That the amended cell is better than first order's is undecided: the differences "
-        "are 5.0, 38.9 and 39.5 points, and the interval of three such numbers reaches below 0."
+        "order collapsed in two of three, from epochs 11 and 33 on. What the amended search does "
+        "favour is “none”: it has 0.44 to 0.60 of the mean weight there, and with “none” allowed "
+        "the cells have 10 to 91 %. That the amended cell is better than first order's is "
+        "undecided: the differences are 5.0, 38.9 and 39.5 points, and the interval of three such "
+        "numbers reaches below 0."
     ),
     read_from="d943323fa07399d4",
 )
