@@ -19,13 +19,14 @@ from darts.kernels.plan import NodeSpec
 def usable(x: Tensor) -> bool:
     """Whether native kernels can take x: on the CPU, float32 or float64, a plain tensor.
 
-    Under vmap, tracing and autocast the same network runs in PyTorch's own operations.
+    Within a transform of `torch.func`, under tracing and autocast the same network runs in
+    PyTorch's own operations.
     """
     return (
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
-        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+        and torch._C._functorch.peek_interpreter_stack() is None
         and torch.utils._python_dispatch._get_current_dispatch_mode() is None
         and kernels().library is not None
     )

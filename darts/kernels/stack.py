@@ -21,7 +21,7 @@ from darts.kernels.functions import unpacked
 def stackable(x: Tensor) -> bool:
     """Whether maps like x are summed on a stack: on a GPU, channels last, float32 or float64.
 
-    Under vmap, tracing and autocast each term is taken by itself.
+    Within a transform of `torch.func`, under tracing and autocast each term is taken by itself.
     """
     return x.is_cuda and plain(x)
 
@@ -33,7 +33,7 @@ def plain(x: Tensor) -> bool:
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.is_autocast_enabled(x.device.type)
         and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+        and torch._C._functorch.peek_interpreter_stack() is None
     )
 
 

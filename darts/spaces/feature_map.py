@@ -58,6 +58,8 @@ class FeatureMap:
 
     @property
     def _layout(self) -> torch.memory_format:
+        if torch._C._functorch.is_batchedtensor(self.raw):  # vmap asks of no other layout
+            return torch.contiguous_format
         last = self.raw.is_contiguous(memory_format=torch.channels_last)
         plain = self.raw.is_contiguous() and not last
         return torch.contiguous_format if plain else torch.channels_last
