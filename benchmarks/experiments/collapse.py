@@ -162,22 +162,27 @@ COLLAPSE = Experiment(
         "The GPU's runs on this page have the pool spelled out, norms in closed form and captured "
         "steps. The pool's gradients were compared with the CPU's there. The products of the norms "
         "in closed form were not: the time ended before ([On a GPU](../CARD.md)).",
+        "Amended seed 0 was run a second time, by code that adds in another order, so that the "
+        "newest code repeats its record. The first run had 104 epochs and ended with 92.52 %, the "
+        "second has 106 and ends with 89.44 %: rounding moves the end of a search as another seed "
+        "does. By the rule of the longest run the second stands here. With the first one "
+        "“better than chance” was supported, +3.72 [+2.17, +5.26] points.",
         "The claim about 200 epochs was set apart after amended runs of 100 epochs were seen: what "
         "A.4 says of 500 epochs is not shown by them.",
         "The mean of all cells stands for chance. Random search at the cost of a search has "
         "[a page of its own](random-search.md).",
     ),
     reading=(
-        "Three claims are decided. None of the three amended searches collapsed in 102 to 131 "
-        "epochs, and their cells, with 92.5 to 93.8 %, are better than the mean of all cells. In "
-        "none of three seeds of first order did the weight of “none” come to dominate. First order "
-        "collapsed in two of the seeds, from epochs 37 and 58 on, to six skip-connects with "
-        "54.30 % true accuracy; in the third it ended with three skip-connects and 89.97 %. Second "
-        "order collapsed in two of three, from epochs 11 and 33 on. What the amended search does "
-        "favour is “none”: it has 0.44 to 0.60 of the mean weight there, and with “none” allowed "
-        "the cells have 10 to 91 %. That the amended cell is better than first order's is "
-        "undecided: the differences are 5.0, 38.9 and 39.5 points, and the interval of three such "
-        "numbers reaches below 0."
+        "Two claims are decided. None of the three amended searches collapsed in 102 to 131 "
+        "epochs. In none of three seeds of first order did the weight of “none” come to dominate. "
+        "First order collapsed in two of the seeds, from epochs 37 and 58 on, to six skip-connects "
+        "with 54.30 % true accuracy; in the third it ended with three skip-connects and 89.97 %. "
+        "Second order collapsed in two of three, from epochs 11 and 33 on. What the amended search "
+        "does favour is “none”: it has 0.44 to 0.58 of the mean weight there, and with “none” "
+        "allowed the cells have 84.9 to 91.0 %. Without it they have 89.44, 93.22 and 93.76 %, "
+        "and the mean of all cells is 89.45 %: that they are better than chance is undecided. So "
+        "is that they are better than first order's: the differences are -0.5, 38.9 and 39.5 "
+        "points."
     ),
-    read_from="d943323fa07399d4",
+    read_from="21fa35db7e65b630",
 )
