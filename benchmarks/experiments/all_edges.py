@@ -353,10 +353,12 @@ DIGITS_EXPERIMENT = experiment(
         "on 0, 2 and 0 of the 14 edges of the normal cell, and “none” had 0.19 to 0.28 of the mean "
         "weight. Most edges keep a convolution. So in this setting there is no collapse for the "
         "amended term to prevent; in the smaller space of [collapse](collapse.md) there is. "
-        "Amended searches have not been run here. The cells that were trained so far have 98.7 to "
-        "99.8 % of the test images right, and differences between cells may be too small to see."
+        "Amended searches have not been run here. Cells of first order have 98.7 to 99.8 % of the "
+        "test images right, random ones 99.1 to 99.4 % on average and DARTS_V2 99.1 %. A network "
+        "of skip-connects has 98.2 %, 1.2 points less than random cells of the same seeds, but of "
+        "two seeds only (three are needed). One point is four or five images."
     ),
-    read_from="4e3db9f8fc267eab",
+    read_from="5d5c1eae31c7342b",
 )
 
 CIFAR_EXPERIMENT = experiment(
