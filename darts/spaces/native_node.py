@@ -18,6 +18,7 @@ def native_node(
     parameters: Sequence[Tensor],
     norms: Sequence[BatchNorm | None],
     how: Norming,
+    part: slice = slice(None),
 ) -> Tensor:
     """A node, differentiable if its norms are by the batch alone.
 
@@ -28,10 +29,14 @@ def native_node(
         parameters: of the units, in the order of the terms.
         norms: of the units and of terms without, in their order; None where a term has none.
         how: they are taken.
+        part: channels of the norms that are the node's.
     """
     if how == BY_BATCH:
         return node(spec, sources, weights, parameters)
-    pairs = [None if norm is None else (norm.running_mean, norm.running_var) for norm in norms]
+    pairs = [
+        None if norm is None else (norm.running_mean[part], norm.running_var[part])
+        for norm in norms
+    ]
     return evaluated(spec, sources, weights, parameters, Running(pairs, how.share))
 
 
@@ -45,11 +50,7 @@ def pointwise_norm(x: Tensor, weight: Tensor, norm: nn.Module, part: slice = sli
         part: its channels that are the convolution's.
     """
     spec = NodeSpec((Term(0, True, (Unit(0),)),))
-    one = torch.ones(1, dtype=x.dtype)
     how = norming(norm)
-    if how == BY_BATCH:
-        return node(spec, [x], one, [weight])
     assert isinstance(norm, BatchNorm)
-    assert how is not None  # asked before
-    pair = norm.running_mean[part], norm.running_var[part]
-    return evaluated(spec, [x], one, [weight], Running([pair], how.share))
+    assert how is not None  # `FeatureMap.natively` has asked
+    return native_node(spec, [x], torch.ones(1, dtype=x.dtype), [weight], [norm], how, part)
