@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from proofs_checks.catalogue import all_claims
-from proofs_checks.documents import ledger_text, page_text
+from proofs_checks.documents import ledger_text, page_text, renewed
 from proofs_checks.figures import recorded_figures, write_figures
+from proofs_checks.judged_by_pages import ROWS
 from proofs_checks.ledger import Claim, Verified, find
 from proofs_checks.mutants import hunt_all, mutant_table, verify_and_trace
 from proofs_checks.page import write_page
@@ -36,17 +37,18 @@ def main(
         for path in write_figures(DOCS / "figures"):
             console.print(f"wrote {path}")
         return 0
-    if options.write_docs:
-        results, users = verify_and_trace()
-        pages = {
-            "VERDICT.md": page_text([result.claim for result in results]),
-            "LEDGER.md": ledger_text(results, mutant_table(hunt_all(users))),
-        }
-        for name, text in pages.items():
-            (DOCS / name).write_text(text, encoding="utf-8")
-            console.print(f"wrote {DOCS / name}")
-        return _close(results, console)
     claims = ledger()
+    if options.write_docs == "all":
+        results, users = verify_and_trace()
+        return _write(ledger_text(results, mutant_table(hunt_all(users))), results, console)
+    if options.write_docs == "judged":
+        results = verify_all([find(claims, judged) for judged, *_ in ROWS])
+        written = (DOCS / "LEDGER.md").read_text(encoding="utf-8")
+        try:
+            return _write(renewed(written, results, claims), results, console)
+        except ValueError as error:
+            console.print(f"[red]{error}: python -m proofs_checks --write-docs[/]")
+            return 2
     if options.claim:
         try:
             claims = tuple(find(claims, wanted) for wanted in options.claim)
@@ -66,6 +68,13 @@ def main(
     if options.html:
         write_page(options.html, results, recorded_figures(FIGURES))
         console.print(f"wrote {options.html}")
+    return _close(results, console)
+
+
+def _write(ledger: str, results: Sequence[Verified], console: Console) -> int:
+    for name, text in {"VERDICT.md": page_text(all_claims()), "LEDGER.md": ledger}.items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+        console.print(f"wrote {DOCS / name}")
     return _close(results, console)
 
 
@@ -89,8 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--write-docs",
-        action="store_true",
-        help="regenerate docs/VERDICT.md and docs/LEDGER.md, planted errors too",
+        nargs="?",
+        const="all",
+        choices=("all", "judged"),
+        help="regenerate docs/VERDICT.md and docs/LEDGER.md, planted errors too (minutes); judged: "
+        "of the ledger only the rows that pages of docs/experiments judge (seconds)",
     )
     parser.add_argument(
         "--figures", action="store_true", help="compute and draw docs/figures from their seeds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -60,8 +61,33 @@ def page_text(claims: Sequence[Claim]) -> str:
 
 def ledger_text(results: Sequence[Verified], appendix: str = "") -> str:
     """docs/LEDGER.md: all claims and their evidence; `appendix` is the table of mutants."""
-    paper = [result for result in results if of_the_paper(result.claim)]
-    own = [result for result in results if not of_the_paper(result.claim)]
+    return _ledger([(result.claim, said_of(result)) for result in results], appendix)
+
+
+def renewed(text: str, results: Sequence[Verified], claims: Sequence[Claim]) -> str:
+    """docs/LEDGER.md's `text` with what `results` say, and of all other claims what it says now.
+
+    Raises:
+        ValueError: a claim without a result is not in the text; it has to be written anew.
+    """
+    tables, _, rest = text.partition("# Evidence\n\n")
+    rows = {
+        row[1]: row[0] for row in re.finditer(r"^\| \[?(.*?)(?:\]\(.*?\))? \| .*$", tables, re.M)
+    }
+    *parts, appendix = re.split(r"^(?=## )", rest, flags=re.M)[1:]
+    sections = {part.splitlines()[0].removeprefix("## "): f"{part.rstrip()}\n" for part in parts}
+    new = {result.claim.id: said_of(result) for result in results}
+    lost = [claim.id for claim in claims if claim.id not in rows.keys() | new.keys()]
+    if lost:
+        raise ValueError(f"docs/LEDGER.md has no row of {', '.join(lost)}; write all of it anew")
+    return _ledger(
+        [(c, new.get(c.id) or (rows[c.id], sections.get(c.id, ""))) for c in claims], appendix
+    )
+
+
+def _ledger(said: Sequence[tuple[Claim, tuple[str, str]]], appendix: str) -> str:
+    paper = [row for claim, (row, _) in said if of_the_paper(claim)]
+    own = [row for claim, (row, _) in said if not of_the_paper(claim)]
     lines = [
         LEDGER_HEADER,
         "## The paper's claims, in the order of its text",
@@ -72,17 +98,14 @@ def ledger_text(results: Sequence[Verified], appendix: str = "") -> str:
         *_table(own, OWN_HEADINGS),
         "# Evidence",
         "",
+        *(section for _, (_, section) in said if section),
     ]
-    for result in results:
-        if result.claim.evidence:
-            lines.extend(_section(result))
     return "\n".join(lines) + (f"\n{appendix}" if appendix else "")
 
 
 def said_of(result: Verified) -> tuple[str, str]:
     """The row of one claim, and its section; "" for the section of one without evidence."""
-    row = _table([result], OWN_HEADINGS)[2]
-    return row, "\n".join(_section(result)) if result.claim.evidence else ""
+    return _row(result), "\n".join(_section(result)) if result.claim.evidence else ""
 
 
 def tally(claims: Sequence[Claim]) -> Counter[Verdict]:
@@ -128,21 +151,21 @@ def first_page(claims: Sequence[Claim]) -> list[str]:
     return [*lines, ""]
 
 
-def _table(results: Sequence[Verified], headings: Sequence[str]) -> list[str]:
-    lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
-    for result in results:
-        claim = result.claim
-        state = "" if result.stands else " **(not verified)**"
-        name = f"[{claim.id}](#{_anchor(claim.id)})" if claim.evidence else claim.id
-        cells = (
-            name,
-            claim.where,
-            stated()[claim.id].text if of_the_paper(claim) else claim.statement,
-            f"**{claim.verdict.value}**{state}",
-            claim.because if of_the_paper(claim) else _kinds(result),
-        )
-        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
-    return [*lines, ""]
+def _table(rows: Sequence[str], headings: Sequence[str]) -> list[str]:
+    return ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|", *rows, ""]
+
+
+def _row(result: Verified) -> str:
+    claim = result.claim
+    state = "" if result.stands else " **(not verified)**"
+    cells = (
+        f"[{claim.id}](#{_anchor(claim.id)})" if claim.evidence else claim.id,
+        claim.where,
+        stated()[claim.id].text if of_the_paper(claim) else claim.statement,
+        f"**{claim.verdict.value}**{state}",
+        claim.because if of_the_paper(claim) else _kinds(result),
+    )
+    return "| " + " | ".join(map(_cell, cells)) + " |"
 
 
 def _kinds(result: Verified) -> str:

@@ -47,6 +47,7 @@ def _act(options: argparse.Namespace) -> int:
     elif options.take:
         _take(options.take, options.table)
         write_pages(read_records(), read_all())
+        print("Next: python -m proofs_checks --write-docs judged")
     elif options.pack:
         pack(setting, images_of(setting, options.data_root, None), options.pack)
         print(f"{options.pack}: {options.pack.stat().st_size / 1e6:.1f} MB")

@@ -34,9 +34,9 @@ def peaks_mib(tensors: int) -> list[float]:
 def test_the_peak_is_what_was_held_and_earlier_work_does_not_hide_in_it(tensors):
     """To 1 MiB below, for Linux counts pages 64 at a time, and 4 above, for the allocator's own.
 
-    Tensors of 32 MiB and less come from its heap, where not every gap is filled again: the same work
-    done twice may lie in two places, and both count, as they do in training. So each work is done
-    once here, in a process of its own: other tests leave gaps in the heap.
+    Tensors of 32 MiB and less come from its heap, where not every gap is filled again: the same
+    work done twice may lie in two places, and both count, as they do in training. So each work is
+    done once here, in a process of its own: other tests leave gaps in the heap.
     """
     with get_context("spawn").Pool(1) as pool:
         peaks = pool.apply(peaks_mib, (tensors,))
