@@ -11,19 +11,16 @@ from benchmarks.experiments.beside import write_comparison_of
 from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.packing import pack
 from benchmarks.experiments.page import write_pages
-from benchmarks.experiments.queue import Place, images_of, missing, work_through
+from benchmarks.experiments.queue import Place, images_of, machine_of_runs, missing, work_through
 from benchmarks.experiments.random_search import table_path
 from benchmarks.experiments.record import (
     fold,
     journal_lines,
-    machine_name,
     read_all,
     read_records,
     write_record,
 )
 from benchmarks.experiments.reproduce import compare_with_records, recorded_here
-from benchmarks.experiments.run import COMMAND
-from darts.records.environment import describe_environment
 from darts.training.accuracy_table import AccuracyTable
 
 WORK = Path("runs/experiments")
@@ -56,8 +53,7 @@ def _act(options: argparse.Namespace) -> int:
         again = options.again or options.reproduce
         runs = missing(experiment, [] if again else read_records(), options.only)
         if options.reproduce:
-            here = machine_name(describe_environment(options.device, COMMAND))
-            recorded = recorded_here(experiment, read_all(), here)
+            recorded = recorded_here(experiment, read_all(), machine_of_runs(options.device))
             runs = [run for run in runs if run in recorded]
         place = Place(
             work=options.work,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from benchmarks.experiments.definition import Experiment, Planned, Setting
 from benchmarks.experiments.packing import unpack
-from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.record import RunRecord, machine_name
 from benchmarks.experiments.run import carry_out, left_alone
 from darts.data import Digits, ImageSet
+from darts.records.environment import describe_environment
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,35 @@ def missing(
 
 def work_through(runs: Iterable[Planned], place: Place, workers: int) -> None:
     """Do, or go on with, the runs; `workers` processes of one thread each take them in order."""
-    context = multiprocessing.get_context("spawn")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for libraries beside torch
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with _processes(workers) as pool:
         waiting = {run.name: pool.submit(_do, run, place) for run in runs}
         for name, outcome in waiting.items():
             print(f"{name}: {outcome.result()}", flush=True)
+
+
+def machine_of_runs(device: str) -> str:
+    """The name of this machine as runs record it: by a process like theirs."""
+    with _processes(1) as pool:
+        return machine_name(pool.submit(describe_environment, device, "").result())
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each. On x86 they use AVX2 unless their user says otherwise.
+
+    Processors with AVX-512 then round as those without.
+    """
+    wanted = {"OMP_NUM_THREADS": "1"}  # for libraries beside torch
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        wanted |= {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _do(run: Planned, place: Place) -> str:

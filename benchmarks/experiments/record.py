@@ -127,9 +127,14 @@ def short(value: float | None) -> float | None:
 
 
 def machine_name(environment: Mapping[str, Any]) -> str:
-    """The device of a run as a short word for file names, e.g. "nvidia-h100-80gb-hbm3"."""
-    device = environment["device_name"]
-    name = environment["processor"] if device == "CPU" else device
+    """The device of a run as a short word for file names, e.g. "nvidia-h100-80gb-hbm3".
+
+    A processor's has its vector instructions, on which bits depend, if they are not AVX2.
+    """
+    name = environment["device_name"]
+    if name == "CPU":
+        widest = environment.get("instructions", "AVX2").partition(",")[0]
+        name = environment["processor"] + ("" if widest == "AVX2" else f" {widest}")
     return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")
 
 

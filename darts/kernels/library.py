@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from darts.kernels.compiled import NotBuiltError, compiler, library
 
 SOURCES = ("units.cpp", "norm.cpp", "node.cpp")
@@ -25,6 +27,16 @@ ARGUMENTS = {
 _TYPES = {"p": ctypes.c_void_p, "d": ctypes.c_double, "i": ctypes.c_int}
 
 
+def flags() -> tuple[str, ...]:
+    """The compiler's, without AVX-512 where PyTorch does without.
+
+    That is where the processor lacks it, or where ATEN_CPU_CAPABILITY=avx2 asks for the bits of
+    such a processor.
+    """
+    narrow = torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return (*FLAGS, "-mno-avx512f") if narrow else FLAGS
+
+
 @dataclass(frozen=True)
 class Kernels:
     """The compiled kernels, or why there are none."""
@@ -40,7 +52,7 @@ def kernels() -> Kernels:
         return Kernels(None, f"{SWITCH}=off")
     try:
         source = "\n".join(Path(__file__).with_name(name).read_text() for name in SOURCES)
-        built = library(source, "units", FLAGS)
+        built = library(source, "units", flags())
     except NotBuiltError as error:
         return Kernels(None, str(error))
     for name, arguments in ARGUMENTS.items():

@@ -26,6 +26,7 @@ def describe_environment(device: str, command: str) -> dict[str, Any]:
         "commit": _commit(),
         "system": platform.platform(),
         "processor": _processor(),
+        "instructions": _instructions(),  # wider ones round differently
         "cpus": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "kernels": kernels().reason,  # with and without them sums round differently
@@ -59,6 +60,13 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown: not run from a git checkout"
     return f"{head} + changes" if changed else head
+
+
+def _instructions() -> str:
+    """The widest that PyTorch and the kernels use, e.g. "AVX2", and oneDNN's limit if set."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    widest = torch.backends.cpu.get_cpu_capability()
+    return f"{widest}, oneDNN at most {limit}" if limit else widest
 
 
 def _processor() -> str:
