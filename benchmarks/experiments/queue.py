@@ -63,9 +63,9 @@ def missing(
 def work_through(runs: Iterable[Planned], place: Place, workers: int) -> None:
     """Do, or go on with, the runs; `workers` processes of one thread each take them in order."""
     with _processes(workers) as pool:
-        waiting = {run.name: pool.submit(_do, run, place) for run in runs}
-        for name, outcome in waiting.items():
-            print(f"{name}: {outcome.result()}", flush=True)
+        waiting = [(run, pool.submit(_do, run, place)) for run in runs]
+        for run, outcome in waiting:  # of several settings, names occur more than once
+            print(f"{run.setting.name}, {run.name}: {outcome.result()}", flush=True)
 
 
 def machine_of_runs(device: str) -> str:

@@ -13,6 +13,7 @@ from darts.config.as_json import differences
 Key = tuple[str, str, int]
 """Setting, method, seed."""
 EPOCH, RETRAINING, RESULT = "epoch", "the retraining of the cell of epoch", "its result"
+COMPARED = tuple(name for name in CURVES if name != "warnings")
 Moment = tuple[str, int]
 """What was written down, one of the three above, and after which epoch, counted from 1."""
 
@@ -44,7 +45,8 @@ def compare_with_records(
     """Every run of a journal beside its record, epoch by epoch.
 
     Records hold six significant digits, and so do journals: numbers that agree here agree in all
-    digits that are kept. Seconds are not compared.
+    digits that are kept. Seconds are not compared, and counts of warnings are not: a run that was
+    stopped within an epoch has counted only those that came after it went on.
 
     Args:
         lines: of a journal.
@@ -106,7 +108,7 @@ def _moment_of_line(line: Mapping[str, Any]) -> tuple[Moment, Any]:
         return (RETRAINING, line["after_epochs"]), line["result"]
     if line["kind"] == "point":
         return (EPOCH, line["after_epochs"]), line["point"]
-    kept = ("cell", "cell_without_none", "weights", *CURVES)
+    kept = ("cell", "cell_without_none", "weights", *COMPARED)
     return (EPOCH, line["epoch"] + 1), {name: line[name] for name in kept}
 
 
@@ -123,7 +125,7 @@ def _moments_of_record(record: RunRecord) -> dict[Moment, Any]:
             "cell": content["cells"][epoch],
             "cell_without_none": content["cells_without_none"][epoch],
             "weights": {name: values[epoch] for name, values in content["weights"].items()},
-            **{name: content["curves"][name][epoch] for name in CURVES},
+            **{name: content["curves"][name][epoch] for name in COMPARED},
         }
         for epoch in range(record.epochs)
     }

@@ -20,10 +20,11 @@ from benchmarks.experiments.definition import (
     UNDECIDED,
     Experiment,
 )
+from benchmarks.experiments.direction import MeasuredSearch
 from benchmarks.experiments.ends import HORIZON, collapse_epoch
 from benchmarks.experiments.packing import pack, unpack
 from benchmarks.experiments.paired import interval
-from benchmarks.experiments.queue import missing
+from benchmarks.experiments.queue import Place, missing, work_through
 from benchmarks.experiments.record import (
     RunRecord,
     fold,
@@ -34,7 +35,7 @@ from benchmarks.experiments.record import (
 )
 from benchmarks.experiments.rules import above, all_do, any_does, has_collapsed, none_does
 from benchmarks.experiments.run import carry_out
-from benchmarks.experiments.searched import Searched, SearchSetting
+from benchmarks.experiments.searched import ENDED, Searched, SearchSetting
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.data import Digits, SearchData
 from darts.records.run_folder import RunFolder
@@ -88,6 +89,43 @@ def test_finished_searches_are_compared_on_one_page_and_others_named(tmp_path):
     assert "3 runs of 2 settings. Not finished: amended/amended-seed-1." in text
     assert "50.50 ± 0.71" in text  # of 50 and 51, with n − 1
     assert "first-order-seed-1" in text
+
+
+def test_a_search_that_ended_by_its_own_rule_is_compared_and_settings_are_kept_apart(tmp_path):
+    """Of one name in two settings: one stopped by a rule, one measured up to its last epoch."""
+    other = replace(TINY, name="other")
+    measured = MeasuredSearch(other, "first-order", 0, METHODS["first-order"], after=(0, 1))
+    experiment = replace(EXPERIMENTS["collapse"], runs=(tiny(), measured))
+    cell = {"inputs": 1, "nodes": [[["skip_connect", 0]]], "concat": [1]}
+    for run in experiment.runs:
+        RunFolder(tmp_path / run.setting.name / run.name).append(
+            "search/epochs",
+            {
+                "epoch": 0,
+                "operations": ["none", "skip_connect"],
+                "mixing": {"cell": [[0.4, 0.6]]},
+                "genotype": {"cell": cell},
+                "val_accuracy_percent": 50.0,
+            },
+        )
+    page = write_comparison_of(experiment, tmp_path)
+    assert page is not None
+    assert "1 run of 2 settings. Not finished: tiny, first-order/first-order-seed-0." in (
+        page.read_text("utf-8")
+    )
+    RunFolder(tmp_path / "tiny" / tiny().name).append(ENDED, {"stopped": {}})
+    write_comparison_of(experiment, tmp_path)
+    assert "2 runs of 2 settings. None is missing." in page.read_text("utf-8")
+
+
+def test_runs_of_one_name_in_two_settings_are_both_told_of(tmp_path, capsys):
+    runs = [tiny(), replace(tiny(), setting=replace(TINY, name="other"))]
+    place = Place(tmp_path, tmp_path / "j.jsonl", "data", None, "cpu", deadline=0.0)
+    work_through(runs, place, 1)
+    late = "not begun: the time is over"
+    assert capsys.readouterr().out == (
+        f"tiny, first-order-seed-0: {late}\nother, first-order-seed-0: {late}\n"
+    )
 
 
 @pytest.mark.parametrize("other", [name for name in METHODS if name != "first-order"])

@@ -26,6 +26,7 @@ def test_a_run_made_again_agrees_in_every_number_and_a_changed_record_does_not(
             carry_out(run, IMAGES.load(), place.work / run.name, place.journal, deadline=None)
 
     monkeypatch.setattr(command, "work_through", here)
+    monkeypatch.setattr(command, "machine_of_runs", lambda device: record.machine)
     monkeypatch.setitem(command.EXPERIMENTS, "collapse", tiny_collapse)
     monkeypatch.setattr(command, "read_all", lambda: [record])
     again = ["collapse", "--reproduce", "--work", str(tmp_path), "--records", str(tmp_path)]
@@ -42,6 +43,9 @@ def test_a_run_made_again_agrees_in_every_number_and_a_changed_record_does_not(
     assert "DIFFERS from its record first at epoch 3, in 1 numbers, such as train_loss" in (
         found.text
     )
+    warned = RunRecord({**record.content, "curves": {**curves, "warnings": [5.0, 0.0, 0.0]}})
+    (found,) = compare_with_records(lines, [warned])
+    assert found.agrees is True
     monkeypatch.setattr(command, "read_all", lambda: [changed])
     monkeypatch.setattr(command, "work_through", lambda runs, place, workers: None)
     assert command.main(again) == 1
