@@ -22,6 +22,8 @@ from darts.training.search import STAGE, search
 from darts.training.searching import Searching
 
 WAYS = ("search sets", "whole sets", "derived network")
+WHOLE = "whole"
+"""Folder, in that of the run, of the training on the whole sets."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def errors(
     halves = SearchData.of(images, config.train_share, seed)
     searched = search(config, halves, run, devices=devices)
     whole = SearchData(images.train, images.test, images.normalisation, images.mirror)
-    again = _part(run, "whole")
+    again = _part(run, WHOLE)
     alpha = _last_alpha(config, halves, run, devices)
     supernet = train_weights(config, alpha, whole, again, devices=devices)
     trained = retrain(

@@ -56,7 +56,10 @@ class Flipped(Control):
 
 @dataclass(frozen=True)
 class RandomDirection(Control):
-    """A direction drawn uniformly in the space of α, at the term's norm.
+    """A direction drawn uniformly, at the term's norm, among those that move mixing weights.
+
+    Adding a number to all of an edge's α moves no mixing weight, and neither g₁ nor the term has
+    such a part. So the draw has none either; else a part of its norm would do nothing.
 
     The draw is seeded by the bits of the term, so that a resumed search draws the same.
     """
@@ -69,17 +72,20 @@ class RandomDirection(Control):
             torch.randn(leaf.shape, generator=draw, dtype=leaf.dtype).to(leaf.device)
             for leaf in term.leaves
         )
-        return at_norm(Vector(leaves, term.treespec), float(term.norm()))
+        return at_norm(without_mean(Vector(leaves, term.treespec)), float(term.norm()))
 
 
 @dataclass(frozen=True)
 class TowardsZero(Control):
-    """α itself at the term's norm, the gradient of an L2 penalty: it evens the mixing weights."""
+    """α less its mean over each edge, at the term's norm: it evens the mixing weights.
+
+    That is the gradient of an L2 penalty in the directions that move mixing weights.
+    """
 
     def in_place_of(
         self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
-        return at_norm(alpha, float(term.norm()))
+        return at_norm(without_mean(alpha), float(term.norm()))
 
 
 @dataclass(frozen=True)
@@ -99,30 +105,6 @@ class RandomSign(Control):
     ) -> Vector:
         heads = bool(torch.randint(2, (), generator=drawing_by(term)))
         return term if heads else -term
-
-
-@dataclass(frozen=True)
-class SquaresOf(Control):
-    """First order's mean with the squares of the inner estimator's total, which Adam divides by.
-
-    With t the term, a = |g₁ + t| and everything coordinate by coordinate, the total is +a with
-    probability ½(1 + g₁/a), else −a. Whatever is drawn, its square is that of g₁ + t, to rounding.
-    So Adam's second moment is the one that g₁ + t would give at the same points (but for the weight
-    decay of α, which Adam adds before it squares). The mean over draws is g₁ where |g₁| ≤ a, and
-    elsewhere g₁ shortened to size a. There, at given points, Adam's mean step has first order's
-    first moment over the inner estimator's second. A single step is noisier than that: an estimator
-    hands Adam one gradient, and cannot set the two moments apart.
-
-    The draw is seeded by the bits of the term, so that a resumed search draws the same.
-    """
-
-    def in_place_of(
-        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
-    ) -> Vector:
-        size, mean = (direct + term).flat().abs(), direct.flat()
-        draw = torch.rand(size.shape, generator=drawing_by(term), dtype=size.dtype).to(size.device)
-        up = draw < (1 + mean / size) / 2  # false where both are 0
-        return term.like(torch.where(up, size, -size) - mean)
 
 
 @dataclass(frozen=True)
@@ -187,6 +169,12 @@ def at_norm(direction: Vector, norm: float) -> Vector:
     """The direction at a norm; zero where there is no direction."""
     length = float(direction.norm())
     return direction.zeros_like() if length == 0 else (norm / length) * direction
+
+
+def without_mean(direction: Vector) -> Vector:
+    """The part in which an edge's numbers, a row of a leaf [edges operations], sum to 0."""
+    leaves = tuple(leaf - leaf.mean(-1, keepdim=True) for leaf in direction.leaves)
+    return Vector(leaves, direction.treespec)
 
 
 def drawing_by(term: Vector) -> torch.Generator:

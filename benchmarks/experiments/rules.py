@@ -73,8 +73,11 @@ def _counts(
     )
 
 
-def above(values: Values, words: str, line: float = 0.0) -> Judge:
-    """Supported if the 95 % interval of the mean lies above `line`, not supported if below it."""
+def above(values: Values, words: str, line: float = 0.0, few: int = FEW) -> Judge:
+    """Supported if the 95 % interval of the mean lies above `line`, not supported if below it.
+
+    With less than `few` values it is undecided.
+    """
 
     def judge(records: Sequence[RunRecord]) -> Judgement:
         found, all_found = values(records, HORIZON), values(records, ANY)
@@ -83,7 +86,7 @@ def above(values: Values, words: str, line: float = 0.0) -> Judge:
         numbers = f"{words}: {interval(found)}." if found else f"No run of {HORIZON} epochs yet."
         if found != all_found:
             numbers += f" With shorter runs, which do not count: {interval(all_found)}."
-        if len(found) < FEW:
+        if len(found) < few:
             return UNDECIDED, numbers
         mean = interval(found)
         if mean.low > line:

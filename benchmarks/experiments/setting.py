@@ -8,11 +8,11 @@ from benchmarks.experiments.controls import (
     Flipped,
     RandomDirection,
     RandomSign,
-    SquaresOf,
     TowardsLessCurvature,
     TowardsZero,
 )
 from benchmarks.experiments.searched import Searched, SearchSetting
+from benchmarks.experiments.second_moment import InSecondMoment, SearchedOnTwoMoments
 from bilevel.derivatives import CentralDifference, ReverseOverForward
 from bilevel.estimators import (
     Amended,
@@ -97,7 +97,7 @@ METHODS: dict[str, Estimator] = {
     "amended-at-second-order-norm": AtNormOf(AMENDED, SECOND_ORDER),
     "random-sign": RandomSign(AMENDED),
     "toward-less-curvature": TowardsLessCurvature(AMENDED),
-    "amended-squares": SquaresOf(AMENDED),
+    "amended-second-moment": InSecondMoment(AMENDED),
     "amended-other-batches": OnOtherBatches(AMENDED),
 }
 """Estimators by the names of records. η is 0.1 unless the name says otherwise."""
@@ -105,5 +105,6 @@ METHODS: dict[str, Estimator] = {
 
 def planned(setting: SearchSetting, method: str, seed: int) -> Searched:
     estimator = METHODS[method]
-    run = SearchedApart if isinstance(estimator, OnOtherBatches) else Searched
+    of_its_own = {OnOtherBatches: SearchedApart, InSecondMoment: SearchedOnTwoMoments}
+    run = of_its_own.get(type(estimator), Searched)
     return run(setting, method, seed, estimator)
