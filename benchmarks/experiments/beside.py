@@ -9,6 +9,7 @@ from darts.records.run_folder import RunFolder
 from darts.reports.comparison import write_comparison
 from darts.reports.entries import Entry, Group, skips_kept
 from darts.reports.measures import measure_in
+from darts.reports.selected import epochs_as_chosen
 
 
 def write_comparison_of(experiment: Experiment, work: Path) -> Path | None:
@@ -35,8 +36,10 @@ def write_comparison_of(experiment: Experiment, work: Path) -> Path | None:
 def _group(method: str, runs: list[Planned], folder: Path) -> Group:
     entries, missing = [], []
     for run in runs:
-        epochs = RunFolder(folder / run.name).records("search/epochs")
-        if not epochs or len(epochs) < run.content["search"]["epochs"]:
+        search, done = run.content["search"], RunFolder(folder / run.name)
+        epochs = epochs_as_chosen(done)
+        undecided = "selection" in search and not done.has("genotype.json")
+        if not epochs or len(epochs) < search["epochs"] or undecided:
             missing.append(run.name)
             continue
         last = epochs[-1]
