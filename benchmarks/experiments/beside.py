@@ -11,6 +11,7 @@ from darts.records.run_folder import RunFolder
 from darts.reports.comparison import write_comparison
 from darts.reports.entries import Entry, Group, skips_kept
 from darts.reports.measures import measure_in
+from darts.reports.selected import epochs_as_chosen
 
 
 def write_comparison_of(experiment: Experiment, work: Path) -> Path | None:
@@ -40,9 +41,11 @@ def write_comparison_of(experiment: Experiment, work: Path) -> Path | None:
 def _group(name: str, runs: list[Planned], work: Path) -> Group:
     entries, missing = [], []
     for run in runs:
-        folder = RunFolder(work / run.setting.name / run.name)
-        epochs = folder.records("search/epochs")
-        if len(epochs) < _planned_epochs(run) and not folder.records(ENDED):
+        done = RunFolder(work / run.setting.name / run.name)
+        epochs = epochs_as_chosen(done)
+        short = len(epochs) < _planned_epochs(run) and not done.records(ENDED)
+        undecided = "selection" in run.content["search"] and not done.has("genotype.json")
+        if short or undecided:
             missing.append(run.name)
             continue
         last = epochs[-1]

@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from benchmarks.experiments.ends import TABLE, collapse_epoch
+from benchmarks.experiments.final_cell import in_words
 from benchmarks.experiments.record import RunRecord
 
 PANELS = (
@@ -55,6 +56,9 @@ class CellCurves:
             "convolutions 1×1 and 3×3, 4 average pooling. Percentages of cells are true CIFAR-10 "
             "test accuracies. Skip and None are mean weights after the last epoch."
         )
+        others = [words for run in records if (words := in_words(run)) is not None]
+        if others:
+            note += f" Runs that do not end with their last cell: {'; '.join(others)}."
         return "\n".join(rows) + "\n\n" + note
 
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:

@@ -2,9 +2,10 @@
 
 A journal is JSON-lines, which any number of processes append to. A line of kind "run" says what a
 run is and where it takes place, one of kind "epoch" what came out of one epoch, one of kind "ended"
-why and where a search ended early, one of kind "retraining" what the cell of an epoch came to when
-it was trained from scratch, one of kind "failure" why a run cannot go on, one of kind "result" what
-a run that has no curves came to, and one of kind "point" what was measured at one moment of a run.
+why and where a search ended early, one of kind "selected" which cell was chosen after a search, one
+of kind "retraining" what the cell of an epoch came to when it was trained from scratch, one of kind
+"failure" why a run cannot go on, one of kind "result" what a run without curves came to, and one of
+kind "point" what was measured at one moment of a run.
 A record is the same of one run in one file: curves as lists, one number an epoch.
 """
 
@@ -172,6 +173,7 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
     points: dict[Key, dict[int, Mapping[str, Any]]] = {}
     retrained: dict[Key, dict[int, Mapping[str, Any]]] = {}
     ended: dict[Key, Mapping[str, Any]] = {}
+    selected: dict[Key, Mapping[str, Any]] = {}
     for line in lines:
         key = (line["setting"], line["method"], line["seed"], line["machine"])
         if line["kind"] == "run":
@@ -184,6 +186,8 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
             retrained.setdefault(key, {})[line["after_epochs"]] = line
         elif line["kind"] == "ended":
             ended[key] = line["stopped"]
+        elif line["kind"] == "selected":
+            selected[key] = line
         elif line["kind"] == "point":
             points.setdefault(key, {})[line["after_epochs"]] = line
         else:
@@ -196,6 +200,7 @@ def fold(lines: Sequence[Mapping[str, Any]], accuracy: Mapping[str, float]) -> l
                 accuracy,
                 failures.get(key),
                 ended.get(key),
+                selected.get(key),
                 retrained.get(key, {}),
             )
         )
@@ -243,24 +248,32 @@ def _folded(
     accuracy: Mapping[str, float],
     failure: str | None,
     ended: Mapping[str, Any] | None,
+    selected: Mapping[str, Any] | None,
     retrained: Mapping[int, Mapping[str, Any]],
 ) -> dict[str, Any]:
     config = header["config"]
     curves = {name: [epoch[name] for epoch in epochs] for name in CURVES}
-    for name in ("cell", "cell_without_none"):
-        suffix = name.removeprefix("cell")
-        if config["search"]["space"]["name"] == NASBENCH201.name:
+    chosen = {} if selected is None else dict(selected["selected"])
+    if config["search"]["space"]["name"] == NASBENCH201.name:
+        for name in ("cell", "cell_without_none"):
+            suffix = name.removeprefix("cell")
             curves[f"table_cifar10_percent{suffix}"] = [accuracy[epoch[name]] for epoch in epochs]
+        if chosen:
+            chosen["table_cifar10_percent"] = accuracy[chosen["cell"]]
     planned = config["search"]["epochs"]
     wanted = config.get("retrained_after", [])
-    seconds = [epochs[-1]["wall_seconds"], *(line["wall_seconds"] for line in retrained.values())]
+    later = [*retrained.values(), *([] if selected is None else [selected])]
+    seconds = [line["wall_seconds"] for line in (epochs[-1], *later)]
+    searched = len(epochs) == planned or ended is not None
+    decided = config["search"].get("selection") is None or selected is not None
     several = {} if "kept" not in epochs[0] else {"kept": [epoch["kept"] for epoch in epochs]}
     return {
         **{name: header[name] for name in HEAD},
-        "complete": (len(epochs) == planned or ended is not None) and set(wanted) <= set(retrained),
+        "complete": searched and decided and set(wanted) <= set(retrained),
         "epochs_planned": planned,
         "failure": failure,
         **({} if ended is None else {"stopped": ended}),
+        **({"selected": chosen} if chosen else {}),
         "wall_seconds": round(math.fsum(seconds), 1),
         "cells": [epoch["cell"] for epoch in epochs],
         "cells_without_none": [epoch["cell_without_none"] for epoch in epochs],

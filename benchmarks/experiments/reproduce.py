@@ -12,10 +12,12 @@ from darts.config.as_json import differences
 
 Key = tuple[str, str, int]
 """Setting, method, seed."""
-EPOCH, RETRAINING, RESULT = "epoch", "the retraining of the cell of epoch", "its result"
 COMPARED = tuple(name for name in CURVES if name != "warnings")
+"""Numbers of an epoch."""
+EPOCH, RETRAINING, RESULT = "epoch", "the retraining of the cell of epoch", "its result"
+SELECTION = "the selection after it"
 Moment = tuple[str, int]
-"""What was written down, one of the three above, and after which epoch, counted from 1."""
+"""What was written down, one of the four above, and after which epoch, counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def _moment_of_line(line: Mapping[str, Any]) -> tuple[Moment, Any]:
         return (RESULT, 0), line["result"]
     if line["kind"] == "retraining":
         return (RETRAINING, line["after_epochs"]), line["result"]
+    if line["kind"] == "selected":
+        return (SELECTION, 0), line["selected"]
     if line["kind"] == "point":
         return (EPOCH, line["after_epochs"]), line["point"]
     kept = ("cell", "cell_without_none", "weights", *COMPARED)
@@ -120,7 +124,11 @@ def _moments_of_record(record: RunRecord) -> dict[Moment, Any]:
     if "points" in content:
         return {(EPOCH, point["after_epochs"]): point for point in content["points"]}
     retrained = content.get("retrained", {})
-    return {(RETRAINING, int(after)): result for after, result in retrained.items()} | {
+    later = {(RETRAINING, int(after)): result for after, result in retrained.items()}
+    if "selected" in content:
+        kept = ("cell", "unlike_weights")
+        later[SELECTION, 0] = {name: content["selected"][name] for name in kept}
+    return later | {
         (EPOCH, epoch + 1): {
             "cell": content["cells"][epoch],
             "cell_without_none": content["cells_without_none"][epoch],

@@ -73,17 +73,29 @@ def _counts(
     )
 
 
-def above(values: Values, words: str, line: float = 0.0, few: int = FEW) -> Judge:
+def above(
+    values: Values,
+    words: str,
+    line: float = 0.0,
+    *,
+    few: int = FEW,
+    lacking: str = f"No run of {HORIZON} epochs yet.",
+) -> Judge:
     """Supported if the 95 % interval of the mean lies above `line`, not supported if below it.
 
-    With less than `few` values it is undecided.
+    Args:
+        values: of the runs that count, and with the horizon `ANY` of all.
+        words: what the values are.
+        line: where it decides.
+        few: values below which nothing is decided.
+        lacking: what is said where runs are there, and none counts.
     """
 
     def judge(records: Sequence[RunRecord]) -> Judgement:
         found, all_found = values(records, HORIZON), values(records, ANY)
         if not all_found:
             return NOT_RUN, "No run of the method yet, or no pair of runs."
-        numbers = f"{words}: {interval(found)}." if found else f"No run of {HORIZON} epochs yet."
+        numbers = f"{words}: {interval(found)}." if found else lacking
         if found != all_found:
             numbers += f" With shorter runs, which do not count: {interval(all_found)}."
         if len(found) < few:

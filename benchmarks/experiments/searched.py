@@ -24,6 +24,8 @@ from darts.training.search import SearchStage, search
 
 ENDED = "experiment/ended"
 """The stream that says where and why a search ended before its epochs did."""
+SELECTED = "experiment/selected"
+"""The stream that says which cell a selection chose after the search."""
 
 
 def drive_search(stage: SearchStage, run: RunFolder, devices: Devices) -> None:
@@ -71,10 +73,18 @@ class Searched(Planned):
         if found.stopped is not None and not run.records(ENDED):
             kept, reason = found.stopped.keep, found.stopped.reason
             run.append(ENDED, {"stopped": {"kept_epoch": kept, "reason": reason}})
+        if found.selection is not None and not run.records(SELECTED):
+            cell = kept_operations(found.genotype, list(self.config.space.operations))
+            unlike = found.selection["unlike_weights"]
+            seconds = round(found.selection["wall_seconds"], 1)
+            selected = {"cell": cell, "unlike_weights": unlike}
+            run.append(SELECTED, {"selected": selected, "wall_seconds": seconds})
 
     def line(self, stream: str, record: Record) -> Record | None:
         if stream == ENDED:
             return {"kind": "ended", **record}
+        if stream == SELECTED:
+            return {"kind": "selected", **record}
         return epoch_line(record) if stream == "search/epochs" else None
 
 

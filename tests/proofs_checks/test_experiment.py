@@ -19,7 +19,7 @@ from proofs_checks.experiment import (
     share_interval,
     together,
 )
-from proofs_checks.judged_by_pages import ROWS, WORDS, JudgedByPage, by_the_page, row
+from proofs_checks.judged_by_pages import NARROWER, ROWS, WORDS, JudgedByPage, by_the_page, row
 from proofs_checks.ledger import Claim, Verdict, verify
 from proofs_checks.the_total_direction import claims
 
@@ -233,6 +233,16 @@ def test_a_row_with_a_verdict_names_its_page():
     claim = row("A4d", SUPPORTED, "collapse", ("Search with the amended term",))
     assert claim.evidence[0].decides is SUPPORTED
     assert "docs/experiments/collapse.md" in claim.because
+
+
+def test_a_row_whose_runs_leave_something_out_says_what():
+    assert NARROWER.keys() <= {entry[0] for entry in ROWS}
+    for claim_id, words in NARROWER.items():
+        assert words in row(claim_id, SUPPORTED, "cures", ("PC-DARTS can fail",)).assumptions
+    assert row("A4d", SUPPORTED, "collapse", ("x",)).assumptions == (
+        "the setting and the rule of docs/experiments/collapse.md; of the paper's size nothing is "
+        "said"
+    )
 
 
 @pytest.mark.parametrize(("absent", "lacks"), [("benchmarks.experiments", True), ("scipy", False)])
