@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bilevel.bound_module import opened
+from bilevel.bound_module import opened, taken_for_parameters
 from bilevel.connection import DisconnectedError, names_of, refuse_closed_over
 from bilevel.evaluation import evaluated
 from bilevel.losses import Loss as Loss
@@ -126,14 +126,16 @@ class BilevelProblem:
         alpha, bind_alpha = opened("α", hyperparams)
         _refuse_shared(params, Vector.of(alpha))
 
-        def bound(loss: Loss) -> Loss:
+        def unbound(loss: Loss) -> Loss:
             @like(loss)
             def evaluate(omega: Tree, alpha: Tree, *others: Any) -> Tensor:
-                return loss(bind_omega(omega), bind_alpha(alpha), *others)
+                bound = bind_omega(omega), bind_alpha(alpha)
+                with taken_for_parameters(*bound):
+                    return loss(*bound, *others)
 
             return evaluate
 
-        return BilevelProblem(bound(inner), bound(outer)), params, alpha
+        return BilevelProblem(unbound(inner), unbound(outer)), params, alpha
 
     def replaying(self, seed: int) -> BilevelProblem:
         """The same problem with every evaluation under the random state of `seed`.
