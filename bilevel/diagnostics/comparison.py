@@ -16,6 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from bilevel.arguments import check_count
 from bilevel.diagnostics.check_report import CheckReport
 from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.cost import Count, Ratio, counted, interleaved_seconds, peak_bytes
@@ -227,9 +228,11 @@ def compare(
             otherwise, for some thirty gradients. Faults give a `CheckFailed`.
 
     Raises:
-        ValueError: no estimators, two of one name, or the reference is not to be had.
+        ValueError: no estimators, two of one name, the reference is not to be had, or repetitions
+            is no whole number of at least 0.
         TypeError: a loss takes a batch and has none.
     """
+    check_count("compare", least=0, repetitions=repetitions)
     named = _named(estimators)
     problem.refuse_missing_batch()
     omega, alpha = point_of(params, hyperparams)

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bilevel.arguments import check_count, check_not_negative, check_positive
 from bilevel.derivatives import Curvature
 from bilevel.estimators.alerts import NotCertified
-from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.estimators.certificate import NOT_CHECKED, Certificate, certify
 from bilevel.estimators.results import Solve, Status
 from bilevel.estimators.solving import SolvingEstimator
@@ -97,7 +97,8 @@ class Certified(SolvingEstimator):
                 f"Certified(cosine={self.cosine}): must lie between 0 and 1. A cosine of 1 would "
                 "be the exact solution; 0.99 is an angle of 8.1 degrees."
             )
-        check_positive(self, products=self.products, safety=self.safety)
+        check_count(self, products=self.products)
+        check_positive(self, safety=self.safety)
         if not self.relative_error > 0:
             raise ValueError(
                 f"Certified(relative_error={self.relative_error}): must be positive. Leave it out "
