@@ -102,9 +102,9 @@ class _Check:
         self.padding: Rows = ()
 
     def run(self, params: Tree, hyperparams: Tree) -> CheckReport:
-        self.findings += unusable_leaves(params, hyperparams)
+        found, given = unusable_leaves(params, hyperparams)
+        self.findings += found
         if not any(finding.wrong for finding in self.findings):
-            given = {"ω": Vector.of(params), "α": Vector.of(hyperparams)}
             try:
                 self._look(given)
             except Exception as error:  # whatever it is, it is the losses' own

@@ -78,6 +78,18 @@ def test_the_same_seed_gives_the_same_report_and_nothing_is_written() -> None:
     assert all(leaf.grad is None for leaf in omega.values())
 
 
+def test_iterators_are_points_like_lists() -> None:
+    x, net = torch.randn(6, 3, dtype=torch.float64), torch.nn.Linear(3, 1, dtype=torch.float64)
+
+    def loss(w: list[Tensor], a: list[Tensor]) -> Tensor:
+        return (x @ w[0].T + w[1] - 1).square().mean() + a[0].exp() * w[0].square().sum()
+
+    problem, alpha = BilevelProblem(loss, loss), torch.zeros((), dtype=torch.float64)
+    report = check(problem, net.parameters(), iter([alpha]))
+    assert report.ok, str(report)
+    assert str(report) == str(check(problem, list(net.parameters()), [alpha]))
+
+
 def test_differences_are_judged_by_their_own_standard() -> None:
     report = check(*quadratic().point, derivatives=CentralDifference())
     assert report.ok, str(report)
