@@ -78,6 +78,20 @@ class Unrolled(Estimator):
                     "most all steps."
                 )
 
+    @torch.enable_grad()
+    def uses(self, omega: Vector, alpha: Vector) -> frozenset[int]:
+        hyper = alpha.tracked()
+        rates = [
+            own.sum()
+            for name, rate in (("lr", self.lr), ("momentum", self.momentum))
+            for own in _rates(name, rate, hyper, omega)
+            if own.requires_grad
+        ]
+        if not rates:
+            return frozenset()
+        found = torch.autograd.grad(torch.stack(rates).sum(), hyper.leaves, allow_unused=True)
+        return frozenset(place for place, own in enumerate(found) if own is not None)
+
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         kept = self.steps if self.last is None else self.last
         hyper = alpha.tracked()
