@@ -147,7 +147,7 @@ class Certified(SolvingEstimator):
         start = self.starting_point(outer_gradient)
         q, remainder, certificate = search.run(None if start is None else start.flat())
         length = float(outer_gradient.norm())
-        if not certificate.holds and search.highest == 0:
+        if not certificate.holds and search.seen and search.highest == 0:
             self.alert(
                 NotCertified,
                 f"H is 0 for all that {search.products} products showed, so that Hq = ∇_ω L_val "
@@ -195,7 +195,7 @@ class _Search:
         self.v, self.believed = v, believed
         self.products, self.mixed_products = 0, norm.products
         self.singular, self.lowest, self.highest = math.inf, math.inf, 0.0
-        self.probed = False
+        self.probed = self.seen = False
         self.gap: float | None = None
         self.probes = 0
 
@@ -235,6 +235,7 @@ class _Search:
         """
         target = 0.5 * latest.residual
         budget = self.asked.products - self.products - 1
+        self.seen = self.seen or latest.products < budget
         while latest.products < budget and (following := next(steps, None)) is not None:
             latest = following
             if latest.residual > target:
