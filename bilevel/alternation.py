@@ -76,7 +76,8 @@ def alternating_step(
             if a later inner step or evaluation of a line search did.
         ValueError: `outer` asks for a closure; or `inner` does, and `clip` is given; or one of
             them does not hold a tensor that it should move; or clip is not positive, or
-            inner_steps no whole number of at least 1.
+            inner_steps no whole number of at least 1; or the constraint returns something of
+            another shape than α, which has taken its step by then.
     """
     check_clip("alternating_step", clip)
     check_count("alternating_step", inner_steps=inner_steps)
@@ -123,7 +124,8 @@ def outer_step(
     Raises:
         NonFiniteError: a loss or gradient is not finite; α is as it was.
         ValueError: `outer` asks for a closure, or does not hold a tensor of α; or clip is not
-            positive.
+            positive; or the constraint returns something of another shape than α, which has taken
+            its step by then.
     """
     check_clip("outer_step", clip)
     omega, alpha = Vector.of(omega).tree(), Vector.of(alpha).tree()  # iterators are used up
@@ -145,8 +147,23 @@ def outer_step(
 
 @torch.no_grad()
 def project(alpha: Vector, constraint: Constraint) -> float:
-    """Move α to its nearest point in the constraint's set, in place; the distance moved."""
-    nearest = Vector.of(constraint(alpha.detach().tree()))
+    """Move α to its nearest point in the constraint's set, in place; the distance moved.
+
+    Raises:
+        ValueError: the constraint gives something of another structure or shape; α is as it was.
+    """
+    given = constraint(alpha.detach().tree())
+    if given is None:
+        raise ValueError(
+            "the constraint returned None. It takes α and returns a new α inside the set, such as "
+            "lambda alpha: alpha.clamp(0, 1), and does not write to what it gets."
+        )
+    nearest = Vector.of(given)
+    if not alpha.fits(nearest):
+        raise ValueError(
+            f"the constraint took α, {alpha.shapes()}, and returned {nearest.shapes()}. It must "
+            "return the nearest point of the set in the structure and shapes of α."
+        )
     moved = float((nearest - alpha).norm())
     for leaf, inside in zip(alpha.leaves, nearest.leaves, strict=True):
         leaf.copy_(inside)

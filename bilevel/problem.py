@@ -323,6 +323,11 @@ def _checked(which: str, value: Any) -> Tensor:
             f"the {which} loss must be a scalar; it has shape {tuple(value.shape)}. "
             "Take its mean or sum."
         )
+    if value.is_complex():
+        raise TypeError(
+            f"the {which} loss is complex ({value.dtype}); a loss is a real number. Take the "
+            "square of absolute values, such as z.abs().square().mean(), or the real part."
+        )
     number = read(value)
     if not finite(number):
         raise NonFiniteError(

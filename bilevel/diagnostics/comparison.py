@@ -21,7 +21,7 @@ from bilevel.diagnostics.check_report import CheckReport
 from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.cost import Count, Ratio, counted, interleaved_seconds, peak_bytes
 from bilevel.diagnostics.direction import angle, relative_error
-from bilevel.diagnostics.reference import Reference, reference_for
+from bilevel.diagnostics.reference import Reference, reference_for, refuse_other_references
 from bilevel.estimators import Estimator, Hypergradient
 from bilevel.estimators.certificate import Certificate
 from bilevel.point import point_of
@@ -230,12 +230,14 @@ def compare(
     Raises:
         ValueError: no estimators, two of one name, the reference is not to be had, or repetitions
             is no whole number of at least 0.
-        TypeError: a loss takes a batch and has none.
+        TypeError: a loss takes a batch and has none; or the reference is neither an estimator nor a
+            hypergradient.
     """
     check_count("compare", least=0, repetitions=repetitions)
     named = _named(estimators)
     problem.refuse_missing_batch()
     omega, alpha = point_of(params, hyperparams)
+    refuse_other_references(reference, alpha)
     if checked is None:  # first, for what it finds may leave no reference to be had
         checked = check(problem, omega.tree(), alpha.tree())
         checked.warn_if_wrong()
