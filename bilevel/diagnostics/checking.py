@@ -28,6 +28,7 @@ from bilevel.diagnostics.leaves import unusable_leaves
 from bilevel.diagnostics.outer_gradients import outer_gradients
 from bilevel.diagnostics.padding import Rows
 from bilevel.diagnostics.steadiness import unsteady
+from bilevel.diagnostics.undecided import undecided
 from bilevel.losses import Loss, like
 from bilevel.problem import BilevelProblem
 from bilevel.unsupported import UnsupportedDerivativeError
@@ -301,13 +302,7 @@ class _Check:
                     if again := unsteady(point.problem, point.omega, point.alpha, times=MANY)[0]:
                         self.findings += again
                         return
-                    self._add(
-                        "L_train",
-                        f"differences cannot tell whether products with {name} are right: kinks "
-                        "(ReLU, max pooling) or rounding outweigh them at every step. Pass a "
-                        "problem in float64, or one with smooth activations, to know.",
-                        wrong=False,
-                    )
+                    self.findings.append(undecided(name, double=point.double))
                 continue
             off = f"products with {name} by {self._how()} are off by {agreement.relative:.2g}"
             if not curvature.exact:

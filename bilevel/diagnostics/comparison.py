@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bilevel.arguments import check_count
+from bilevel.derivatives import Checked
 from bilevel.diagnostics.check_report import CheckReport
 from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.cost import Count, Ratio, counted, interleaved_seconds, peak_bytes
@@ -249,7 +250,10 @@ def compare(
 
 
 def name_of(estimator: Estimator) -> str:
-    """The class and what differs from its defaults: `ConjugateGradient(iterations=20)`."""
+    """The class and what differs from its defaults: `ConjugateGradient(iterations=20)`.
+
+    Derivatives that a report of `bilevel.check` handed out are `report.derivatives`.
+    """
     given: list[str] = []
     if not is_dataclass(estimator):
         return type(estimator).__name__
@@ -257,7 +261,8 @@ def name_of(estimator: Estimator) -> str:
         value = getattr(estimator, field.name)
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if field.repr and value != default:
-            given.append(f"{field.name}={value!r}")
+            shown = "report.derivatives" if isinstance(value, Checked) else repr(value)
+            given.append(f"{field.name}={shown}")
     return f"{type(estimator).__name__}({', '.join(given)})"
 
 

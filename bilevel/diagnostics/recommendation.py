@@ -186,7 +186,8 @@ def _certificate(row: Row) -> str | None:
     on = "; ".join(certificate.assumes)
     return (
         f"Guaranteed: the angle to g₂ is at most {certificate.angle_degrees:.2g}°, after "
-        f"{_products(row)} products{', if ' + on if on else ''}."
+        f"{_products(row)} products{', if ' + on if on else ''}. The report that its derivatives "
+        "come from is bilevel.check(problem, params, hyperparams), and the check of this advice."
     )
 
 

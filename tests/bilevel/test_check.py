@@ -90,6 +90,16 @@ def test_iterators_are_points_like_lists() -> None:
     assert str(report) == str(check(problem, list(net.parameters()), [alpha]))
 
 
+def test_where_the_gradient_jumps_in_float64_another_point_is_the_remedy() -> None:
+    def loss(w: Tensor, a: Tensor) -> Tensor:
+        return w.abs().sum() + (1 + a.exp()) * (w - 1).square().sum()
+
+    zero = torch.zeros(4, dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    report = str(check(BilevelProblem(loss, loss), *zero))
+    assert re.search("differences cannot tell .* H are right.*Check at another point", report)
+    assert "float64" not in report
+
+
 def test_differences_are_judged_by_their_own_standard() -> None:
     report = check(*quadratic().point, derivatives=CentralDifference())
     assert report.ok, str(report)
