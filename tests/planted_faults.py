@@ -113,6 +113,35 @@ class PlainObject(nn.Module):
         return self.last(torch.tanh(self.hidden.layer(x)))
 
 
+class Remembering(nn.Module):
+    """A penalty that is computed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 3, dtype=f64), nn.Linear(3, 1, dtype=f64)
+        self.kept: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x)))
+
+    def decay(self) -> Tensor:
+        if self.kept is None:
+            self.kept = self.first.weight.square().sum()
+        return self.kept
+
+
+def remembering() -> tuple[BilevelProblem, Any, Any]:
+    def outer(n: Any, a: Tensor) -> Tensor:
+        return (n(X)[:, 0] - Y).square().mean()
+
+    return BilevelProblem.from_module(
+        Remembering(),
+        lambda n, a: outer(n, a) + a.exp() * n.decay(),
+        outer,
+        hyperparams=torch.zeros((), dtype=f64),
+    )
+
+
 # backward passes of one's own that are wrong
 
 
@@ -412,6 +441,9 @@ PLANTED: dict[str, Planted] = {
     ),
     "parameters in a plain object": Planted(
         module(PlainObject(), lambda n: n(X)), r"shape \(3, 5\).*plain list"
+    ),
+    "a penalty that is remembered": Planted(
+        remembering, "L_train: it keeps a tensor from an earlier evaluation.*afresh"
     ),
     "H that is not symmetric": Planted(
         case(), "products with H.*off.*the derivatives themselves", Skewed(hessian=0.1)
