@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from bilevel.arguments import check_clip, check_count
 from bilevel.estimators import Estimator, Hypergradient
 from bilevel.problem import BilevelProblem, NonFiniteError
 from bilevel.reading import at_most, finite, ratio, read
@@ -64,7 +65,7 @@ def alternating_step(
         outer: any optimiser whose step takes one gradient.
         inner: any optimiser; one that asks for a closure (LBFGS) evaluates L_train as often as
             it likes.
-        clip: largest norm of ∇_ω L_train to step with; longer ones are shortened to it.
+        clip: largest norm of ∇_ω L_train to step with, positive; longer ones are shortened to it.
         inner_steps: number of steps of ω, at this α and on this problem.
         constraint: takes α, after its step and before ω's, to the nearest point of a set, such as
             `constraints.Box` or `Simplex`.
@@ -74,8 +75,12 @@ def alternating_step(
             nothing if the estimate failed, α alone if the first gradient of ω did, and ω as well
             if a later inner step or evaluation of a line search did.
         ValueError: `outer` asks for a closure; or `inner` does, and `clip` is given; or one of
-            them does not hold a tensor that it should move.
+            them does not hold a tensor that it should move; or clip is not positive, or
+            inner_steps no whole number of at least 1; or the constraint returns something of
+            another shape than α, which has taken its step by then.
     """
+    check_clip("alternating_step", clip)
+    check_count("alternating_step", inner_steps=inner_steps)
     omega, alpha = Vector.of(omega).tree(), Vector.of(alpha).tree()  # iterators are used up
     _check_holds("inner", inner, "ω", Vector.of(omega))
     if clip is not None and _asks_for_closure(inner):
@@ -118,8 +123,11 @@ def outer_step(
 
     Raises:
         NonFiniteError: a loss or gradient is not finite; α is as it was.
-        ValueError: `outer` asks for a closure, or does not hold a tensor of α.
+        ValueError: `outer` asks for a closure, or does not hold a tensor of α; or clip is not
+            positive; or the constraint returns something of another shape than α, which has taken
+            its step by then.
     """
+    check_clip("outer_step", clip)
     omega, alpha = Vector.of(omega).tree(), Vector.of(alpha).tree()  # iterators are used up
     _check_holds("outer", outer, "α", Vector.of(alpha))
     if _asks_for_closure(outer):
@@ -139,8 +147,23 @@ def outer_step(
 
 @torch.no_grad()
 def project(alpha: Vector, constraint: Constraint) -> float:
-    """Move α to its nearest point in the constraint's set, in place; the distance moved."""
-    nearest = Vector.of(constraint(alpha.detach().tree()))
+    """Move α to its nearest point in the constraint's set, in place; the distance moved.
+
+    Raises:
+        ValueError: the constraint gives something of another structure or shape; α is as it was.
+    """
+    given = constraint(alpha.detach().tree())
+    if given is None:
+        raise ValueError(
+            "the constraint returned None. It takes α and returns a new α inside the set, such as "
+            "lambda alpha: alpha.clamp(0, 1), and does not write to what it gets."
+        )
+    nearest = Vector.of(given)
+    if not alpha.fits(nearest):
+        raise ValueError(
+            f"the constraint took α, {alpha.shapes()}, and returned {nearest.shapes()}. It must "
+            "return the nearest point of the set in the structure and shapes of α."
+        )
     moved = float((nearest - alpha).norm())
     for leaf, inside in zip(alpha.leaves, nearest.leaves, strict=True):
         leaf.copy_(inside)
@@ -164,8 +187,9 @@ def inner_step(
     Raises:
         NonFiniteError: the loss or its gradient is not finite. ω is as it was, unless a line
             search had moved it.
-        ValueError: `inner` does not hold a tensor of ω.
+        ValueError: `inner` does not hold a tensor of ω, or clip is not positive.
     """
+    check_clip("inner_step", clip)
     point, hyper = Vector.of(omega), Vector.of(alpha)
     _check_holds("inner", inner, "ω", point)
     seen: list[tuple[float, float]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import optree
@@ -20,6 +21,9 @@ class BoundModule:
     `net.encoder.weight` all see `params` in place of the module's own parameters, and scratch
     copies of its buffers. The module itself is as it was when the call returns. A parameter that
     the module holds under several names (tied weights, a part used twice) is replaced under all.
+
+    `isinstance(part, nn.Linear)` and `part.__class__` are as for the module's own part, but
+    `type(part)` is `BoundModule`, which no object can change: `type(part) is nn.Linear` is False.
 
     Args:
         module: the module. What it keeps as plain attributes is shared.
@@ -41,12 +45,23 @@ class BoundModule:
         self._root, self._part, self._slots = root, part, slots
         self.params = params
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class of the module or part, which `isinstance` asks for."""
+        return type(self.__dict__.get("_part", self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return object.__new__, (BoundModule,), vars(self)  # pickling would ask `__class__`
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._inside(self._part, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("_root", "_part", "_slots", "params"):
             raise AttributeError(name)  # copying and pickling ask before anything is bound
+        if name in _REGISTERS:  # a module that has this one as a part reads them
+            held = self._inside(lambda: tuple(getattr(self._part, name).items()))
+            return dict(held)
         value = self._inside(getattr, self._part, name)
         if getattr(value, "__self__", None) is self._part:  # a method: run it with ω in place
             return lambda *args, **kwargs: self._inside(value, *args, **kwargs)
@@ -97,6 +112,34 @@ class BoundModule:
         part = object.__new__(BoundModule)
         part._bind(self._root, value, own, self._slots)
         return part
+
+
+_REGISTERS = ("_parameters", "_buffers", "_modules")
+"""Where modules keep what is theirs; ω is there only while a call runs."""
+
+
+@contextmanager
+def taken_for_parameters(*points: Any) -> Iterator[None]:
+    """While this lasts, the tensors that bound modules read are instances of `nn.Parameter`.
+
+    Args:
+        points: bound modules, or trees with bound modules in them.
+    """
+    stand_ins = {
+        id(leaf): leaf
+        for point in points
+        for part in optree.tree_leaves(point)
+        if type(part) is BoundModule
+        for leaf in part.params.values()
+        if not isinstance(leaf, nn.Parameter)
+    }
+    for leaf in stand_ins.values():
+        leaf._is_param = True
+    try:
+        yield
+    finally:
+        for leaf in stand_ins.values():
+            del leaf._is_param
 
 
 class _Within(nn.Module):
@@ -224,7 +267,7 @@ def refuse_hidden_parameters(symbol: str, module: nn.Module) -> None:
         if isinstance(part, nn.RNNBase) or type(part).__module__.startswith("torch."):
             continue  # torch's own lists are kept up to date by torch
         for attribute, value in vars(part).items():
-            if attribute in ("_parameters", "_buffers", "_modules"):
+            if attribute in _REGISTERS:
                 continue
             for where, found in _within_containers(attribute, value):
                 hidden = _hidden(found, known)

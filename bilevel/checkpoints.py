@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from bilevel.arguments import check_count
 from bilevel.checkpoint_files import CheckpointFiles, Label
 from bilevel.state import State
 
@@ -23,7 +24,7 @@ class Checkpoints:
         keep: states kept, the latest ones.
 
     Raises:
-        ValueError: every or keep is not positive.
+        ValueError: every or keep is no whole number of at least 1.
     """
 
     folder: Path | str
@@ -31,10 +32,7 @@ class Checkpoints:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.keep < 1:
-            raise ValueError(
-                f"Checkpoints(every={self.every}, keep={self.keep}): both must be at least 1."
-            )
+        check_count(self, every=self.every, keep=self.keep)
 
     @property
     def _files(self) -> CheckpointFiles:

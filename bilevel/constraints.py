@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -20,12 +21,21 @@ class Box:
 
     Raises:
         ValueError: there is nothing between them.
+        TypeError: a bound is no number. Bounds that differ between coordinates are a function of
+            one's own: `lambda alpha: alpha.clamp(lower, upper)`.
     """
 
     lower: float = -float("inf")
     upper: float = float("inf")
 
     def __post_init__(self) -> None:
+        for name, bound in (("lower", self.lower), ("upper", self.upper)):
+            if not isinstance(bound, Real):
+                raise TypeError(
+                    f"Box({name}=...) is a {type(bound).__name__}; it takes one number for all "
+                    "coordinates. For bounds that differ pass a function as the constraint: "
+                    "lambda alpha: alpha.clamp(lower, upper)."
+                )
         if not self.lower <= self.upper:
             raise ValueError(
                 f"Box(lower={self.lower}, upper={self.upper}): the lower bound must not be above "

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bilevel.bound_module import opened
+from bilevel.bound_module import opened, taken_for_parameters
 from bilevel.connection import DisconnectedError, names_of, refuse_closed_over
 from bilevel.evaluation import evaluated
 from bilevel.losses import Loss as Loss
@@ -126,14 +126,16 @@ class BilevelProblem:
         alpha, bind_alpha = opened("α", hyperparams)
         _refuse_shared(params, Vector.of(alpha))
 
-        def bound(loss: Loss) -> Loss:
+        def unbound(loss: Loss) -> Loss:
             @like(loss)
             def evaluate(omega: Tree, alpha: Tree, *others: Any) -> Tensor:
-                return loss(bind_omega(omega), bind_alpha(alpha), *others)
+                bound = bind_omega(omega), bind_alpha(alpha)
+                with taken_for_parameters(*bound):
+                    return loss(*bound, *others)
 
             return evaluate
 
-        return BilevelProblem(bound(inner), bound(outer)), params, alpha
+        return BilevelProblem(unbound(inner), unbound(outer)), params, alpha
 
     def replaying(self, seed: int) -> BilevelProblem:
         """The same problem with every evaluation under the random state of `seed`.
@@ -320,6 +322,11 @@ def _checked(which: str, value: Any) -> Tensor:
         raise ValueError(
             f"the {which} loss must be a scalar; it has shape {tuple(value.shape)}. "
             "Take its mean or sum."
+        )
+    if value.is_complex():
+        raise TypeError(
+            f"the {which} loss is complex ({value.dtype}); a loss is a real number. Take the "
+            "square of absolute values, such as z.abs().square().mean(), or the real part."
         )
     number = read(value)
     if not finite(number):

@@ -16,6 +16,7 @@ from bilevel.alternation import Step as Step
 from bilevel.alternation import alternating_step as alternating_step
 from bilevel.alternation import inner_step as inner_step
 from bilevel.alternation import outer_step as outer_step
+from bilevel.arguments import check_clip, check_count
 from bilevel.callbacks import Progress as Progress
 from bilevel.callbacks import Shown, name_of_function
 from bilevel.callbacks import StepRecord as StepRecord
@@ -109,14 +110,15 @@ def solve(
             steps + 1 of them if that takes no more than 16 MiB, and else none.
 
     Raises:
-        ValueError: steps or inner_steps < 1; warm_start with an estimator that has no `start`;
+        ValueError: steps, inner_steps or keep_alphas is no whole number, or too small; clip is not
+            positive; warm_start with an estimator that has no `start`;
             a checkpoint from another solve; an α outside of `constraint`; a callback that writes
             to its arguments.
     """
-    if steps < 1 or inner_steps < 1:
-        raise ValueError(
-            f"solve(steps={steps}, inner_steps={inner_steps}): at least one step is needed."
-        )
+    check_count("solve", steps=steps, inner_steps=inner_steps)
+    check_clip("solve", clip)
+    if keep_alphas is not None:
+        check_count("solve", least=0, keep_alphas=keep_alphas)
     if warm_start and not _takes_start(estimator):
         raise ValueError(
             f"warm_start=True, but {type(estimator).__name__} has no `start`: there is no q to "

@@ -117,6 +117,18 @@ class Vector:
             raise ValueError(f"expected {self.numel} coordinates, got shape {tuple(flat.shape)}")
         return self._with(_unflatten_dense_tensors(flat, self.leaves))  # type: ignore[no-untyped-call]
 
+    def fits(self, other: Vector) -> bool:
+        """Whether the other has this structure, and leaves of the same shapes."""
+        return self.treespec == other.treespec and all(
+            own.shape == theirs.shape for own, theirs in zip(self.leaves, other.leaves, strict=True)
+        )
+
+    def shapes(self) -> str:
+        """The shape of each leaf by its name, for messages; three of them at most."""
+        pairs = list(zip(self.names(), self.leaves, strict=True))
+        shown = ", ".join(f"{name} of shape {tuple(leaf.shape)}" for name, leaf in pairs[:3])
+        return shown + (f", ... ({len(pairs)} leaves)" if len(pairs) > 3 else "")
+
     def detach(self) -> Vector:
         return self._with([leaf.detach() for leaf in self.leaves])
 

@@ -113,6 +113,35 @@ class PlainObject(nn.Module):
         return self.last(torch.tanh(self.hidden.layer(x)))
 
 
+class Remembering(nn.Module):
+    """A penalty that is computed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 3, dtype=f64), nn.Linear(3, 1, dtype=f64)
+        self.kept: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x)))
+
+    def decay(self) -> Tensor:
+        if self.kept is None:
+            self.kept = self.first.weight.square().sum()
+        return self.kept
+
+
+def remembering() -> tuple[BilevelProblem, Any, Any]:
+    def outer(n: Any, a: Tensor) -> Tensor:
+        return (n(X)[:, 0] - Y).square().mean()
+
+    return BilevelProblem.from_module(
+        Remembering(),
+        lambda n, a: outer(n, a) + a.exp() * n.decay(),
+        outer,
+        hyperparams=torch.zeros((), dtype=f64),
+    )
+
+
 # backward passes of one's own that are wrong
 
 
@@ -235,6 +264,19 @@ def beside(w: dict[str, Tensor], a: Tensor) -> Tensor:
     return inner(w, a) + bound.exp().sum() * w["last"].square().sum()
 
 
+def partly(seen: Callable[[Tensor], Tensor]) -> Loss:
+    """An inner loss that takes its last weight from α in another way than the rest."""
+    return lambda w, a: (
+        (fit(w) * torch.cat([a[:-1], seen(a)[-1:]]).exp()).mean()
+        + 0.1 * sum(p.square().sum() for p in w.values())
+    )
+
+
+def unseen(a: Tensor) -> Tensor:
+    with torch.no_grad():
+        return a + 0.0
+
+
 trained = torch.zeros(12, dtype=f64, requires_grad=True)
 bound = torch.zeros(12, dtype=f64)
 
@@ -317,6 +359,24 @@ PLANTED: dict[str, Planted] = {
         case(outer=lambda w, a: outer({**w, "first": (w["first"] + w["first"].detach()) / 2}, a)),
         "L_val: ∇_ω L_val is not the derivative of its values",
     ),
+    "one coordinate of α as a number": Planted(
+        case(partly(lambda a: torch.full((1,), a[-1].item(), dtype=a.dtype))),
+        r"L_train: ∇_α L_train is not the derivative.*in <root>:.*item\(\)",
+    ),
+    "one coordinate of α detached": Planted(
+        case(partly(Tensor.detach)), "L_train: ∇_α L_train is not the derivative of its values"
+    ),
+    "one coordinate of α within no_grad": Planted(
+        case(partly(unseen)), "L_train: ∇_α L_train is not the derivative of its values"
+    ),
+    "one of two leaves of α detached, used by L_val": Planted(
+        case(
+            lambda w, a: inner(w, a["seen"]) * a["not"].detach().exp(),
+            lambda w, a: outer(w, a["seen"]) + 0.1 * a["not"].square(),
+            alpha={"not": torch.ones((), dtype=f64), "seen": torch.zeros(12, dtype=f64)},
+        ),
+        r"L_train: ∇_α L_train is not the derivative of its values, in \['not'\]:",
+    ),
     "α from the closure, trainable": Planted(
         case(lambda w, a: inner(w, trained), lambda w, a: outer(w, trained), alpha=trained),
         "α<root>: a loss takes it from the closure",
@@ -381,6 +441,9 @@ PLANTED: dict[str, Planted] = {
     ),
     "parameters in a plain object": Planted(
         module(PlainObject(), lambda n: n(X)), r"shape \(3, 5\).*plain list"
+    ),
+    "a penalty that is remembered": Planted(
+        remembering, "L_train: it keeps a tensor from an earlier evaluation.*afresh"
     ),
     "H that is not symmetric": Planted(
         case(), "products with H.*off.*the derivatives themselves", Skewed(hessian=0.1)

@@ -203,6 +203,20 @@ def _sharpness_aware() -> Point:
     return BilevelProblem(loss, loss), torch.randn(4, dtype=f64), torch.zeros(4, dtype=f64)
 
 
+def _at_an_edge(used: Callable[[Tensor], Tensor]) -> Point:
+    """α begins where it has one derivative on one side, and another, or none, on the other."""
+    x, y = torch.randn(9, 4, dtype=f64), torch.randn(9, dtype=f64)
+
+    def inner(w: Tensor, a: Tensor) -> Tensor:
+        return (x @ w - y).square().mean() + ((0.1 + used(a)) * w.square()).sum()
+
+    def outer(w: Tensor, a: Tensor) -> Tensor:
+        return (x @ w + y).square().mean()
+
+    omega, alpha = torch.randn(4, dtype=f64), torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=f64)
+    return BilevelProblem(inner, outer), omega, alpha
+
+
 READY: dict[str, Callable[[], Point]] = {
     "quadratic": lambda: quadratic().point,
     "indefinite quadratic": lambda: quadratic(negative=2).point,
@@ -221,6 +235,8 @@ OWN: dict[str, Callable[[], Point]] = {
     "Gaussian process": _gaussian_process,
     "dropout, replayed": _dropped,
     "sharpness-aware": _sharpness_aware,
+    "α at the edge of a clamp": lambda: _at_an_edge(lambda a: a.clamp(0, 1)),
+    "α at the edge of where L_train is defined": lambda: _at_an_edge(lambda a: a.pow(1.5)),
     "physics-informed": lambda: _physics_informed(False),
     "physics-informed, points from outside": lambda: _physics_informed(True),
 }

@@ -18,6 +18,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 # what a module under the prefix on the left may import from this project
 ALLOWED = {
     "bilevel.vector": (),
+    "bilevel.arguments": (),
     "bilevel.linear": ("bilevel.vector",),
     "bilevel.losses": ("bilevel.vector",),
     "bilevel.bound_module": (),
@@ -57,6 +58,7 @@ ALLOWED = {
     "bilevel.krylov": ("bilevel.krylov", "bilevel.problem", "bilevel.linear", "bilevel.vector"),
     "bilevel.distributed": ("bilevel.losses", "bilevel.problem", "bilevel.vector"),
     "bilevel.estimators": (
+        "bilevel.arguments",
         "bilevel.estimators",
         "bilevel.krylov",
         "bilevel.randomness",
@@ -70,6 +72,7 @@ ALLOWED = {
         "bilevel.vector",
     ),
     "bilevel.diagnostics": (
+        "bilevel.arguments",
         "bilevel.shown",
         "bilevel.diagnostics",
         "bilevel.estimators",
@@ -85,10 +88,11 @@ ALLOWED = {
     ),
     "bilevel.state": (),
     "bilevel.checkpoint_files": ("bilevel.state",),
-    "bilevel.checkpoints": ("bilevel.checkpoint_files", "bilevel.state"),
+    "bilevel.checkpoints": ("bilevel.arguments", "bilevel.checkpoint_files", "bilevel.state"),
     "bilevel.constraints": ("bilevel.vector",),
     "bilevel.callbacks": ("bilevel.alternation", "bilevel.vector"),
     "bilevel.alternation": (
+        "bilevel.arguments",
         "bilevel.estimators",
         "bilevel.problem",
         "bilevel.reading",
@@ -102,6 +106,7 @@ ALLOWED = {
         "bilevel.vector",
     ),
     "bilevel.solver": (
+        "bilevel.arguments",
         "bilevel.scope",
         "bilevel.alternation",
         "bilevel.callbacks",

@@ -203,12 +203,21 @@ def _at_step(
 
 
 def gradient_agreement(
-    values: list[float], derivative: float, scale: float, step: float, eps: float
+    values: list[float],
+    derivative: float,
+    scale: float,
+    step: float,
+    eps: float,
+    share: float = 1e-3,
 ) -> Agreement:
-    """A derivative along a line against values of the loss, at step, −step, step/2 and −step/2."""
+    """A derivative along a line against values of the loss, at step, −step, step/2 and −step/2.
+
+    Args:
+        share: of `scale` that an error may be in any case.
+    """
     whole, half = (values[0] - values[1]) / (2 * step), (values[2] - values[3]) / step
     level = max(abs(value) for value in values)
-    doubt = MARGIN * abs(whole - half) + 100 * eps * level / step + 1e-3 * scale
+    doubt = MARGIN * abs(whole - half) + 100 * eps * level / step + share * scale
     return Agreement((abs(derivative - (4 * half - whole) / 3),), scale, doubt)
 
 

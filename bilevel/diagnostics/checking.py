@@ -23,10 +23,12 @@ from bilevel.diagnostics.closures import read_past_arguments
 from bilevel.diagnostics.connections import connections
 from bilevel.diagnostics.culprit import culprits
 from bilevel.diagnostics.in_double import doubled, in_double
+from bilevel.diagnostics.inner_alpha_gradient import InnerAlphaGradient
 from bilevel.diagnostics.leaves import unusable_leaves
 from bilevel.diagnostics.outer_gradients import outer_gradients
 from bilevel.diagnostics.padding import Rows
 from bilevel.diagnostics.steadiness import unsteady
+from bilevel.diagnostics.undecided import undecided
 from bilevel.losses import Loss, like
 from bilevel.problem import BilevelProblem
 from bilevel.unsupported import UnsupportedDerivativeError
@@ -101,9 +103,9 @@ class _Check:
         self.padding: Rows = ()
 
     def run(self, params: Tree, hyperparams: Tree) -> CheckReport:
-        self.findings += unusable_leaves(params, hyperparams)
+        found, given = unusable_leaves(params, hyperparams)
+        self.findings += found
         if not any(finding.wrong for finding in self.findings):
-            given = {"ω": Vector.of(params), "α": Vector.of(hyperparams)}
             try:
                 self._look(given)
             except Exception as error:  # whatever it is, it is the losses' own
@@ -186,9 +188,11 @@ class _Check:
         self.findings += outer.findings
         self.gradients -= outer.values
         self.values += outer.values
+        _, gradient, in_alpha = point.problem.inner_gradients(point.omega, point.alpha)
+        self._look_at_alpha(point, in_alpha, direction)
         try:
             curvature = self._taken_at(point)
-            found = self._compared(point, curvature, direction)
+            found = self._compared(point, curvature, gradient, direction)
             if self._not_finite(found):
                 return
             if found.hessian.wrong or found.mixed.wrong or found.gradient.wrong:
@@ -211,9 +215,18 @@ class _Check:
     def _taken_at(self, point: _Point) -> Curvature:
         return self.taken(point.problem, point.omega, point.alpha)
 
-    def _compared(self, point: _Point, curvature: Curvature, direction: Direction) -> Compared:
+    def _look_at_alpha(self, point: _Point, gradient: Vector, direction: Direction) -> None:
+        if not point.double:
+            return
+        beside = InnerAlphaGradient(point.problem, direction.sizes_alpha, self.generator)
+        self.findings += beside.look(point.omega, point.alpha, gradient)
+        self.gradients -= beside.values
+        self.values += beside.values
+
+    def _compared(
+        self, point: _Point, curvature: Curvature, gradient: Vector, direction: Direction
+    ) -> Compared:
         self.products += 2
-        _, gradient, _ = point.problem.inner_gradients(point.omega, point.alpha)
         steps = STEPS if point.double else (1e-2, 1e-3)
         return compared(
             point.problem, point.omega, point.alpha, curvature, gradient, direction, steps
@@ -238,7 +251,8 @@ class _Check:
         step = gaussian(point.omega, self.generator, _small(point.omega))
         near = _Point(point.problem, point.omega + step, point.alpha)
         direction = Direction.random(near.omega, near.alpha, self.generator, self.padding)
-        again = self._compared(near, self._taken_at(near), direction)
+        _, gradient, _ = near.problem.inner_gradients(near.omega, near.alpha)
+        again = self._compared(near, self._taken_at(near), gradient, direction)
 
         def both(first: Agreement, second: Agreement) -> Agreement:
             return second if first.wrong else first
@@ -288,13 +302,7 @@ class _Check:
                     if again := unsteady(point.problem, point.omega, point.alpha, times=MANY)[0]:
                         self.findings += again
                         return
-                    self._add(
-                        "L_train",
-                        f"differences cannot tell whether products with {name} are right: kinks "
-                        "(ReLU, max pooling) or rounding outweigh them at every step. Pass a "
-                        "problem in float64, or one with smooth activations, to know.",
-                        wrong=False,
-                    )
+                    self.findings.append(undecided(name, double=point.double))
                 continue
             off = f"products with {name} by {self._how()} are off by {agreement.relative:.2g}"
             if not curvature.exact:

@@ -16,11 +16,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from bilevel.arguments import check_count
+from bilevel.derivatives import Checked
 from bilevel.diagnostics.check_report import CheckReport
 from bilevel.diagnostics.checking import check
 from bilevel.diagnostics.cost import Count, Ratio, counted, interleaved_seconds, peak_bytes
 from bilevel.diagnostics.direction import angle, relative_error
-from bilevel.diagnostics.reference import Reference, reference_for
+from bilevel.diagnostics.reference import Reference, reference_for, refuse_other_references
 from bilevel.estimators import Estimator, Hypergradient
 from bilevel.estimators.certificate import Certificate
 from bilevel.point import point_of
@@ -227,12 +229,16 @@ def compare(
             otherwise, for some thirty gradients. Faults give a `CheckFailed`.
 
     Raises:
-        ValueError: no estimators, two of one name, or the reference is not to be had.
-        TypeError: a loss takes a batch and has none.
+        ValueError: no estimators, two of one name, the reference is not to be had, or repetitions
+            is no whole number of at least 0.
+        TypeError: a loss takes a batch and has none; or the reference is neither an estimator nor a
+            hypergradient.
     """
+    check_count("compare", least=0, repetitions=repetitions)
     named = _named(estimators)
     problem.refuse_missing_batch()
     omega, alpha = point_of(params, hyperparams)
+    refuse_other_references(reference, alpha)
     if checked is None:  # first, for what it finds may leave no reference to be had
         checked = check(problem, omega.tree(), alpha.tree())
         checked.warn_if_wrong()
@@ -244,7 +250,10 @@ def compare(
 
 
 def name_of(estimator: Estimator) -> str:
-    """The class and what differs from its defaults: `ConjugateGradient(iterations=20)`."""
+    """The class and what differs from its defaults: `ConjugateGradient(iterations=20)`.
+
+    Derivatives that a report of `bilevel.check` handed out are `report.derivatives`.
+    """
     given: list[str] = []
     if not is_dataclass(estimator):
         return type(estimator).__name__
@@ -252,7 +261,8 @@ def name_of(estimator: Estimator) -> str:
         value = getattr(estimator, field.name)
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if field.repr and value != default:
-            given.append(f"{field.name}={value!r}")
+            shown = "report.derivatives" if isinstance(value, Checked) else repr(value)
+            given.append(f"{field.name}={shown}")
     return f"{type(estimator).__name__}({', '.join(given)})"
 
 

@@ -28,14 +28,18 @@ def connections(
         omega, alpha: the point to look at; copies of the tensors that were passed.
         given: by symbol, the tensors that were passed.
     """
-    inner_omega, inner_alpha, first, rows = _used(problem.inner_value, omega, alpha)
-    outer_omega, outer_alpha, second, more_rows = _used(problem.outer_value, omega, alpha)
+    seen: dict[int, Tensor] = {}
+    inner_omega, inner_alpha, first, rows = _used(problem.inner_value, omega, alpha, seen)
+    outer_omega, outer_alpha, second, more_rows = _used(problem.outer_value, omega, alpha, seen)
     # a tensor that a loss makes for itself, to take a gradient in, is another one each time
-    *_, again, _ = _used(problem.inner_value, omega, alpha)
-    *_, more, _ = _used(problem.outer_value, omega, alpha)
-    lasting = {id(one) for one in (*again, *more)}
+    *_, again, _ = _used(problem.inner_value, omega, alpha, seen)
+    *_, more, _ = _used(problem.outer_value, omega, alpha, seen)
+    lasting = {id(one) for one in (*again, *more) if id(one) not in seen}
     strangers = {id(one): one for one in (*first, *second) if id(one) in lasting}
     findings = [_stranger(one, given) for one in strangers.values()]
+    for name, later in (("L_train", again), ("L_val", (*second, *more))):
+        if any(id(one) in seen for one in later):
+            findings.append(_remembered(name))
     if not any(inner_omega):
         findings.append(
             Finding(
@@ -86,11 +90,19 @@ def connections(
 
 @torch.enable_grad()
 def _used(
-    loss: Callable[[Vector, Vector], Tensor], omega: Vector, alpha: Vector
+    loss: Callable[[Vector, Vector], Tensor],
+    omega: Vector,
+    alpha: Vector,
+    seen: dict[int, Tensor],
 ) -> tuple[list[bool], list[bool], list[Tensor], Rows]:
-    """Which leaves of ω and of α a loss depends on; strangers and padding in its graph."""
+    """Which leaves of ω and of α a loss depends on; strangers and padding in its graph.
+
+    Args:
+        seen: the tensors that evaluations were given, by identity; this one's are put in.
+    """
     at, hyper = omega.tracked(), alpha.tracked()
     leaves = at.leaves + hyper.leaves
+    seen |= {id(leaf): leaf for leaf in leaves}
     value = loss(at, hyper)
     if not value.requires_grad:
         return [False] * len(at.leaves), [False] * len(hyper.leaves), [], ()
@@ -105,6 +117,16 @@ def _used(
     there = [one is not None for one in gradients]
     n = len(at.leaves)
     return there[:n], there[n:], strangers, padding_rows(value, at)
+
+
+def _remembered(name: str) -> Finding:
+    return Finding(
+        name,
+        "it keeps a tensor from an earlier evaluation, which it computed from the ω or α of that "
+        "one: no derivative reaches it through those of this one, and its value stays when they "
+        "move. Look for a module or function that remembers what it computed (a cached_property, "
+        "`if self._norm is None`), and compute it afresh each time.",
+    )
 
 
 def _stranger(stranger: Tensor, given: dict[str, Vector]) -> Finding:

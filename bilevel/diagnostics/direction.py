@@ -13,9 +13,10 @@ def angle(a: Tree, b: Tree) -> float:
         b: the same structure.
 
     Raises:
-        ValueError: one of them is zero or not finite, so that there is no angle.
+        ValueError: one of them is zero or not finite, so that there is no angle; or structures or
+            shapes differ.
     """
-    first, second = Vector.of(a), Vector.of(b)
+    first, second = _alike("angle", a, b)
     lengths = float(first.norm()), float(second.norm())
     if not all(0 < length < math.inf for length in lengths):
         raise ValueError(
@@ -32,10 +33,21 @@ def relative_error(estimate: Tree, reference: Tree) -> float:
     """‖estimate − reference‖ / ‖reference‖.
 
     Raises:
-        ValueError: the reference is zero or not finite.
+        ValueError: the reference is zero or not finite, or structures or shapes differ.
     """
-    truth = Vector.of(reference)
+    found, truth = _alike("relative_error", estimate, reference)
     length = float(truth.norm())
     if not 0 < length < math.inf:
         raise ValueError(f"no relative error against a reference of norm {length:.3g}.")
-    return float((Vector.of(estimate) - truth).norm()) / length
+    return float((found - truth).norm()) / length
+
+
+def _alike(function: str, a: Tree, b: Tree) -> tuple[Vector, Vector]:
+    """Both as vectors, refused where coordinates of one have no partner in the other."""
+    first, second = Vector.of(a), Vector.of(b)
+    if not first.fits(second):
+        raise ValueError(
+            f"{function}() compares points of one structure; these have {first.shapes()} and "
+            f"{second.shapes()}. Pass both in the structure of α, or of ω."
+        )
+    return first, second

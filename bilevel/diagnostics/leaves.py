@@ -9,17 +9,21 @@ from bilevel.point import LEAST_PRECISE
 from bilevel.vector import Tree, Vector
 
 
-def unusable_leaves(params: Tree, hyperparams: Tree) -> list[Finding]:
-    """Faults of the leaves themselves: dtypes, devices, empty ones, NaN. No evaluation."""
+def unusable_leaves(params: Tree, hyperparams: Tree) -> tuple[list[Finding], dict[str, Vector]]:
+    """Faults of the leaves themselves: dtypes, devices, empty ones, NaN. No evaluation.
+
+    Returns:
+        The findings, and by symbol the points that were passed, without those that are none. An
+        iterator, such as `module.parameters()`, is used up.
+    """
     findings: list[Finding] = []
-    points: list[Vector] = []
+    points: dict[str, Vector] = {}
     for name, tree in (("ω", params), ("α", hyperparams)):
         try:
-            point = Vector.of(tree).detach()
+            point = points[name] = Vector.of(tree)
         except (TypeError, ValueError) as error:
             findings.append(Finding(name, str(error)))
             continue
-        points.append(point)
         imprecise = torch.finfo(point.dtype).eps > LEAST_PRECISE
         if point.numel == 0:
             findings.append(Finding(name, "it holds no numbers at all. Pass those that there are."))
@@ -39,7 +43,7 @@ def unusable_leaves(params: Tree, hyperparams: Tree) -> list[Finding]:
                 )
             )
     if len(points) == 2:
-        omega, alpha = points
+        omega, alpha = points.values()
         if (omega.dtype, omega.device) != (alpha.dtype, alpha.device):
             findings.append(
                 Finding(
@@ -48,4 +52,4 @@ def unusable_leaves(params: Tree, hyperparams: Tree) -> list[Finding]:
                     f"{omega.device}. Bring both to one dtype and device.",
                 )
             )
-    return findings
+    return findings, points

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import torch
 
+from bilevel.arguments import check_count
 from bilevel.derivatives import Autograd
 from bilevel.diagnostics.check_report import CheckReport
 from bilevel.diagnostics.checking import check
@@ -110,26 +111,26 @@ def recommend(
         cosine: cosine of the angle to certify.
 
     Raises:
-        ValueError: budget < 1.
+        ValueError: budget is no whole number of at least 1, or cosine is not between 0 and 1.
     """
-    if budget < 1:
-        raise ValueError(f"recommend(budget={budget}): an estimate needs at least one product.")
+    check_count("recommend", budget=budget)
+    certified = Certified(cosine=cosine, products=budget)
     omega, alpha = point_of(params, hyperparams)
     params, hyperparams = omega.tree(), alpha.tree()
     ratio = _gradient_ratio(problem, omega, alpha)
     report = check(problem, params, hyperparams)
     report.warn_if_wrong()
     spectrum = _spectrum(problem, omega, alpha)
-    candidates = _candidates(spectrum, budget, cosine, report)
+    candidates = _candidates(spectrum, certified, report)
     table = compare(problem, params, hyperparams, candidates, repetitions=0, checked=report)
-    certified = _certificate(table["certified"])
-    chosen = "certified" if certified else _best(table)
+    guarantee = _certificate(table["certified"])
+    chosen = "certified" if guarantee else _best(table)
     reasons: tuple[str, ...] = (
         _about_the_point(ratio),
         _about_the_spectrum(spectrum),
         _about_the_candidates(table),
-        certified or _no_guarantee(table[chosen], cosine, budget),
-        _what_would_change(spectrum, certified is not None, budget),
+        guarantee or _no_guarantee(table[chosen], cosine, budget),
+        _what_would_change(spectrum, guarantee is not None, budget),
     )
     if not report.ok:
         reasons = (f"NOTHING below is to be relied on: {report}", *reasons)
@@ -154,8 +155,9 @@ def _spectrum(problem: BilevelProblem, omega: Vector, alpha: Vector) -> Spectrum
 
 
 def _candidates(
-    spectrum: Spectrum, budget: int, cosine: float, report: CheckReport
+    spectrum: Spectrum, certified: Certified, report: CheckReport
 ) -> dict[str, Estimator]:
+    budget = certified.products
     top = max(abs(spectrum.lowest), abs(spectrum.highest))
     candidates: dict[str, Estimator] = {"first order": FirstOrder()}
     if top > 0:
@@ -170,7 +172,7 @@ def _candidates(
         }
     candidates["minres"] = Minres(budget)
     taken = report.derivatives if report.ok else Autograd()
-    candidates["certified"] = Certified(cosine=cosine, products=budget, derivatives=taken)
+    candidates["certified"] = replace(certified, derivatives=taken)
     return candidates
 
 
@@ -184,7 +186,8 @@ def _certificate(row: Row) -> str | None:
     on = "; ".join(certificate.assumes)
     return (
         f"Guaranteed: the angle to g₂ is at most {certificate.angle_degrees:.2g}°, after "
-        f"{_products(row)} products{', if ' + on if on else ''}."
+        f"{_products(row)} products{', if ' + on if on else ''}. The report that its derivatives "
+        "come from is bilevel.check(problem, params, hyperparams), and the check of this advice."
     )
 
 

@@ -50,6 +50,30 @@ class Reference:
         return Summary(self.description, self.residual)
 
 
+def refuse_other_references(asked: object, alpha: Vector) -> None:
+    """Raise if what was asked for can be no reference.
+
+    Raises:
+        TypeError: it is neither an estimator nor a hypergradient.
+        ValueError: it is a hypergradient of another α.
+    """
+    if asked is None or isinstance(asked, Estimator):
+        return
+    if not isinstance(asked, Hypergradient):
+        raise TypeError(
+            f"compare(reference=...) is a {type(asked).__name__}; it takes an estimator, such as "
+            "Exact(), or what one returned. For a vector of your own pass "
+            "Hypergradient(direct, implicit, outer_loss), both terms in the structure of α."
+        )
+    for name, term in (("direct", asked.direct), ("implicit", asked.implicit)):
+        found = Vector.of(term)
+        if not alpha.fits(found):
+            raise ValueError(
+                f"compare(reference=...): its {name} term has {found.shapes()}, and α has "
+                f"{alpha.shapes()}. Pass one that was taken at this α."
+            )
+
+
 def reference_for(
     problem: BilevelProblem,
     omega: Vector,

@@ -92,6 +92,10 @@ class Estimator(ABC):
         """
         return self
 
+    def uses(self, omega: Vector, alpha: Vector) -> frozenset[int]:
+        """The places of leaves of α that the estimator itself computes with; most use none."""
+        return frozenset()
+
     def warn(self, kind: type[HypergradientWarning], message: str) -> None:
         """Warn, with this estimator's name, at the line that called into this package."""
         message = f"{type(self).__name__}: {message}"
@@ -125,7 +129,9 @@ class Estimator(ABC):
         ]
         # a leaf that L_val does not use is all that a first-order estimate can see of it
         if zero and (self.has_implicit_term or len(zero) == len(alpha.leaves)):
-            problem.refuse_unused(omega, alpha, zero)
+            used = self.uses(omega, alpha)
+            if unused := [place for place in zero if place not in used]:
+                problem.refuse_unused(omega, alpha, unused)
         looked = self.has_implicit_term and not any(implicit)
         if looked and not problem.outer_uses_omega(omega, alpha):
             self.warn(

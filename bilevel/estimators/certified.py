@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bilevel.arguments import check_count, check_not_negative, check_positive
 from bilevel.derivatives import Curvature
 from bilevel.estimators.alerts import NotCertified
-from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.estimators.certificate import NOT_CHECKED, Certificate, certify
 from bilevel.estimators.results import Solve, Status
 from bilevel.estimators.solving import SolvingEstimator
@@ -97,7 +97,8 @@ class Certified(SolvingEstimator):
                 f"Certified(cosine={self.cosine}): must lie between 0 and 1. A cosine of 1 would "
                 "be the exact solution; 0.99 is an angle of 8.1 degrees."
             )
-        check_positive(self, products=self.products, safety=self.safety)
+        check_count(self, products=self.products)
+        check_positive(self, safety=self.safety)
         if not self.relative_error > 0:
             raise ValueError(
                 f"Certified(relative_error={self.relative_error}): must be positive. Leave it out "
@@ -146,7 +147,7 @@ class Certified(SolvingEstimator):
         start = self.starting_point(outer_gradient)
         q, remainder, certificate = search.run(None if start is None else start.flat())
         length = float(outer_gradient.norm())
-        if not certificate.holds and search.highest == 0:
+        if not certificate.holds and search.seen and search.highest == 0:
             self.alert(
                 NotCertified,
                 f"H is 0 for all that {search.products} products showed, so that Hq = ∇_ω L_val "
@@ -194,7 +195,7 @@ class _Search:
         self.v, self.believed = v, believed
         self.products, self.mixed_products = 0, norm.products
         self.singular, self.lowest, self.highest = math.inf, math.inf, 0.0
-        self.probed = False
+        self.probed = self.seen = False
         self.gap: float | None = None
         self.probes = 0
 
@@ -234,6 +235,7 @@ class _Search:
         """
         target = 0.5 * latest.residual
         budget = self.asked.products - self.products - 1
+        self.seen = self.seen or latest.products < budget
         while latest.products < budget and (following := next(steps, None)) is not None:
             latest = following
             if latest.residual > target:

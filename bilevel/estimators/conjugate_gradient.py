@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from bilevel.arguments import check_count, check_not_negative
 from bilevel.derivatives import Curvature
-from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.estimators.preconditioners import Precondition
 from bilevel.estimators.results import Solve, Status
 from bilevel.estimators.solving import (
@@ -45,8 +45,8 @@ class ConjugateGradient(ResidualEstimator):
         preconditioner: `NystromPreconditioner(...)` or `DiagonalPreconditioner(...)`.
 
     Raises:
-        ValueError: iterations is not positive, damping negative, or tolerance a number
-            outside (0, 1).
+        ValueError: iterations is no whole number of at least 1, damping negative, or tolerance a
+            number outside (0, 1).
     """
 
     iterations: int = 100
@@ -56,7 +56,7 @@ class ConjugateGradient(ResidualEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, iterations=self.iterations)
+        check_count(self, iterations=self.iterations)
         check_not_negative(self, damping=self.damping)
 
     def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from bilevel.arguments import check_not_negative
 from bilevel.derivatives import Autograd, Derivatives
 from bilevel.estimators.base import Estimator, with_q
 from bilevel.estimators.results import Hypergradient, Solve, Status
@@ -57,11 +58,7 @@ class DartsSecondOrder(Estimator):
                 f"DartsSecondOrder(xi={self.xi}): xi must be positive and finite. "
                 "For xi = 0, the first-order estimate, use FirstOrder()."
             )
-        if self.momentum < 0 or self.weight_decay < 0:
-            raise ValueError(
-                f"DartsSecondOrder(momentum={self.momentum}, weight_decay={self.weight_decay}): "
-                "neither may be negative."
-            )
+        check_not_negative(self, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def following(
         self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None

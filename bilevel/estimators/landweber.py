@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bilevel.arguments import check_count, check_positive
 from bilevel.derivatives import Curvature
-from bilevel.estimators.arguments import check_positive
 from bilevel.estimators.fixed_step import fixed_steps
 from bilevel.estimators.results import Solve
 from bilevel.estimators.solving import ResidualEstimator
@@ -30,7 +30,7 @@ class Landweber(ResidualEstimator):
             `solve.note` says what was found.
 
     Raises:
-        ValueError: terms or step is not positive and finite.
+        ValueError: terms is no whole number of at least 1, or step not positive and finite.
     """
 
     terms: int = 10
@@ -38,7 +38,7 @@ class Landweber(ResidualEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, terms=self.terms)
+        check_count(self, terms=self.terms)
         if self.step is not None:
             check_positive(self, step=self.step)
 

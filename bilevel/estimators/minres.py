@@ -8,8 +8,8 @@ from typing import Literal
 
 import torch
 
+from bilevel.arguments import check_count, check_not_negative
 from bilevel.derivatives import Curvature
-from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.estimators.results import Solve, Status
 from bilevel.estimators.solving import (
     ResidualEstimator,
@@ -36,8 +36,8 @@ class Minres(ResidualEstimator):
         damping: ρ ≥ 0; solves (H + ρI)q = v instead, which for an indefinite H can be singular.
 
     Raises:
-        ValueError: iterations is not positive, damping negative, or tolerance a number
-            outside (0, 1).
+        ValueError: iterations is no whole number of at least 1, damping negative, or tolerance a
+            number outside (0, 1).
     """
 
     iterations: int = 100
@@ -46,7 +46,7 @@ class Minres(ResidualEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, iterations=self.iterations)
+        check_count(self, iterations=self.iterations)
         check_not_negative(self, damping=self.damping)
 
     def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:

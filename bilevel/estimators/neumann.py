@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bilevel.arguments import check_count, check_positive
 from bilevel.derivatives import Curvature
-from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.estimators.fixed_step import fixed_steps
 from bilevel.estimators.results import Solve
 from bilevel.estimators.solving import ResidualEstimator
@@ -31,7 +31,7 @@ class Neumann(ResidualEstimator):
             `solve.note` says what was found.
 
     Raises:
-        ValueError: terms is negative, or the step not positive and finite.
+        ValueError: terms is no whole number or negative, or the step not positive and finite.
     """
 
     terms: int = 10
@@ -39,7 +39,7 @@ class Neumann(ResidualEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_not_negative(self, terms=self.terms)
+        check_count(self, least=0, terms=self.terms)
         if self.step is not None:
             check_positive(self, step=self.step)
 

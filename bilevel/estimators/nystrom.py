@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bilevel.arguments import check_count, check_positive
 from bilevel.derivatives import Curvature
-from bilevel.estimators.arguments import check_positive
 from bilevel.estimators.results import Solve, Status
 from bilevel.estimators.solving import ResidualEstimator
 from bilevel.krylov.nystrom import nystrom
@@ -30,7 +30,7 @@ class Nystrom(ResidualEstimator):
         seed: seed of the directions.
 
     Raises:
-        ValueError: rank or damping is not positive and finite.
+        ValueError: rank is no whole number of at least 1, or damping not positive and finite.
     """
 
     rank: int
@@ -40,7 +40,8 @@ class Nystrom(ResidualEstimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, rank=self.rank, damping=self.damping)
+        check_count(self, rank=self.rank)
+        check_positive(self, damping=self.damping)
 
     def solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
         hessian, v = curvature.hessian, outer_gradient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bilevel.estimators.arguments import check_positive
+from bilevel.arguments import check_count, check_positive
 from bilevel.estimators.base import Estimator
 from bilevel.estimators.results import Hypergradient
 from bilevel.problem import BilevelProblem
@@ -30,7 +30,8 @@ class Penalty(Estimator):
         lr: step length, below 2/λ_max(H); about T = κ steps are needed.
 
     Raises:
-        ValueError: an argument is not positive and finite.
+        ValueError: steps is no whole number of at least 1, or another argument not positive and
+            finite.
     """
 
     strength: float
@@ -38,7 +39,8 @@ class Penalty(Estimator):
     lr: float
 
     def __post_init__(self) -> None:
-        check_positive(self, strength=self.strength, steps=self.steps, lr=self.lr)
+        check_count(self, steps=self.steps)
+        check_positive(self, strength=self.strength, lr=self.lr)
 
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         pulled, free = omega, omega

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bilevel.estimators.arguments import check_not_negative, check_positive
+from bilevel.arguments import check_count, check_not_negative, check_positive
 from bilevel.krylov.cg import Preconditioner
 from bilevel.krylov.nystrom import nystrom
 from bilevel.linear import LinearOperator
@@ -40,7 +40,8 @@ class DiagonalPreconditioner(Precondition):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_positive(self, probes=self.probes, floor=self.floor)
+        check_count(self, probes=self.probes)
+        check_positive(self, floor=self.floor)
 
     def __call__(self, hessian: LinearOperator) -> tuple[Preconditioner, int]:
         generator = torch.Generator().manual_seed(self.seed)
@@ -72,7 +73,7 @@ class NystromPreconditioner(Precondition):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_positive(self, rank=self.rank)
+        check_count(self, rank=self.rank)
         check_not_negative(self, damping=self.damping)
 
     def __call__(self, hessian: LinearOperator) -> tuple[Preconditioner, int]:

@@ -70,8 +70,7 @@ class SolvingEstimator(ImplicitEstimator):
         if self.start is None:
             return None
         start = Vector.of(self.start).detach()
-        shapes = [leaf.shape for leaf in start.leaves]
-        if start.treespec != omega.treespec or shapes != [leaf.shape for leaf in omega.leaves]:
+        if not start.fits(omega):
             raise ValueError(
                 f"start has structure {start.treespec} and {start.numel} coordinates; q has those "
                 f"of ω, {omega.treespec} and {omega.numel}. Pass solve.value of an earlier step."

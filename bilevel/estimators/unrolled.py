@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from bilevel.arguments import check_count, check_not_negative, check_positive
 from bilevel.derivatives import Autograd, Derivatives
-from bilevel.estimators.arguments import check_not_negative, check_positive
 from bilevel.estimators.base import Estimator
 from bilevel.estimators.results import Hypergradient
 from bilevel.problem import BilevelProblem
@@ -45,8 +45,9 @@ class Unrolled(Estimator):
         derivatives: how H and B products are taken, `Autograd()` or `CentralDifference()`.
 
     Raises:
-        ValueError: steps, lr or last is not positive and finite, momentum is negative, or last
-            exceeds steps; or a function of α gives no finite number of a shape that fits.
+        ValueError: steps or last is no whole number of at least 1, lr not positive and finite,
+            momentum negative, or last exceeds steps; or a function of α gives no finite number of
+            a shape that fits.
         TypeError: lr or momentum is a tensor, which has no derivative in α.
     """
 
@@ -57,7 +58,7 @@ class Unrolled(Estimator):
     derivatives: Derivatives = field(default=Autograd(), kw_only=True)
 
     def __post_init__(self) -> None:
-        check_positive(self, steps=self.steps)
+        check_count(self, steps=self.steps)
         for name, value in (("lr", self.lr), ("momentum", self.momentum)):
             if isinstance(value, Tensor):
                 raise TypeError(
@@ -69,11 +70,27 @@ class Unrolled(Estimator):
             check_positive(self, lr=self.lr)
         if not callable(self.momentum):
             check_not_negative(self, momentum=self.momentum)
-        if self.last is not None and not 0 < self.last <= self.steps:
-            raise ValueError(
-                f"Unrolled(steps={self.steps}, last={self.last}): differentiate through at least "
-                "one step and at most all."
-            )
+        if self.last is not None:
+            check_count(self, last=self.last)
+            if self.last > self.steps:
+                raise ValueError(
+                    f"Unrolled(steps={self.steps}, last={self.last}): differentiate through at "
+                    "most all steps."
+                )
+
+    @torch.enable_grad()
+    def uses(self, omega: Vector, alpha: Vector) -> frozenset[int]:
+        hyper = alpha.tracked()
+        rates = [
+            own.sum()
+            for name, rate in (("lr", self.lr), ("momentum", self.momentum))
+            for own in _rates(name, rate, hyper, omega)
+            if own.requires_grad
+        ]
+        if not rates:
+            return frozenset()
+        found = torch.autograd.grad(torch.stack(rates).sum(), hyper.leaves, allow_unused=True)
+        return frozenset(place for place, own in enumerate(found) if own is not None)
 
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         kept = self.steps if self.last is None else self.last

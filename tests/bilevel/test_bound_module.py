@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from torch.optim import SGD
 from bilevel import BilevelProblem, solve
 from bilevel.bound_module import BoundModule
 from bilevel.estimators import Exact
+from bilevel.vector import Vector
 
 f64 = torch.float64
 X = torch.randn(6, 3, dtype=f64, generator=torch.Generator().manual_seed(0))
@@ -69,6 +72,8 @@ def test_parts_methods_and_parameters_of_a_bound_module_are_those_of_omega(bound
     assert all(isinstance(p, nn.Parameter) for p in module.parameters())
     with pytest.raises(AttributeError, match="decoder"):
         net.decoder(X)
+    for copied in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert torch.equal(copied(X), expected)
 
 
 def test_a_penalty_over_parameters_gives_the_hypergradient_of_the_one_over_params() -> None:
@@ -87,6 +92,53 @@ def test_a_penalty_over_parameters_gives_the_hypergradient_of_the_one_over_param
         return Exact()(*problem).total
 
     assert torch.equal(total(lambda n: n.parameters()), total(lambda n: n.params.values()))
+
+
+def _square(leaf: torch.Tensor) -> torch.Tensor:
+    return leaf.square().sum()
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        lambda n: [m.weight for m in n.modules() if isinstance(m, nn.Linear)],
+        lambda n: [m.weight for m in n.modules() if m.__class__ is nn.Linear],
+        lambda n: [m.weight for m in n.children() if not isinstance(m, nn.Tanh)],
+        lambda n: [p for p in n.parameters() if isinstance(p, nn.Parameter) and p.dim() > 1],
+        lambda n: [p for p in nn.Sequential(n[0], n[2]).parameters() if p.dim() > 1],
+    ],
+    ids=["isinstance", "__class__", "not isinstance", "parameter", "parts of a new module"],
+)
+def test_a_penalty_that_chooses_by_class_is_the_one_over_those_weights(weights: Any) -> None:
+    torch.manual_seed(3)
+    module = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 3)).double()
+
+    def derivative(chosen: Any) -> torch.Tensor:
+        problem, params, alpha = BilevelProblem.from_module(
+            module,
+            lambda n, a: (n(X) - Y).square().mean() + a.exp() * sum(map(_square, chosen(n))),
+            lambda n, a: (n(X) + Y).square().mean(),
+            hyperparams=torch.tensor(-1.0, dtype=f64),
+        )
+        return problem.inner_gradients(Vector.of(params), Vector.of(alpha))[2].leaves[0]
+
+    assert derivative(weights) == derivative(lambda n: [n.params["0.weight"], n.params["2.weight"]])
+
+
+def test_what_stands_for_a_parameter_is_one_to_isinstance_only_within_a_loss() -> None:
+    module, seen = nn.Linear(3, 3, dtype=f64), []
+
+    def loss(n: Any, a: Any) -> torch.Tensor:
+        seen.append([isinstance(p, nn.Parameter) for p in (n.weight, a["net"].weight, a["rate"])])
+        return (n(X) - a["net"](Y)).square().mean() * a["rate"]
+
+    alpha = {"net": nn.Linear(3, 3, dtype=f64), "rate": torch.tensor(1.0, dtype=f64)}
+    problem, params, hyper = BilevelProblem.from_module(module, loss, loss, hyperparams=alpha)
+    omega = {name: p.detach().clone() for name, p in params.items()}
+    problem.inner(omega, hyper)
+    assert seen == [[True, True, False]]
+    assert not any(isinstance(p, nn.Parameter) or vars(p) for p in omega.values())
+    assert all(isinstance(p, nn.Parameter) for p in module.parameters())
 
 
 class TwoNames(nn.Module):

@@ -163,6 +163,13 @@ def test_the_certificate_says_what_it_rests_on() -> None:
     assert "differences" in rough.certificate.assumes[0]
 
 
+def test_a_budget_too_small_to_see_h_is_not_taken_for_an_h_that_is_0() -> None:
+    case = with_spectrum(2, torch.logspace(0, 2, 20))
+    with pytest.warns(NotCertified, match=r"at most 180.*1 products.*Allow more products") as told:
+        Certified(products=1)(case.problem, *case.point)
+    assert not any("H is 0" in str(warning.message) for warning in told)
+
+
 def diagonal(values: torch.Tensor) -> LinearOperator:
     at = Vector.of(values)
     return LinearOperator(at, at, lambda v: at.like(values * v.flat()))

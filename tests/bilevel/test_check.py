@@ -47,7 +47,7 @@ def test_a_sound_problem_raises_no_alarm(name: str) -> None:
     report = check(*sound_problem(name))
     assert report.ok, str(report)
     assert "Nothing wrong was found" in str(report)
-    assert 20 < report.cost.in_gradients < 45
+    assert 20 < report.cost.in_gradients < 50
     assert f"about {report.cost.in_gradients:.0f} gradients in all" in str(report)
 
 
@@ -76,6 +76,28 @@ def test_the_same_seed_gives_the_same_report_and_nothing_is_written() -> None:
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(omega[name], before[name]) for name in omega)
     assert all(leaf.grad is None for leaf in omega.values())
+
+
+def test_iterators_are_points_like_lists() -> None:
+    x, net = torch.randn(6, 3, dtype=torch.float64), torch.nn.Linear(3, 1, dtype=torch.float64)
+
+    def loss(w: list[Tensor], a: list[Tensor]) -> Tensor:
+        return (x @ w[0].T + w[1] - 1).square().mean() + a[0].exp() * w[0].square().sum()
+
+    problem, alpha = BilevelProblem(loss, loss), torch.zeros((), dtype=torch.float64)
+    report = check(problem, net.parameters(), iter([alpha]))
+    assert report.ok, str(report)
+    assert str(report) == str(check(problem, list(net.parameters()), [alpha]))
+
+
+def test_where_the_gradient_jumps_in_float64_another_point_is_the_remedy() -> None:
+    def loss(w: Tensor, a: Tensor) -> Tensor:
+        return w.abs().sum() + (1 + a.exp()) * (w - 1).square().sum()
+
+    zero = torch.zeros(4, dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    report = str(check(BilevelProblem(loss, loss), *zero))
+    assert re.search("differences cannot tell .* H are right.*Check at another point", report)
+    assert "float64" not in report
 
 
 def test_differences_are_judged_by_their_own_standard() -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from bilevel import Autograd, CentralDifference, Vector, angle, compare
+from bilevel import Autograd, CentralDifference, Vector, angle, compare, recommend
 from bilevel.diagnostics.cost import Ratio, counted, interleaved_seconds, peak_bytes
 from bilevel.diagnostics.reference import reference_for
 from bilevel.estimators import (
     Amended,
+    Certified,
     ConjugateGradient,
     Estimator,
     Exact,
@@ -25,6 +26,10 @@ from bilevel.estimators import (
     Identity,
     Landweber,
     Minres,
+    Neumann,
+    Nystrom,
+    Penalty,
+    Unrolled,
 )
 from bilevel.problem import BilevelProblem
 from bilevel.problems import logistic_regression, quadratic
@@ -233,3 +238,46 @@ def test_an_error_that_speaks_of_definiteness_is_not_taken_for_that_of_the_hessi
     problem = BilevelProblem(covariance, ready.problem.outer)
     with pytest.raises(ValueError, match="covariance must be"):
         reference_for(problem, Vector.of(ready.params), Vector.of(ready.hyperparams), None)
+
+
+def test_what_can_be_no_comparison_is_refused_before_any_work() -> None:
+    ready = quadratic(8, 2, condition=5.0)
+
+    def never(*_: Any) -> torch.Tensor:
+        raise AssertionError("a loss was evaluated")
+
+    point: Any = (BilevelProblem(never, never), ready.params, ready.hyperparams)
+    other = FirstOrder()(*quadratic(8, 3).point)
+    for bad in (-1, float("nan"), 1.5):
+        with pytest.raises(ValueError, match=rf"compare\(repetitions={bad}\)"):
+            compare(*point, [FirstOrder()], repetitions=bad)
+    with pytest.raises(TypeError, match=r"compare\(reference=\.\.\.\) is a Tensor"):
+        compare(*point, [FirstOrder()], reference=torch.ones(2, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"direct term has <root> of shape \(3,\), and α has"):
+        compare(*point, [FirstOrder()], reference=other)
+    for bad in (0, 2.5, True):
+        with pytest.raises(ValueError, match=rf"recommend\(budget={bad}\)"):
+            recommend(*point, budget=bad)
+    with pytest.raises(ValueError, match="cosine=1"):
+        recommend(*point, cosine=1)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda n: ConjugateGradient(n),
+        lambda n: Minres(n),
+        lambda n: Neumann(n),
+        lambda n: Landweber(n),
+        lambda n: Nystrom(n, 0.1),
+        lambda n: Penalty(1.0, n, 0.1),
+        lambda n: Unrolled(n, 0.1),
+        lambda n: Unrolled(9, 0.1, last=n),
+        lambda n: Certified(products=n),
+    ],
+)
+def test_numbers_of_steps_are_whole_numbers(build: Any) -> None:
+    for bad in (2.5, float("nan"), -1, True):
+        with pytest.raises(ValueError, match=rf"={bad}\): .* must be a whole number, at least"):
+            build(bad)
+    assert build(3) == build(3)

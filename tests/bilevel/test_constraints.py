@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import SGD
 
-from bilevel import BilevelProblem, solve
+from bilevel import BilevelProblem, Vector, solve
+from bilevel.alternation import project
 from bilevel.constraints import Box, Simplex
 from bilevel.estimators import Exact
 
@@ -112,3 +113,26 @@ def test_an_alpha_outside_is_refused_before_a_step_and_bad_sets_are() -> None:
         Simplex(0)
     with pytest.raises(ValueError, match="leaf <root> of α is a number"):
         Simplex()(torch.tensor(1.0))
+    for bounds in ((torch.zeros(3), torch.ones(3)), (torch.zeros(3),), ("0",)):
+        with pytest.raises(
+            TypeError, match=r"Box\(lower=\.\.\.\) is a .*alpha\.clamp\(lower, upper"
+        ):
+            Box(*bounds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        (lambda a: a[:1], r"took α, <root> of shape \(3,\), and returned <root> of shape \(1,\)"),
+        (lambda a: a.norm(), r"returned <root> of shape \(\)"),
+        (lambda a: {"a": a}, r"returned \['a'\] of shape \(3,\)"),
+        (lambda a: None, "the constraint returned None"),
+    ],
+)
+def test_a_constraint_that_returns_no_alpha_is_refused(constraint: Any, message: str) -> None:
+    zero, at = torch.zeros(3, dtype=f64), torch.zeros(3, dtype=f64, requires_grad=True)
+    with pytest.raises(ValueError, match=message):
+        solved(constraint, torch.ones(3, dtype=f64), zero)
+    with pytest.raises(ValueError, match=message):
+        project(Vector.of(at), constraint)
+    assert torch.equal(at, zero)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector
+from bilevel.connection import DisconnectedError
 from bilevel.estimators import Unrolled
 
 f64 = torch.float64
@@ -113,6 +114,28 @@ def test_a_learned_rate_alone_is_alpha_enough() -> None:
     problem = BilevelProblem(lambda w, a: w.square().sum(), lambda w, a: w.sum())
     found = Unrolled(1, lambda a: a)(problem, w, torch.tensor(0.1, dtype=f64))
     assert found.total.item() == pytest.approx(-6)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "at"),
+    [
+        (Unrolled(3, lr=lambda a: a["rate"].exp()), 0.5),  # the inner minimum: no step moves ω
+        (Unrolled(3, lr=lambda a: a["rate"].exp()), 2.0),  # L_val is flat at every ω
+        (Unrolled(1, lr=0.1, momentum=lambda a: a["rate"]), 2.0),  # no velocity yet
+    ],
+    ids=["inner minimum", "flat L_val", "momentum, one step"],
+)
+def test_a_rate_whose_derivative_is_0_is_used_all_the_same(estimator: Any, at: float) -> None:
+    flat = 0.0 if at == 2.0 and estimator.steps == 3 else 1.0
+    problem = BilevelProblem(
+        lambda w, a: (w - a["c"]).square().sum(), lambda w, a: flat * (w + a["c"]).sin().sum()
+    )
+    alpha = {"c": torch.full((2,), 0.5, dtype=f64), "rate": torch.tensor(-2.0, dtype=f64)}
+    found = estimator(problem, torch.full((2,), at, dtype=f64), alpha).total
+    assert found["rate"] == 0
+    assert bool(found["c"].any()) is bool(flat)
+    with pytest.raises(DisconnectedError, match=r"neither loss uses 1 of 3 .*\(\['spare'\]\)"):
+        estimator(problem, torch.full((2,), at, dtype=f64), alpha | {"spare": alpha["rate"]})
 
 
 def test_the_last_steps_alone_are_differentiated_where_asked() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from bilevel import BilevelProblem, CentralDifference, NonFiniteError, Vector
+from bilevel import BilevelProblem, CentralDifference, NonFiniteError, Vector, check
 from bilevel.estimators import Amended, Exact, FirstOrder
 from tests.dense import dense
 from tests.estimators import ESTIMATORS, ETA
@@ -184,3 +185,17 @@ def test_estimators_work_under_no_grad() -> None:
         assert Exact()(problem, one, one).total.item() == pytest.approx(2.0)
         assert FirstOrder()(problem, one, one).total.item() == -2.0
     assert Vector.of(one).names() == ["<root>"]
+
+
+@pytest.mark.parametrize("which", ["inner", "outer"])
+def test_a_complex_loss_is_refused_by_its_side(which: str) -> None:
+    def real(w: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        return (w - a).square().sum()
+
+    losses: Any = {"inner": real, "outer": real} | {which: lambda w, a: real(w, a) * (1 + 0j)}
+    point = torch.ones(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    problem = BilevelProblem(**losses)
+    words = rf"the {which} loss is complex \(torch\.complex128\)"
+    with pytest.raises(TypeError, match=words):
+        Exact()(problem, *point)
+    assert re.search(words, str(check(problem, *point)))

@@ -19,6 +19,9 @@ def test_a_well_conditioned_minimum_gets_a_certificate() -> None:
     text = str(advice)
     for part in ("Use Certified", "Guaranteed: the angle", "No curvature ≤ 0", "close to"):
         assert part in text
+    assert "Use Certified(derivatives=report.derivatives, products=100)." in text
+    assert "bilevel.check(problem, params, hyperparams)" in text
+    assert "Checked" not in text + advice._repr_html_()
 
 
 def test_an_indefinite_hessian_is_named_and_cg_is_not_offered() -> None:

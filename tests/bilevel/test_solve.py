@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.optim import LBFGS, SGD, Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from bilevel import BilevelProblem, Vector, alternating_step, solve
+from bilevel.alternation import inner_step, outer_step
 from bilevel.checkpoints import Checkpoints
 from bilevel.constraints import Box
 from bilevel.estimators import Exact, FirstOrder, Identity, Neumann
@@ -369,6 +371,39 @@ def test_inner_steps_move_omega_that_often_at_one_alpha() -> None:
         run(1, inner_steps=0)
 
 
+@pytest.mark.parametrize(
+    ("option", "bad"),
+    [
+        *(("clip", bad) for bad in (-1.0, 0.0, float("nan"), True, "1")),
+        *(("steps", bad) for bad in (0, -1, float("nan"), 2.5, True)),
+        *(("inner_steps", bad) for bad in (0, float("nan"), 1.5, True)),
+        *(("keep_alphas", bad) for bad in (-1, float("nan"), True)),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_before_any_work(option: str, bad: Any) -> None:
+    ready, number = quadratic(8, 2, condition=5.0, seed=4), re.escape(f"({option}={bad})")
+
+    def never(*_: Any) -> torch.Tensor:
+        raise AssertionError("a loss was evaluated")
+
+    untouched = BilevelProblem(never, never)
+    omega, alpha = ready.params.requires_grad_(), ready.hyperparams.requires_grad_()
+    sgd: dict[str, Any] = {"inner": SGD([omega], lr=0.1)}
+    both: Any = sgd | {"outer": SGD([alpha], lr=0.1), "estimator": FirstOrder()}
+    with pytest.raises(ValueError, match=f"solve{number}"):
+        run(**({"steps": 1} | {option: bad}))
+    if option in ("clip", "inner_steps"):
+        with pytest.raises(ValueError, match=f"alternating_step{number}"):
+            alternating_step(untouched, omega, alpha, **both, **{option: bad})
+    if option == "clip":
+        with pytest.raises(ValueError, match=f"outer_step{number}"):
+            outer_step(untouched, omega, alpha, **both, clip=bad)
+        with pytest.raises(ValueError, match=f"inner_step{number}"):
+            inner_step(untouched, omega, alpha, **sgd, clip=bad)
+
+
 def test_a_checkpoint_folder_wants_sensible_numbers(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"every=0"):
         Checkpoints(tmp_path, every=0)
+    with pytest.raises(ValueError, match=r"keep=nan"):
+        Checkpoints(tmp_path, keep=float("nan"))  # type: ignore[arg-type]

@@ -145,6 +145,15 @@ def test_angle_is_exact_at_its_ends_and_refuses_zero() -> None:
         angle(e[0], 0 * e[0])
 
 
+@pytest.mark.parametrize("measure", [angle, relative_error])
+def test_vectors_of_different_structure_or_shape_are_not_compared(measure) -> None:
+    ones = torch.ones(3, dtype=f64)
+    for other in (ones[:1], ones[:1].reshape(()), ones[:, None], {"x": ones}, [ones, ones]):
+        for pair in ((ones, other), (other, ones)):
+            with pytest.raises(ValueError, match=r"one structure; these have .* of shape"):
+                measure(*pair)
+
+
 def test_relative_error_is_relative_to_the_reference() -> None:
     a = torch.tensor([3.0, 4.0], dtype=f64)
     assert relative_error(1.1 * a, a) == pytest.approx(0.1)
