@@ -15,6 +15,7 @@ from torch.utils.data import TensorDataset
 import darts
 from darts import cli
 from darts.data import ImageSet, sets
+from darts.spaces.published import DARTS_V2
 from darts.tasks import MultiLabel, Regression
 from tests.darts.training.tiny import retrain_config, search_config
 
@@ -166,6 +167,34 @@ class Random(TensorDataset):
 def test_arrays_that_do_not_fit_are_refused(data, labels, about, message):
     with pytest.raises(ValueError, match=message):
         darts.image_set(data, labels, **about)
+
+
+UNIT = X.astype("f4") / 255
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "ours", "theirs"),
+    [
+        (X, UNIT, "uint8 from 0 to 249", r"float32 from 0 to 0\.\d+"),
+        (UNIT, X, r"float32 from 0 to 0\.\d+", "uint8 from 0 to 249"),
+        (UNIT, UNIT * 255, r"float32 from 0 to 0\.\d+", "float32 from 0 to 249"),
+        (X.astype("i8"), UNIT, "float32 from 0 to 249", r"float32 from 0 to 0\.\d+"),
+        (X > 100, (X > 100).astype("u1"), "uint8 from 0 to 255", "uint8 from 0 to 1,"),
+    ],
+)
+def test_parts_of_two_types_or_scales_are_refused(train, test, ours, theirs, tmp_path):
+    refusal = f"two scales: training images are {ours}, test images {theirs}.* divided by one"
+    with pytest.raises(ValueError, match=refusal):
+        darts.image_set(train, Y, test=(test, Y))
+    with pytest.raises(ValueError, match=refusal):
+        darts.retrain(DARTS_V2, train, Y, test=(test, Y), config=RETRAIN, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_parts_of_one_scale_may_be_darker_or_black():
+    for test in (X // 50, X * 0):
+        darts.image_set(X, Y, test=(test, Y))
+    darts.image_set(X.astype("i8"), Y, test=(X.astype("f8"), Y))
 
 
 @dataclass(frozen=True)
