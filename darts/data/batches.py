@@ -51,7 +51,7 @@ class Batches:
         if not 0 < self.batch_size <= len(self.data):
             raise ValueError(
                 f"A {self.purpose} batch of {self.batch_size} images asked, of {len(self.data)}. "
-                f"Set --{self.purpose.split()[0]}.batch-size between 1 and {len(self.data)}, or "
+                f"Set --{self.purpose.split()[0]}.batch-size between 2 and {len(self.data)}, or "
                 "use more images."
             )
 

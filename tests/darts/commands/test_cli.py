@@ -182,6 +182,9 @@ def test_what_cannot_be_met_is_one_message_without_a_traceback(
     ("arguments", "message"),
     [
         (["full-search", "--search.epochs", "0"], "--search.epochs 0: it must be 1 or more."),
+        (["search", "--search.batch-size", "1"], "--search.batch-size 1: it must be 2 or more"),
+        (["search", "--search.batch-size", "1", "--dry-run"], "it must be 2 or more"),
+        (["full-search", "--retrain.batch-size", "1"], "--retrain.batch-size 1: it must be 2"),
         (["random-search", "--evaluation.clip", "0"], "--evaluation.clip 0.0: it must be positive"),
         (["full-search", "--estimator", "best"], "No estimator 'best'"),
         (["full-search", "--search.estimator", "exact"], "No option --search.estimator. Did you "),
