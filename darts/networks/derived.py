@@ -1,6 +1,5 @@
 """The network of one genotype, to be trained from scratch."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 

@@ -169,7 +169,7 @@ def test_one_value_a_channel_has_no_norm_as_in_pytorch(spec, tangents):
             sources[0] = forward_ad.make_dual(sources[0], torch.ones_like(sources[0]))
         with pytest.raises(ValueError, match=r"two values per channel .* \(1, 4, 1, 1\)"):
             node(spec, sources, weights, parameters)
-        with pytest.raises(ValueError, match="two values per channel|more than 1 value"):
+        with pytest.raises(ValueError, match=r"two values per channel|more than 1 value"):
             BatchNorm(4, affine=False).double()(sources[0])
 
 
