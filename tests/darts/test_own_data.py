@@ -158,6 +158,7 @@ class Random(TensorDataset):
         (X, Y, {"colour": True}, "8-bit images of 3 channels; found torch.uint8 of 2"),
         (X.astype(object), Y, {}, "are object; they must be numbers"),
         (np.full(X.shape, np.nan), Y, {}, "not finite"),
+        (X, np.where(Y == 1, np.nan, Y), {"task": "regression"}, "30 of 60 labels are not finite"),
         (Random(torch.zeros(60)), None, {}, "differs between two looks"),
         (torch.utils.data.DataLoader(TensorDataset(torch.zeros(4))), None, {}, "its dataset"),
         (iter([]), None, {}, "a dataset with a length"),

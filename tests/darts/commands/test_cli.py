@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,9 @@ def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
             "amended:zeta=1",
             r"amended: No parameter 'zeta'. Did you mean 'eta'\? There are derivatives, eta",
         ),
-        ("identity", "identity needs eta, for instance identity:eta=0.1"),
+        ("identity", r"identity needs eta, for instance identity:eta=0\.1\."),
+        ("unrolled", r"unrolled needs steps, lr, for instance unrolled:steps=2,lr=0\.1\."),
+        ("unrolled:lr=1", r"unrolled needs steps, for instance unrolled:steps=2,lr=0\.1\."),
         ("amended:eta=big", r"Amended\(eta='big'\): it must be a number"),
         ("amended:derivatives=x", "No derivatives 'x'; there are autograd, reverse-over-forward"),
         ("amended:eta=-1", "eta must be positive"),
@@ -145,6 +148,16 @@ def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
 def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
     with pytest.raises(ValueError, match=message):
         names.ESTIMATORS.read(text)
+
+
+@pytest.mark.parametrize("table", names.NAMES.values(), ids=lambda table: table.what)
+def test_the_examples_of_messages_are_values(table):
+    for name in table.kinds:
+        try:
+            replace(table, usual={}).read(name)
+        except ValueError as error:
+            example = str(error).partition("for instance ")[2].removesuffix(".")
+            table.read(example)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +172,8 @@ def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
         (["full-search", "--resume", "x", "--search.epochs", "1"], 2, "so search cannot be given"),
         (["full-search", "--train-size", "5"], 1, "Class 0 is missing from a split of 5"),
         (["search", "--search.batch-size", "5000"], 1, "batch of 5000 images asked, of 674"),
+        (["search", "--search.cutout", "9"], 1, "--search.cutout 9 for images of 8×8 pixels"),
+        (["full-search", "--retrain.cutout", "1000"], 1, "--retrain.cutout 1000 for images of 8×8"),
         (["full-search", "--dataset", "cifar10", "--data-root", "no"], 1, "or add --download"),
         (["retrain"], 2, "retrain needs --genotype"),
         (["retrain", "--genotype", "nowhere.json"], 2, "No genotype 'nowhere.json'"),
