@@ -59,8 +59,8 @@ class Batches:
         if cutout > max(height, width):
             raise ValueError(
                 f"--{self.purpose.split()[0]}.cutout {cutout} for images of {height}×{width} "
-                "pixels: a square larger than the image leaves nothing of many images. Set it to half of "
-                "a side or less, or to 0 for none."
+                "pixels: a square larger than the image leaves nothing of many images. Set it to "
+                "half of a side or less, or to 0 for none."
             )
 
     @property

@@ -151,6 +151,9 @@ class Random(TensorDataset):
         (X.transpose(0, 2, 3, 1), Y, {}, r"looks like \[n h w c\]"),
         (X[0, 0], Y[:6], {}, r"shape \[6, 9\]; they must be \[n c h w\]"),
         (X, Y / 2, {}, "whole numbers or text.* task='regression'"),
+        (X, np.array([1, "a"] * 30, dtype=object), {}, "these mix int and str"),
+        (X, Y, {"test": (X, np.array([1, "a"] * 30, dtype=object))}, "these mix int and str"),
+        (torch.from_numpy(X).float().to_sparse(), Y, {}, "torch.sparse_coo, that is no array"),
         (X, Y, {"task": "guessing"}, "task='guessing': there are classification"),
         (X, Y, {"class_names": ["a"]}, "0…0 for 1 classes; found 0…1"),
         (X, Y, {"test": (X, Y + 1)}, "1 labels are none .* 2 classes, '2' first"),
@@ -196,6 +199,16 @@ def test_parts_of_one_scale_may_be_darker_or_black():
     for test in (X // 50, X * 0):
         darts.image_set(X, Y, test=(test, Y))
     darts.image_set(X.astype("i8"), Y, test=(X.astype("f8"), Y))
+
+
+def test_numbers_of_types_that_numpy_lacks_keep_their_values():
+    x, y = torch.from_numpy(X).bfloat16(), torch.from_numpy(Y).bfloat16()
+    for given in (
+        darts.image_set(x, y, task="regression"),
+        darts.image_set(TensorDataset(x, y), task="regression"),
+    ):
+        plain = darts.image_set(x.float(), y.float(), task="regression")
+        assert given.train.digest() == plain.train.digest()
 
 
 @dataclass(frozen=True)

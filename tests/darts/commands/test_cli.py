@@ -167,6 +167,7 @@ def test_the_examples_of_messages_are_values(table):
         (["full-search", "--data-root", "x"], 2, "the data set digits has no such"),
         (["full-search", "--seeds", "0"], 2, "--seeds 0: ask for 1 seed or more"),
         (["full-search", "--device", "cuda:99"], 2, "--device cuda:99 cannot be used"),
+        (["full-search", "--device", "meta"], 2, "--device meta cannot be used: found none"),
         (["full-search", "--resume", "no/run"], 1, "no/run is not a run folder"),
         (["full-search", "--resume", "x", "--seed", "1"], 2, "so seed cannot be given"),
         (["full-search", "--resume", "x", "--search.epochs", "1"], 2, "so search cannot be given"),

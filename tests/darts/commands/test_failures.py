@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_written_has_no_run_to_go_on_with(command, name, t
 
 def test_measure_looks_whether_it_can_write_before_it_measures(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("darts.commands.measure.measure_latency", lambda *a, **k: pytest.fail())
+    monkeypatch.setattr("darts.commands.measure.measure_latency", pytest.fail)
     assert cli.main(["measure", "--to", str(tmp_path / "file/x.json")]) == 1
     assert "could not be written" in capsys.readouterr().err
 
