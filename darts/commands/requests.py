@@ -156,6 +156,8 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
 
 def config_of(options: Options, preset: FullConfig) -> FullConfig:
     search, retrain = getattr(options, "search", None), getattr(options, "retrain", None)
+    if search is not None:
+        _require_moving(search)
     config = FullConfig(
         preset.preset,
         images_of(options, preset.data),
@@ -167,6 +169,18 @@ def config_of(options: Options, preset: FullConfig) -> FullConfig:
         getattr(options, "latency_table", None),
     )
     return config if options.seed is None else config.with_seed(options.seed)
+
+
+def _require_moving(search: SearchConfig) -> None:
+    """Raise UsageError if α is frozen throughout, which only a script may mean."""
+    stages = 1 if search.progressive is None else search.progressive.stages
+    if search.frozen_epochs >= search.epochs // stages:
+        each = "" if stages == 1 else f" in {stages} stages"
+        raise UsageError(
+            f"--search.frozen-epochs {search.frozen_epochs} with --search.epochs {search.epochs}"
+            f"{each}: α would stand still, and the search choose by chance. Freeze it for fewer "
+            "epochs, or search for more."
+        )
 
 
 def usual_path(name: str, seed: int) -> Path:

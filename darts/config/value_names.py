@@ -58,8 +58,12 @@ class Names:
             return int(text)
         name, _, rest = text.partition(":")
         if name not in self.kinds:
-            also = ("whole numbers",) if self.number else ()
-            raise ValueError(unknown(self.what, name, self.known, *also))
+            if self.number:
+                words = ", ".join((*self.known[:-1], "a positive whole number"))
+                raise ValueError(
+                    f"{name!r} is no {self.what}: give {words} or {self.known[-1]}:PARAMETER=VALUE."
+                )
+            raise ValueError(unknown(self.what, name, self.known))
         kind, values = self.kinds[name], dict(self.usual.get(name, {}))
         parameters = _parameters(kind)
         for part in filter(None, rest.replace(STEP, IN_FULL).split(",")):

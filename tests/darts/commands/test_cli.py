@@ -198,6 +198,15 @@ def test_what_cannot_be_met_is_one_message_without_a_traceback(
     ("arguments", "message"),
     [
         (["full-search", "--search.epochs", "0"], "--search.epochs 0: it must be 1 or more."),
+        (["sweep", "--eta", ""], "--eta '': '' is no number. Give some"),
+        (
+            ["search", "--search.epochs", "3", "--search.frozen-epochs", "3"],
+            "--search.frozen-epochs 3 with --search.epochs 3: α would stand still",
+        ),
+        (
+            ["search", "--preset", "cifar10-p-darts", "--search.frozen-epochs", "25"],
+            "--search.frozen-epochs 25 with --search.epochs 75 in 3 stages: α would",
+        ),
         (["search", "--search.batch-size", "1"], "--search.batch-size 1: it must be 2 or more"),
         (["search", "--search.batch-size", "1", "--dry-run"], "it must be 2 or more"),
         (["full-search", "--retrain.batch-size", "1"], "--retrain.batch-size 1: it must be 2"),
