@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
+from math import sqrt
 from typing import Protocol, TypeVar
 
 import torch
@@ -308,7 +309,7 @@ def _require_one_scale(name: str, train: Tensor, test: Tensor) -> None:
 
 def _root_mean_square(images: Tensor) -> float:
     parts = torch.split(images, 1024)  # so that memory holds few of them in float64
-    return float(sum(part.double().square().sum() for part in parts) / images.numel()) ** 0.5
+    return sqrt(sum(float(part.double().square().sum()) for part in parts) / images.numel())
 
 
 def _words(facts: tuple[tuple[int, int, int], int, type[Task]]) -> str:

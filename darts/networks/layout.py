@@ -16,4 +16,5 @@ class LaidOut(nn.Module):
         return {**self.__dict__, "layout": str(self.layout).removeprefix("torch.")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**state, "layout": getattr(torch, state["layout"])})
+        known = {**state, "layout": getattr(torch, state["layout"])}
+        super().__setstate__(known)  # type: ignore[no-untyped-call]
