@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from darts.commands.program import of_this_process, started_by
 from darts.commands.unread import UNREAD, nobody_reads
 from darts.nearest import unknown
 
@@ -59,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _status(argv: Sequence[str] | None) -> int:
+    if argv is None:
+        started_by.set(of_this_process())
     given = list(sys.argv[1:] if argv is None else argv)
     words = [word for word in given if word != DEBUG]
     if words[:1] == ["help"]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from darts.commands.program import started_by
 from darts.data.given import Given
 from darts.records.run_folder import RunFolder
 
@@ -21,7 +22,7 @@ LONGEST = 120
 """Characters of an argument that is repeated as it was typed."""
 
 Words = Sequence[str | Path]
-"""A command without "darts", word by word."""
+"""A command without the program that it is one of, word by word."""
 
 
 def files_and_next(folder: Path, *commands: Words) -> str:
@@ -46,7 +47,7 @@ def aside(text: str) -> None:
 
 def line_of(words: Words) -> str:
     """A command as it is typed in a shell."""
-    return shlex.join(("darts", *map(str, words)))
+    return shlex.join((*started_by.get(), *map(str, words)))
 
 
 def as_typed(genotype: str) -> str:

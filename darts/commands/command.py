@@ -1,12 +1,12 @@
 """The base class of commands: options, the preset that fills them, and `run()`."""
 
-import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Self
 
+from darts.commands.closing import line_of
 from darts.commands.errors import UsageError
 from darts.config.full import FullConfig
 from darts.config.presets import PRESETS
@@ -40,7 +40,7 @@ class Invocation:
     @property
     def line(self) -> str:
         """The whole line, as a shell takes it."""
-        return shlex.join(("darts", self.command, *self.arguments))
+        return line_of((self.command, *self.arguments))
 
     @property
     def preset(self) -> FullConfig:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from darts.commands.closing import line_of
 from darts.commands.command import Command, Invocation
 from darts.commands.presets import time_in_words
 from darts.config.costs import recorded_costs
@@ -105,5 +106,5 @@ def _needs(preset: FullConfig, missing: Path | None, root: str) -> Iterator[str]
         memory = f", and {cost['memory_gib']:.1f} GiB of memory" if "memory_gib" in cost else ""
         time = time_in_words(cost["hours"])
         yield f"  time: about {time} of {cost['hardware']}{memory}, an estimate"
-    line = f"  darts {command} --preset {name}{root}"
+    line = f"  {line_of(())} {command} --preset {name}{root}"
     yield f"next:\n{line} --dry-run\n{line}"

@@ -77,9 +77,11 @@ def computing_device(name: str, threads: int) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).item()  # "meta" has shapes and no numbers
     except (RuntimeError, AssertionError) as error:
-        found = f"{torch.cuda.device_count()} CUDA devices" if "cuda" in name else "no such device"
+        found = "none of that name that computes"
+        if "cuda" in name:
+            found = f"{torch.cuda.device_count()} CUDA devices"
         raise UsageError(
             f"--device {name} cannot be used: found {found}. Use --device cpu or auto."
         ) from error

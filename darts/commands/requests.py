@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from darts.commands.closing import commands_after, files_and_next
+from darts.commands.closing import commands_after, files_and_next, line_of
 from darts.commands.command import Invocation
 from darts.commands.dry_run import do_dry_run, limits_of
 from darts.commands.errors import CutOff, UsageError, refusing
@@ -19,7 +19,6 @@ from darts.config.as_json import to_json
 from darts.config.full import FullConfig, full_config
 from darts.config.search import SearchConfig
 from darts.data import DataSet, ImageSet
-from darts.data.given import Given
 from darts.names import DATA_SETS, TYPES
 from darts.nearest import unknown
 from darts.parallel.launch import Devices, launched
@@ -96,8 +95,7 @@ def do_runs(options: Options, given: Invocation, genotype: Genotype | None = Non
             run_jobs(jobs, devices)
         except Interrupted as interrupt:
             path = jobs[0].path if len(jobs) == 1 else jobs[0].path.parent
-            line = shlex.join(("darts", given.command, "--resume", str(path)))
-            raise CutOff(line) from interrupt
+            raise CutOff(line_of((given.command, "--resume", path))) from interrupt
     return 0
 
 
@@ -158,6 +156,8 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
 
 def config_of(options: Options, preset: FullConfig) -> FullConfig:
     search, retrain = getattr(options, "search", None), getattr(options, "retrain", None)
+    if search is not None:
+        _require_moving(search)
     config = FullConfig(
         preset.preset,
         images_of(options, preset.data),
@@ -169,6 +169,18 @@ def config_of(options: Options, preset: FullConfig) -> FullConfig:
         getattr(options, "latency_table", None),
     )
     return config if options.seed is None else config.with_seed(options.seed)
+
+
+def _require_moving(search: SearchConfig) -> None:
+    """Raise UsageError if α is frozen throughout, which only a script may mean."""
+    stages = 1 if search.progressive is None else search.progressive.stages
+    if search.frozen_epochs >= search.epochs // stages:
+        each = "" if stages == 1 else f" in {stages} stages"
+        raise UsageError(
+            f"--search.frozen-epochs {search.frozen_epochs} with --search.epochs {search.epochs}"
+            f"{each}: α would stand still, and the search choose by chance. Freeze it for fewer "
+            "epochs, or search for more."
+        )
 
 
 def usual_path(name: str, seed: int) -> Path:
@@ -301,10 +313,11 @@ def _closing(jobs: list[Job]) -> str:
     """The files of the runs, and what may be done with them."""
     job, first = jobs[0], jobs[0].path
     folder = first if len(jobs) == 1 else first.parent
-    again = shlex.split(job.command)[1:]
+    started = f"{line_of(())} "
+    again = shlex.split(job.command.removeprefix(started))
     alone = len(jobs) == 1 and not {"--resume", "--run-dir", "--seeds"} & set(again)
-    once = job.config.retrain is None or isinstance(job.config.data, Given)
-    repeated = [(*again, "--seeds", "3")] if alone and not once else []
+    typed = job.command.startswith(started)  # and no call of darts.search
+    repeated = [(*again, "--seeds", "3")] if alone and typed and job.config.retrain else []
     return files_and_next(folder, *commands_after(first), *repeated)
 
 

@@ -51,7 +51,7 @@ class Sweep(BothStages):
         "gpus-per-trial search.epochs retrain.epochs dry-run"
     )
 
-    eta: str = ""
+    eta: str | None = None
     workers: int | None = None
     address: str | None = None
     cpus_per_trial: float = 1
@@ -99,7 +99,7 @@ class Sweep(BothStages):
 
     def _plan(self, given: Invocation) -> Plan:
         config = config_of(self, given.preset)
-        settings = amending_coefficients(config, self.eta) if self.eta else {}
+        settings = amending_coefficients(config, self.eta) if self.eta is not None else {}
         assert config.search is not None  # a sweep's options have one
         if given.value_of("estimator") is not None or not settings:
             name = ESTIMATORS.write(config.search.estimator)

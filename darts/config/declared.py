@@ -27,6 +27,10 @@ def at_most(most: int) -> Must:
 
 AT_LEAST_ONE = Must("1 or more", lambda x: x >= 1)
 Count = Annotated[int, AT_LEAST_ONE]
+Batch = Annotated[
+    int, Must("2 or more, because batch norm over one image can give a constant", lambda x: x >= 2)
+]
+"""Images of a training step."""
 Whole = Annotated[int, Must("0 or more", lambda x: x >= 0)]
 Positive = Annotated[float, Must("positive and finite", lambda x: 0 < x < inf)]
 NotNegative = Annotated[float, Must("finite and not negative", lambda x: 0 <= x < inf)]

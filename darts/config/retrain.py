@@ -5,6 +5,7 @@ from typing import Annotated
 
 from darts.config.declared import (
     AT_LEAST_ONE,
+    Batch,
     Cells,
     CheckpointShare,
     Count,
@@ -35,7 +36,7 @@ class RetrainConfig:
     Args:
         seed: seed of the initial weights, the order of images, augmentation and drop-path.
         epochs: number of passes over the training set (§4.1.1).
-        batch_size: number of images in a step (DARTS).
+        batch_size: number of images in a step, 2 or more (DARTS).
         stem: stem and auxiliary head: small-images (DARTS), or imagenet, whose stem reduces
             224×224 to 28×28.
         channels: number of initial channels C (§4.1.1); within:millions=600 is the largest that
@@ -63,7 +64,7 @@ class RetrainConfig:
 
     seed: Seed = 0
     epochs: Count = 600
-    batch_size: Count = 96
+    batch_size: Batch = 96
     stem: StemAndHead = SMALL_IMAGES
     channels: Annotated[Width, AT_LEAST_ONE, at_most(MOST)] = 36
     cells: Cells = 20

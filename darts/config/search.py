@@ -8,6 +8,7 @@ import torch
 from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, Estimator
 from darts.config.declared import (
+    Batch,
     Cells,
     CheckpointShare,
     Count,
@@ -68,7 +69,7 @@ class SearchConfig:
         seed: seed of the split, the initial ω and α, the order of images and the augmentation.
         epochs: number of passes over ω's half of the training set (§4.1.1: 500 there, 100 later);
             with `progressive`, of all stages together.
-        batch_size: number of images in each of the two batches of a step (§4.1.1).
+        batch_size: number of images in each of the two batches of a step, 2 or more (§4.1.1).
         train_share: share of the training set that ω sees; α sees the rest (DARTS).
         channels: number of initial channels C (§4.1.1).
         cells: number of cells in the supernet (§4.1.3); those at 1/3 and 2/3 reduce (DARTS).
@@ -114,7 +115,7 @@ class SearchConfig:
     estimator: Annotated[Estimator, SHORT] = AMENDED
     seed: Seed = 0
     epochs: Count = 100
-    batch_size: Count = 96
+    batch_size: Batch = 96
     train_share: Share = 0.5
     channels: Annotated[Count, at_most(MOST)] = 16
     cells: Cells = 8

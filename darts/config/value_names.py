@@ -58,8 +58,12 @@ class Names:
             return int(text)
         name, _, rest = text.partition(":")
         if name not in self.kinds:
-            also = ("whole numbers",) if self.number else ()
-            raise ValueError(unknown(self.what, name, self.known, *also))
+            if self.number:
+                words = ", ".join((*self.known[:-1], "a positive whole number"))
+                raise ValueError(
+                    f"{name!r} is no {self.what}: give {words} or {self.known[-1]}:PARAMETER=VALUE."
+                )
+            raise ValueError(unknown(self.what, name, self.known))
         kind, values = self.kinds[name], dict(self.usual.get(name, {}))
         parameters = _parameters(kind)
         for part in filter(None, rest.replace(STEP, IN_FULL).split(",")):
@@ -67,9 +71,11 @@ class Names:
             if key not in parameters:
                 raise ValueError(f"{name}: {unknown('parameter', key, parameters)}")
             values[key] = _value(value, get_type_hints(kind)[key])
-        for key, entry in parameters.items():
-            if default_of(entry) is MISSING and key not in values:
-                raise ValueError(f"{name} needs {key}, for instance {name}:{key}=0.1.")
+        needed = [key for key, entry in parameters.items() if default_of(entry) is MISSING]
+        absent = [key for key in needed if key not in values]
+        if absent:
+            example = ",".join(f"{key}={_example(get_type_hints(kind)[key])}" for key in needed)
+            raise ValueError(f"{name} needs {', '.join(absent)}, for instance {name}:{example}.")
         require_declared(kind, values)
         return kind(**values)
 
@@ -104,6 +110,11 @@ def _parameters(kind: type) -> dict[str, Field[Any]]:
         for entry in fields(kind)
         if (hint := hints[entry.name]) is Derivatives or simple & {hint, *get_args(hint)}
     }
+
+
+def _example(hint: Any) -> str:
+    """A value of a parameter that every class which needs one takes."""
+    return "2" if hint is int else "0.1"
 
 
 def _value(text: str, hint: Any) -> Any:

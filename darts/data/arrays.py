@@ -101,7 +101,7 @@ def _both(data: Any, labels: Any, what: str) -> tuple[Tensor, np.ndarray]:
 
 def _array(values: Any, what: str) -> np.ndarray:
     if isinstance(values, Tensor):
-        values = values.detach().cpu().numpy()
+        values = _numpy(values, what)
     try:
         found = np.asarray(values)
     except ValueError as error:
@@ -109,6 +109,19 @@ def _array(values: Any, what: str) -> np.ndarray:
     if found.ndim == 0:
         raise ValueError(f"The {what} are {type(values).__name__}, and must be an array of many.")
     return found
+
+
+def _numpy(values: Tensor, what: str) -> np.ndarray:
+    """The numbers of a tensor; those of types that NumPy lacks, such as bfloat16, as float32."""
+    try:
+        plain = values.detach().cpu()
+        known = plain.dtype in (torch.float16, torch.float32, torch.float64)
+        return (plain if known or not plain.is_floating_point() else plain.float()).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"The {what} are a tensor of {values.dtype}, {values.layout}, that is no array: "
+            f"{error}. Pass a dense one of ordinary numbers."
+        ) from error
 
 
 def _pixels(values: np.ndarray, what: str) -> Tensor:
@@ -142,26 +155,27 @@ def _read_whole(data: Any, what: str) -> tuple[np.ndarray, list[Any]]:
     items = [data[index] for index in range(len(data))]
     if not items or any(not isinstance(item, (tuple, list)) or len(item) != 2 for item in items):
         raise ValueError(f"{what} has {len(items)} items; it needs some, each (image, label).")
-    images = [_one(image) for image, _ in items]
+    images = [_one(image, what) for image, _ in items]
     shapes = sorted({image.shape for image in images})
     if len(shapes) > 1:
         raise ValueError(
             f"The images of {what} have {len(shapes)} shapes, {shapes[0]} and {shapes[1]} among "
             "them. Scale them to one, for instance by a transform of the dataset."
         )
-    if not np.array_equal(_one(data[0][0]), images[0]):
+    if not np.array_equal(_one(data[0][0], what), images[0]):
         raise ValueError(
             f"The first image of {what} differs between two looks: the dataset changes images at "
             "random. Pass it without that; mirror, crop and colour do it here, by the run's seed."
         )
-    labels = [x.numpy() if isinstance(x, Tensor) else x for _, x in items]
+    named = f"labels of {what}"
+    labels = [_numpy(x, named) if isinstance(x, Tensor) else x for _, x in items]
     return np.stack(images), labels
 
 
-def _one(image: Any) -> np.ndarray:
+def _one(image: Any, what: str) -> np.ndarray:
     """[c h w]; of a PIL picture's [h w c] too."""
     if isinstance(image, Tensor):
-        values = image.detach().cpu().numpy()
+        values = _numpy(image, f"images of {what}")
     else:
         values = np.asarray(image)
         if values.ndim == 3 and not isinstance(image, np.ndarray):
@@ -193,7 +207,15 @@ def _kinds_of(raw: np.ndarray) -> np.ndarray:
             f"{raw.dtype} of shape {list(raw.shape)}. For numbers take task='regression', for "
             "several labels an image task='multi-label'."
         )
-    return np.unique(raw)
+    try:
+        return np.unique(raw)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in raw})
+        raise ValueError(
+            f"Labels of a classification are whole numbers or text, and these mix "
+            f"{' and '.join(kinds)}, which have no order. Make them all of one kind, for instance "
+            "text by str()."
+        ) from error
 
 
 def _labels_like(raw: np.ndarray, kind: Task, names: tuple[str, ...], numbered: bool) -> Tensor:

@@ -36,7 +36,8 @@ class Batches:
     that one process has, bit for bit.
 
     Raises:
-        ValueError: the batch size is not positive or exceeds the number of images.
+        ValueError: the batch size is not positive or exceeds the number of images, or a square that
+            is erased is larger than the images.
     """
 
     data: Images
@@ -51,8 +52,15 @@ class Batches:
         if not 0 < self.batch_size <= len(self.data):
             raise ValueError(
                 f"A {self.purpose} batch of {self.batch_size} images asked, of {len(self.data)}. "
-                f"Set --{self.purpose.split()[0]}.batch-size between 1 and {len(self.data)}, or "
+                f"Set --{self.purpose.split()[0]}.batch-size between 2 and {len(self.data)}, or "
                 "use more images."
+            )
+        cutout, (_, height, width) = self.augmentation.cutout, self.data.shape
+        if cutout > max(height, width):
+            raise ValueError(
+                f"--{self.purpose.split()[0]}.cutout {cutout} for images of {height}×{width} "
+                "pixels: a square larger than the image leaves nothing of many images. Set it to "
+                "half of a side or less, or to 0 for none."
             )
 
     @property

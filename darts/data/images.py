@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
+from math import sqrt
 from typing import Protocol, TypeVar
 
 import torch
@@ -251,8 +252,8 @@ class ImageSet:
         """The set itself; for those that a user makes.
 
         Raises:
-            ValueError: the parts have unequal shapes, tasks or numbers of classes, or do not fit
-                the names or the normalisation.
+            ValueError: the parts have unequal shapes, types or scales of pixels, tasks or numbers
+                of classes, or do not fit the names or the normalisation.
         """
         ours, theirs = (
             (part.shape, part.classes, type(part.task)) for part in (self.train, self.test)
@@ -262,6 +263,8 @@ class ImageSet:
                 f"The parts of {self.name} do not fit together: training images have (channels, "
                 f"height, width), outputs and task {_words(ours)}, test images {_words(theirs)}."
             )
+        if isinstance(self.train, LabelledImages) and isinstance(self.test, LabelledImages):
+            _require_one_scale(self.name, self.train.images, self.test.images)
         if len(self.class_names) != self.train.classes:
             raise ValueError(
                 f"{self.name} has {len(self.class_names)} class names for {self.train.classes} "
@@ -279,6 +282,34 @@ class ImageSet:
     def task(self) -> Task:
         """What the labels mean."""
         return self.train.task
+
+
+ANOTHER_SCALE = 100
+"""How many times larger one part's pixels are where they must be on another scale: bytes are 255
+times what they are between 0 and 1, and no draw of images or light makes so much of a difference.
+"""
+
+
+def _require_one_scale(name: str, train: Tensor, test: Tensor) -> None:
+    """Raise ValueError if one normalisation cannot suit both parts' pixels."""
+    sizes = [_root_mean_square(images) for images in (train, test)]
+    if train.dtype == test.dtype and max(sizes) <= ANOTHER_SCALE * (min(sizes) or max(sizes)):
+        return
+    ours, theirs = (
+        f"{str(images.dtype).removeprefix('torch.')} from {images.min():.4g} to {images.max():.4g}"
+        for images in (train, test)
+    )
+    raise ValueError(
+        f"The pixels of {name} are on two scales: training images are {ours}, test images "
+        f"{theirs}, and both would be normalised as the training images are. Give both in one type "
+        "and scale: bytes (uint8) from 0 to 255, or float32 of both divided by one number, for "
+        "instance 255."
+    )
+
+
+def _root_mean_square(images: Tensor) -> float:
+    parts = torch.split(images, 1024)  # so that memory holds few of them in float64
+    return sqrt(sum(float(part.double().square().sum()) for part in parts) / images.numel())
 
 
 def _words(facts: tuple[tuple[int, int, int], int, type[Task]]) -> str:

@@ -117,9 +117,10 @@ def forward(
     norms = torch.empty(layout.norms, dtype=torch.float64)
     made = [None if x is None else x.data_ptr() for x in (outputs, norms, z, zt)]
     images, _, height, width = layout.out
-    if running is not None and running.share is not None and images * height * width < 2:
+    by_batch = running is None or running.share is not None
+    if by_batch and any(layout.normed) and images * height * width < 2:
         raise ValueError(
-            f"running statistics need two values per channel or more; found maps {layout.out}. "
+            f"norms by the batch need two values per channel or more; found maps {layout.out}. "
             "Take larger batches or larger images."
         )
     statistics = None if running is None else running.addresses(layout.normed, like)

@@ -1,10 +1,10 @@
 """The network of one genotype, to be trained from scratch."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from darts.networks.cells import DerivedCell, ResidualBlock, Stack
+from darts.networks.layout import LaidOut
 from darts.networks.stem_and_head import SMALL_IMAGES, StemAndHead
 from darts.networks.supernet import require_positive
 from darts.spaces.feature_map import FeatureMap
@@ -15,7 +15,7 @@ from darts.spaces.operations import (
 )
 
 
-class DerivedNetwork(nn.Module):
+class DerivedNetwork(LaidOut):
     """A stack of a genotype's cells (Liu et al. 2019, §3.1 and §3.3).
 
     The kinds of cell say their macro-architecture: "normal" and "reduce" as in DARTS, "cell_0",
@@ -34,9 +34,6 @@ class DerivedNetwork(nn.Module):
         ValueError: a size is not positive, there is no network of these cells or of so many, the
             stem does not suit them, or drop_path is not in [0, 1).
     """
-
-    layout: torch.memory_format = torch.channels_last
-    """How feature maps lie in memory."""
 
     def __init__(
         self,

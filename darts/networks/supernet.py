@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from darts.methods.mixing_weights import MixingWeights
 from darts.methods.partial_channels import PartialChannels
 from darts.networks.cells import CellMixingWeights, ResidualBlock, SearchCell, Stack
+from darts.networks.layout import LaidOut
 from darts.networks.recomputation import recomputed
 from darts.networks.stem_and_head import SMALL_IMAGES, ImageNetStem, StemAndHead
 from darts.spaces.feature_map import Activation, FeatureMap
@@ -20,7 +21,7 @@ from darts.spaces.operations import (
 from darts.spaces.space import Space
 
 
-class Supernet(Drawing):
+class Supernet(LaidOut, Drawing):
     """A stack of search cells between a stem and a linear classifier (Liu et al. 2019).
 
     α is no part of it: `forward` takes the mixing weights, one (edges, operations) tensor for
@@ -105,7 +106,6 @@ class Supernet(Drawing):
         self.blocks = nn.ModuleDict()
         self.kinds: list[str] = []
         self.recompute = False
-        self.layout = torch.channels_last
         self.recomputed = range(cells)
         self.auxiliary_skip = auxiliary_skip
         self.auxiliary_after = 2 * cells // 3

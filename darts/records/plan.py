@@ -131,7 +131,9 @@ def amending_coefficients(config: FullConfig, text: str) -> dict[str, FullConfig
         try:
             eta = float(part)
         except ValueError:
-            raise ValueError(f"--eta {text}: {part!r} is no number.") from None
+            raise ValueError(
+                f"--eta {text!r}: {part!r} is no number. Give some, separated by commas: 0,0.1."
+            ) from None
         estimator: Estimator = replace(base, eta=eta) if eta else FirstOrder()
         name = f"eta-{eta:g}"
         if name in settings:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from bilevel.checkpoint_files import write_whole
 
+DEEPEST = 3
+"""Folders between a file of a run and the folder that the run is in, that one included."""
+
 
 def write_atomically(path: Path, *content: bytes) -> Path:
     """Write beside `path`, flush to disk, and rename over it.
@@ -13,21 +16,34 @@ def write_atomically(path: Path, *content: bytes) -> Path:
         OSError: the file could not be written; the message has the remedy, and an old file at
             `path` is unchanged.
     """
+    make_folder(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, *content)
     except OSError as error:
         raise unwritable(path, error) from error
     return path
 
 
-def unwritable(path: Path, error: OSError, *, begun: bool = True) -> OSError:
+def make_folder(path: Path) -> None:
+    """Make the folder of a file, if it is not there; work whose result goes there may then begin.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError, *, begun: bool | None = None) -> OSError:
     """The error with what to do about it.
 
     Args:
         path: the file that could not be written.
         error: the system's error.
-        begun: whether there is a run to go on with.
+        begun: whether there is a run to go on with; None looks whether the file is in the folder of
+            one.
     """
     remedy = {
         errno.ENOSPC: "Free space on this disk",
@@ -37,9 +53,14 @@ def unwritable(path: Path, error: OSError, *, begun: bool = True) -> OSError:
         errno.EACCES: "Give yourself the right to write there",
         errno.EPERM: "Give yourself the right to write there",
     }.get(error.errno or 0, "Find out why")
-    after = (
-        ", then go on with --resume and the run folder; everything before is kept."
-        if begun
-        else ", or give --run-dir another place. Nothing was begun."
-    )
+    after = {
+        True: ", then go on with --resume and the run folder; everything before is kept.",
+        False: ", or give --run-dir another place. Nothing was begun.",
+        None: ", then give the command again, or give it another place to write to.",
+    }[begun if begun is not None else _in_a_run(path) or None]
     return OSError(f"{path} could not be written: {error.strerror or error}. {remedy}{after}")
+
+
+def _in_a_run(path: Path) -> bool:
+    """Whether the file is in the folder of a run, or in a folder of that."""
+    return any((folder / "config.json").is_file() for folder in path.parents[:DEEPEST])

@@ -23,6 +23,8 @@ class Logger(Protocol):
     def finalize(self, status: str) -> None: ...
 
 
+METHODS = ("log_metrics", "log_hyperparams", "finalize")
+"""Of a `Logger`."""
 LoggerMaker = Callable[[Path], Logger]
 """Makes the logger of a run from the run's folder, as the run begins."""
 ListenerMaker = Callable[[Path], Listener]
@@ -47,7 +49,7 @@ class FabricLogger:
         self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
     ) -> None:
         if self._logger is None:
-            self._logger = self._make(self._folder)
+            self._logger = _required(self._make(self._folder), self._make, self._folder)
             with suppress(NotImplementedError):  # some have no place for settings, e.g. CSV
                 self._logger.log_hyperparams(RunFolder.open(self._folder).read("config.json"))
         self._before, self._epochs = self._before + self._epochs, epochs
@@ -68,6 +70,24 @@ class FabricLogger:
             finished = (self._folder / "result.json").is_file()
             self._logger.finalize("success" if finished else "failed")
             self._logger = None
+
+
+def _required(made: Any, make: LoggerMaker, folder: Path) -> Logger:
+    """What a function of --loggers returned, if it is a logger.
+
+    Raises:
+        ValueError: it is none.
+    """
+    absent = [name for name in METHODS if not callable(getattr(made, name, None))]
+    if absent:
+        name = getattr(make, "__qualname__", type(make).__name__)
+        found = "nothing" if made is None else f"{type(made).__name__}, without {absent[0]}"
+        raise ValueError(
+            f"--loggers: {name} returned {found}; it must return a lightning.fabric.loggers.Logger."
+            f" Mend it, and go on with --resume {folder} and the same --loggers."
+        )
+    logger: Logger = made
+    return logger
 
 
 def csv_logger(folder: Path) -> Logger:

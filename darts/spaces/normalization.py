@@ -79,6 +79,11 @@ class BatchNorm(nn.Module):
         PyTorch's forward mode of batch norm takes mean and variance for constants when it is
         itself differentiated, so that second derivatives come out wrong, without a word.
         """
+        if x.numel() == x.shape[1]:  # as in PyTorch's own
+            raise ValueError(
+                f"a norm by the batch needs two values per channel or more; found maps "
+                f"{tuple(x.shape)}. Take larger batches or larger images."
+            )
         if torch._C._functorch.is_functorch_wrapped_tensor(x):  # which takes no `dual_norm`
             centred = x - x.mean(dim=(0, 2, 3), keepdim=True)
             variance = centred.square().mean(dim=(0, 2, 3), keepdim=True)

@@ -21,7 +21,10 @@ from darts.spaces.space import NONE
 
 @dataclass(frozen=True)
 class Recipe:
-    """The parts of operations: norms after convolutions and pools, and the activation."""
+    """The parts of operations: norms after convolutions and pools, and the activation.
+
+    A network keeps its recipe, and is pickled with it: a part is a function that a module names.
+    """
 
     norm: Callable[[int], nn.Module]
     pool_norm: Callable[[int], nn.Module]
@@ -30,21 +33,22 @@ class Recipe:
 
 def search_recipe(activation: Activation = torch.relu, *, pools: bool = True) -> Recipe:
     """In a supernet: norms without scale and shift, and one after each pool if `pools`."""
-
-    def norm(channels: int) -> nn.Module:
-        return BatchNorm(channels, affine=False)
-
-    def no_norm(channels: int) -> nn.Module:
-        return nn.Identity()
-
-    return Recipe(norm=norm, pool_norm=norm if pools else no_norm, activation=activation)
+    return Recipe(
+        norm=_plain_norm, pool_norm=_plain_norm if pools else _no_norm, activation=activation
+    )
 
 
 def derived_recipe(activation: Activation = torch.relu) -> Recipe:
     """In a network to be trained: ordinary norms, and none after pools."""
-    return Recipe(
-        norm=nn.BatchNorm2d, pool_norm=lambda channels: nn.Identity(), activation=activation
-    )
+    return Recipe(norm=nn.BatchNorm2d, pool_norm=_no_norm, activation=activation)
+
+
+def _plain_norm(channels: int) -> nn.Module:
+    return BatchNorm(channels, affine=False)
+
+
+def _no_norm(channels: int) -> nn.Module:
+    return nn.Identity()
 
 
 class Operation(nn.Module, ABC):

@@ -50,8 +50,10 @@ class Regression(Task):
         """With the means and deviations of training labels.
 
         Raises:
-            ValueError: one of the numbers is the same in all of them; it is named.
+            ValueError: one of the numbers is the same in all of them; it is named. Or labels are
+                not finite.
         """
+        _require_finite(labels)
         wide = labels.double()
         sd = wide.std(dim=0, correction=0).tolist()
         for index, deviation in enumerate(sd):
@@ -103,17 +105,21 @@ class Regression(Task):
             raise ValueError(
                 f"The regression has means for {len(self.mean)} numbers, the labels {outputs}."
             )
-        unfit = ~torch.isfinite(labels).all(dim=1)
-        if bool(unfit.any()):
-            raise ValueError(
-                f"{int(unfit.sum())} of {len(labels)} labels are not finite, number "
-                f"{int(unfit.nonzero()[0])} first. Leave these images out."
-            )
+        _require_finite(labels)
 
     def _standardised(self, labels: Tensor) -> Tensor:
         """In float64: labels far from 0 keep their differences."""
         mean, sd = (_row(x, labels.device) for x in (self.mean, self.sd))
         return (labels.double() - mean) / sd
+
+
+def _require_finite(labels: Tensor) -> None:
+    unfit = ~torch.isfinite(labels).all(dim=1)
+    if bool(unfit.any()):
+        raise ValueError(
+            f"{int(unfit.sum())} of {len(labels)} labels are not finite, number "
+            f"{int(unfit.nonzero()[0])} first. Leave these images out."
+        )
 
 
 @lru_cache(maxsize=16)

@@ -27,7 +27,7 @@ from darts.training.retrain import RetrainResult, retrain
 from darts.training.retraining import require_network, training_batches
 from darts.training.search import SearchResult, search
 from darts.training.searching import paired_batches
-from darts.training.target_costs import retrain_costs
+from darts.training.target_costs import retrain_costs, supernet_costs
 
 LATENCY = "latency.json"
 """The latency table that a run counts by."""
@@ -92,9 +92,11 @@ def require_feasible(
         paired_batches(config.search, halves)
     if config.accuracy_table is not None:
         AccuracyTable.read(config.accuracy_table)
-    costs = run_costs(config, images)
-    if costs is not None and config.search is not None:
-        _require_reach(config.search, costs)
+    if config.search is not None and halves is not None and config.search.target is not None:
+        costs, sizes = run_costs(config, images), "the retraining"
+        if costs is None:
+            costs, sizes = supernet_costs(config.search, halves), "the supernet"
+        _require_reach(config.search, costs, sizes)
     if config.retrain is not None:
         images.task.require_smoothing(config.retrain.label_smoothing)
         data = RetrainData.of(images)
@@ -144,16 +146,19 @@ def run_costs(
     )
 
 
-def _require_reach(search: SearchConfig, costs: CostTable) -> None:
-    """Raise ValueError if no network of the space is within the limit."""
+def _require_reach(search: SearchConfig, costs: CostTable, sizes: str) -> None:
+    """Raise ValueError if no network of the space is within the limit.
+
+    `costs` are those at the sizes of the supernet or the retraining, as `sizes` says.
+    """
     most = getattr(search.target, "most", None)
     if most is None:
         return
     if costs.least > most:
         raise ValueError(
             f"--search.target limit:most={most:g}: the lightest cells of space "
-            f"{search.space.name!r} cost {costs.least:.4g} {costs.unit} at the sizes of the "
-            "retraining. Raise the limit, or take fewer cells or channels."
+            f"{search.space.name!r} cost {costs.least:.4g} {costs.unit} at the sizes of "
+            f"{sizes}. Raise the limit, or take fewer cells or channels."
         )
 
 

@@ -15,6 +15,7 @@ from torch.utils.data import TensorDataset
 import darts
 from darts import cli
 from darts.data import ImageSet, sets
+from darts.spaces.published import DARTS_V2
 from darts.tasks import MultiLabel, Regression
 from tests.darts.training.tiny import retrain_config, search_config
 
@@ -150,6 +151,9 @@ class Random(TensorDataset):
         (X.transpose(0, 2, 3, 1), Y, {}, r"looks like \[n h w c\]"),
         (X[0, 0], Y[:6], {}, r"shape \[6, 9\]; they must be \[n c h w\]"),
         (X, Y / 2, {}, "whole numbers or text.* task='regression'"),
+        (X, np.array([1, "a"] * 30, dtype=object), {}, "these mix int and str"),
+        (X, Y, {"test": (X, np.array([1, "a"] * 30, dtype=object))}, "these mix int and str"),
+        (torch.from_numpy(X).float().to_sparse(), Y, {}, "torch.sparse_coo, that is no array"),
         (X, Y, {"task": "guessing"}, "task='guessing': there are classification"),
         (X, Y, {"class_names": ["a"]}, "0…0 for 1 classes; found 0…1"),
         (X, Y, {"test": (X, Y + 1)}, "1 labels are none .* 2 classes, '2' first"),
@@ -157,6 +161,7 @@ class Random(TensorDataset):
         (X, Y, {"colour": True}, "8-bit images of 3 channels; found torch.uint8 of 2"),
         (X.astype(object), Y, {}, "are object; they must be numbers"),
         (np.full(X.shape, np.nan), Y, {}, "not finite"),
+        (X, np.where(Y == 1, np.nan, Y), {"task": "regression"}, "30 of 60 labels are not finite"),
         (Random(torch.zeros(60)), None, {}, "differs between two looks"),
         (torch.utils.data.DataLoader(TensorDataset(torch.zeros(4))), None, {}, "its dataset"),
         (iter([]), None, {}, "a dataset with a length"),
@@ -166,6 +171,44 @@ class Random(TensorDataset):
 def test_arrays_that_do_not_fit_are_refused(data, labels, about, message):
     with pytest.raises(ValueError, match=message):
         darts.image_set(data, labels, **about)
+
+
+UNIT = X.astype("f4") / 255
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "ours", "theirs"),
+    [
+        (X, UNIT, "uint8 from 0 to 249", r"float32 from 0 to 0\.\d+"),
+        (UNIT, X, r"float32 from 0 to 0\.\d+", "uint8 from 0 to 249"),
+        (UNIT, UNIT * 255, r"float32 from 0 to 0\.\d+", "float32 from 0 to 249"),
+        (X.astype("i8"), UNIT, "float32 from 0 to 249", r"float32 from 0 to 0\.\d+"),
+        (X > 100, (X > 100).astype("u1"), "uint8 from 0 to 255", "uint8 from 0 to 1,"),
+    ],
+)
+def test_parts_of_two_types_or_scales_are_refused(train, test, ours, theirs, tmp_path):
+    refusal = f"two scales: training images are {ours}, test images {theirs}.* divided by one"
+    with pytest.raises(ValueError, match=refusal):
+        darts.image_set(train, Y, test=(test, Y))
+    with pytest.raises(ValueError, match=refusal):
+        darts.retrain(DARTS_V2, train, Y, test=(test, Y), config=RETRAIN, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_parts_of_one_scale_may_be_darker_or_black():
+    for test in (X // 50, X * 0):
+        darts.image_set(X, Y, test=(test, Y))
+    darts.image_set(X.astype("i8"), Y, test=(X.astype("f8"), Y))
+
+
+def test_numbers_of_types_that_numpy_lacks_keep_their_values():
+    x, y = torch.from_numpy(X).bfloat16(), torch.from_numpy(Y).bfloat16()
+    for given in (
+        darts.image_set(x, y, task="regression"),
+        darts.image_set(TensorDataset(x, y), task="regression"),
+    ):
+        plain = darts.image_set(x.float(), y.float(), task="regression")
+        assert given.train.digest() == plain.train.digest()
 
 
 @dataclass(frozen=True)

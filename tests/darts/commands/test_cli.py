@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,9 @@ def test_an_estimator_is_named_with_its_parameters_and_back(text, estimator):
             "amended:zeta=1",
             r"amended: No parameter 'zeta'. Did you mean 'eta'\? There are derivatives, eta",
         ),
-        ("identity", "identity needs eta, for instance identity:eta=0.1"),
+        ("identity", r"identity needs eta, for instance identity:eta=0\.1\."),
+        ("unrolled", r"unrolled needs steps, lr, for instance unrolled:steps=2,lr=0\.1\."),
+        ("unrolled:lr=1", r"unrolled needs steps, for instance unrolled:steps=2,lr=0\.1\."),
         ("amended:eta=big", r"Amended\(eta='big'\): it must be a number"),
         ("amended:derivatives=x", "No derivatives 'x'; there are autograd, reverse-over-forward"),
         ("amended:eta=-1", "eta must be positive"),
@@ -147,6 +150,16 @@ def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
         names.ESTIMATORS.read(text)
 
 
+@pytest.mark.parametrize("table", names.NAMES.values(), ids=lambda table: table.what)
+def test_the_examples_of_messages_are_values(table):
+    for name in table.kinds:
+        try:
+            replace(table, usual={}).read(name)
+        except ValueError as error:
+            example = str(error).partition("for instance ")[2].removesuffix(".")
+            table.read(example)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -154,11 +167,14 @@ def test_an_estimator_that_cannot_be_is_refused_by_name(text, message):
         (["full-search", "--data-root", "x"], 2, "the data set digits has no such"),
         (["full-search", "--seeds", "0"], 2, "--seeds 0: ask for 1 seed or more"),
         (["full-search", "--device", "cuda:99"], 2, "--device cuda:99 cannot be used"),
+        (["full-search", "--device", "meta"], 2, "--device meta cannot be used: found none"),
         (["full-search", "--resume", "no/run"], 1, "no/run is not a run folder"),
         (["full-search", "--resume", "x", "--seed", "1"], 2, "so seed cannot be given"),
         (["full-search", "--resume", "x", "--search.epochs", "1"], 2, "so search cannot be given"),
         (["full-search", "--train-size", "5"], 1, "Class 0 is missing from a split of 5"),
         (["search", "--search.batch-size", "5000"], 1, "batch of 5000 images asked, of 674"),
+        (["search", "--search.cutout", "9"], 1, "--search.cutout 9 for images of 8×8 pixels"),
+        (["full-search", "--retrain.cutout", "1000"], 1, "--retrain.cutout 1000 for images of 8×8"),
         (["full-search", "--dataset", "cifar10", "--data-root", "no"], 1, "or add --download"),
         (["retrain"], 2, "retrain needs --genotype"),
         (["retrain", "--genotype", "nowhere.json"], 2, "No genotype 'nowhere.json'"),
@@ -182,6 +198,18 @@ def test_what_cannot_be_met_is_one_message_without_a_traceback(
     ("arguments", "message"),
     [
         (["full-search", "--search.epochs", "0"], "--search.epochs 0: it must be 1 or more."),
+        (["sweep", "--eta", ""], "--eta '': '' is no number. Give some"),
+        (
+            ["search", "--search.epochs", "3", "--search.frozen-epochs", "3"],
+            "--search.frozen-epochs 3 with --search.epochs 3: α would stand still",
+        ),
+        (
+            ["search", "--preset", "cifar10-p-darts", "--search.frozen-epochs", "25"],
+            "--search.frozen-epochs 25 with --search.epochs 75 in 3 stages: α would",
+        ),
+        (["search", "--search.batch-size", "1"], "--search.batch-size 1: it must be 2 or more"),
+        (["search", "--search.batch-size", "1", "--dry-run"], "it must be 2 or more"),
+        (["full-search", "--retrain.batch-size", "1"], "--retrain.batch-size 1: it must be 2"),
         (["random-search", "--evaluation.clip", "0"], "--evaluation.clip 0.0: it must be positive"),
         (["full-search", "--estimator", "best"], "No estimator 'best'"),
         (["full-search", "--search.estimator", "exact"], "No option --search.estimator. Did you "),

@@ -5,10 +5,12 @@ import pytest
 from darts import cli
 from darts.commands.count import Count
 from darts.commands.sizes import USUAL, blueprint_of
+from darts.methods.random_search import lightest_genotype
 from darts.names import WIDTHS
 from darts.networks.counting import count_parameters
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
 from darts.networks.width import MultiplyAddLimit, multiply_adds
+from darts.spaces import s2
 from darts.spaces.published import DARTS_V2, PUBLISHED
 
 
@@ -46,6 +48,18 @@ def test_a_limit_prints_the_width_that_it_leaves(capsys):
     assert f"{multiply_adds(blueprint, image) / 1e6:.1f} M multiply-adds" in shown
 
 
+def test_cells_that_stand_otherwise_than_darts_have_sizes_of_their_own(capsys):
+    """NAS-Bench-201's largest network has 1.531546 M parameters and 220.12 M multiply-adds."""
+    largest = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
+    largest += "+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    assert cli.main(["count", largest]) == 0
+    assert capsys.readouterr().out.startswith(
+        "C = 16, 15 cells, 10 classes: 1.532 M parameters, 220.1 M multiply-adds"
+    )
+    genotype = lightest_genotype(s2(3))
+    assert blueprint_of(Count(""), genotype)[0].cells == 3
+
+
 def test_a_width_is_a_number_or_a_limit_and_reads_back():
     for text, value in (
         ("42", 42),
@@ -56,7 +70,8 @@ def test_a_width_is_a_number_or_a_limit_and_reads_back():
         assert WIDTHS.read(WIDTHS.write(value)) == value
     for text in ("-1", "4.5", "many", "within:channels=3", ""):
         with pytest.raises(
-            ValueError, match=r"there are within, whole numbers|within: No parameter"
+            ValueError,
+            match=r"is no number of channels: give a positive .* or within:|within: No parameter",
         ):
             WIDTHS.read(text)
     assert WIDTHS.form == "INT|{within}[:PARAMETER=VALUE,...]"

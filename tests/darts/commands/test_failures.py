@@ -92,6 +92,28 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path, ca
     assert "--resume" not in said
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [(("draw", "DARTS_V2"), "x.svg"), (("measure",), "x.json"), (("export", "DARTS_V2"), "x")],
+)
+def test_a_file_that_cannot_be_written_has_no_run_to_go_on_with(command, name, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    sizes = () if command[0] == "draw" else ("--cells=3", "--channels=2")
+    formats = ("--formats",) if command[0] == "export" else ()
+    to = tmp_path / "file" / name
+    assert cli.main([*command, *sizes, "--to", str(to), *formats]) == 1
+    said = capsys.readouterr().err
+    assert_one_line(said, "could not be written", "give it another place")
+    assert "--resume" not in said
+
+
+def test_measure_looks_whether_it_can_write_before_it_measures(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("darts.commands.measure.measure_latency", pytest.fail)
+    assert cli.main(["measure", "--to", str(tmp_path / "file/x.json")]) == 1
+    assert "could not be written" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys, the read-only folder of the test")
 def test_a_read_only_folder_is_refused_before_any_work(capsys):
     assert cli.main([*SEARCH, "--run-dir", "/sys/darts-run"]) == 1

@@ -90,7 +90,9 @@ def test_the_estimator_is_recorded_with_its_parameters(estimator):
     ("kind", "settings", "message"),
     [
         (SearchConfig, {"epochs": 0}, r"SearchConfig\(epochs=0\): it must be 1 or more"),
-        (SearchConfig, {"batch_size": -1}, r"batch_size=-1\): it must be 1 or more"),
+        (SearchConfig, {"batch_size": -1}, r"batch_size=-1\): it must be 2 or more"),
+        (SearchConfig, {"batch_size": 1}, r"batch_size=1\): it must be 2 or more, because batch"),
+        (RetrainConfig, {"batch_size": 1}, r"batch_size=1\): it must be 2 or more, because batch"),
         (SearchConfig, {"learning_rate": 0.0}, r"learning_rate=0.0\): it must be positive"),
         (SearchConfig, {"clip": float("nan")}, r"clip=nan\): it must be positive"),
         (SearchConfig, {"clip": float("inf")}, r"clip=inf\): it must be positive and finite"),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from darts.kernels import NodeSpec, Term, Unit, kernels, node
 from darts.kernels.library import SWITCH
+from darts.spaces.normalization import BatchNorm
 
 needs_compiler = pytest.mark.skipif(kernels().library is None, reason=kernels().reason)
 
@@ -151,6 +152,32 @@ def test_float32_node_is_the_float64_one_up_to_rounding():
     expected = torch.autograd.grad(loss_of(node, STRIDE_ONE, exact), exact)
     found = torch.autograd.grad(loss_of(node, STRIDE_ONE, rounded), rounded)
     close([x.double() for x in found], expected, 1e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize("tangents", [False, True])
+@pytest.mark.parametrize("spec", [POINTWISE, NodeSpec((Term(0), Term(1)))], ids=["units", "norms"])
+def test_one_value_a_channel_has_no_norm_as_in_pytorch(spec, tangents):
+    sources = [torch.randn(1, 4, 1, 1, dtype=torch.float64) for _ in range(2)]
+    count = sum(unit.parameters for term in spec.terms for unit in term.units)
+    parameters = [torch.randn(4, 4, 1, 1, dtype=torch.float64) for _ in range(count)]
+    weights = torch.ones(2, dtype=torch.float64)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        plain(spec, sources, weights, parameters)
+    with forward_ad.dual_level():
+        if tangents:
+            sources[0] = forward_ad.make_dual(sources[0], torch.ones_like(sources[0]))
+        with pytest.raises(ValueError, match=r"two values per channel .* \(1, 4, 1, 1\)"):
+            node(spec, sources, weights, parameters)
+        with pytest.raises(ValueError, match=r"two values per channel|more than 1 value"):
+            BatchNorm(4, affine=False).double()(sources[0])
+
+
+@needs_compiler
+def test_a_sum_without_norms_takes_one_value_a_channel():
+    spec = NodeSpec((Term(0, normed=False), Term(0, normed=False)))
+    x = torch.randn(1, 4, 1, 1)
+    assert torch.equal(node(spec, [x], torch.ones(2), []), 2 * x)
 
 
 @needs_compiler

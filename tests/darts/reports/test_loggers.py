@@ -8,7 +8,7 @@ import pytest
 from darts import cli
 from darts.commands.options import Options
 from darts.reports.loggers import FabricLogger, csv_logger
-from tests.darts.commands.test_cli import TINY_FULL
+from tests.darts.commands.test_cli import TINY, TINY_FULL
 from tests.darts.training.tiny import new_run
 
 fabric = pytest.importorskip("lightning_fabric.loggers", reason="needs the extra [fabric]")
@@ -109,6 +109,27 @@ def test_loggers_are_named_on_the_command_line(tmp_path, monkeypatch, capsys):
     accuracy = result["retrain"]["test"]["accuracy_percent"]
     assert last["retrain/test_accuracy_percent"] == accuracy
     assert (path / "csv" / "version_0" / "metrics.csv").is_file()
+
+
+def forgetful(folder):
+    """A function without its return."""
+
+
+def text(folder):
+    return str(folder)
+
+
+def test_what_is_no_logger_is_one_line_before_the_first_step(tmp_path, capsys):
+    for function, found in (("forgetful", "nothing"), ("text", "str, without log_metrics")):
+        path = tmp_path / function
+        command = ["search", *TINY, "--run-dir", str(path), "--loggers", f"{__name__}:{function}"]
+        assert cli.main(command) == 1
+        said = capsys.readouterr().err
+        assert f"{function} returned {found}; it must return a lightning" in said
+        assert f"--resume {path}" in said
+        assert said.count("\n") == 1
+        assert not (path / "search/steps.jsonl").exists()
+        assert cli.main(["search", "--resume", str(path)]) == 0
 
 
 @pytest.mark.parametrize(

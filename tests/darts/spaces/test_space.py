@@ -1,12 +1,19 @@
 """The sizes that the papers print, and spaces that cannot be."""
 
+import json
+import os
 import runpy
+import shlex
+import subprocess
+import sys
 from itertools import product
+from pathlib import Path
 from unittest import mock
 
 import pytest
 import torch
 
+import darts
 from darts.networks import Architecture, DerivedNetwork, Supernet
 from darts.spaces import (
     NASBENCH201,
@@ -149,6 +156,28 @@ def test_a_space_that_a_user_registers_is_found_by_name_and_searched(tmp_path):
         register_space(space)
     with pytest.raises(ValueError, match="there is an operation 'blur_3x3' already"):
         register_operation("blur_3x3", lambda channels, stride, recipe: None)
+
+
+def test_the_commands_of_a_script_begin_with_the_script(tmp_path):
+    """All of the page's lines: what the script prints as the next command, the script knows."""
+    ((example, _),) = documents.blocks("docs/OWN_SPACE.md")
+    (tmp_path / "my_space.py").write_text(example, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(darts.__file__).parents[1])}
+
+    def shown(*words):
+        command = [sys.executable, "my_space.py", *words]
+        options = {"capture_output": True, "text": True, "check": True, "env": environment}
+        return subprocess.run(command, cwd=tmp_path, **options).stdout
+
+    tiny = ["--preset=digits-check", "--train-size=60", "--space=my-space", "--device=cpu"]
+    tiny += ["--search.batch-size=10", "--search.epochs=1", "--search.cells=1"]
+    tiny += ["--search.channels=2", "--estimator=first-order", "--run-dir=ms1"]
+    following = shown("search", *tiny).rpartition("next:\n")[2].splitlines()
+    assert [shlex.split(line)[:2] for line in following] == [["python", "my_space.py"]] * 3
+    assert "  python my_space.py count ms1" in following
+    assert "M parameters" in shown("count", "ms1")
+    recorded = json.loads((tmp_path / "ms1/environment.json").read_text())["command"]
+    assert recorded.startswith("python my_space.py search ")
 
 
 def test_a_space_of_unknown_operations_is_not_registered():

@@ -76,8 +76,11 @@ def test_a_run_records_both_costs_and_says_whether_the_limit_was_kept(tmp_path):
 
 def test_a_limit_that_nothing_keeps_is_refused_before_the_search():
     config = tiny.full_config(search=tiny.search_config(target=CostLimit(1e-6)))
-    with pytest.raises(ValueError, match=r"lightest cells of space 'two-edges' cost 0\.\d+ M"):
-        require_feasible(config, tiny.images())
+    for whole, sizes in ((config, "retraining"), (replace(config, retrain=None), "supernet")):
+        with pytest.raises(
+            ValueError, match=rf"lightest cells of space 'two-edges' cost 0\.\d+ M.* of the {sizes}"
+        ):
+            require_feasible(whole, tiny.images())
 
 
 def test_configs_without_a_target_are_written_as_before():
