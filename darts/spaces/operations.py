@@ -33,9 +33,7 @@ class Recipe:
 
 def search_recipe(activation: Activation = torch.relu, *, pools: bool = True) -> Recipe:
     """In a supernet: norms without scale and shift, and one after each pool if `pools`."""
-    return Recipe(
-        norm=_plain_norm, pool_norm=_plain_norm if pools else _no_norm, activation=activation
-    )
+    return Recipe(_plain_norm, _plain_norm if pools else _no_norm, activation)
 
 
 def derived_recipe(activation: Activation = torch.relu) -> Recipe:
