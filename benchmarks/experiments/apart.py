@@ -6,14 +6,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from benchmarks.experiments.searched import Searched, drive_search
+from benchmarks.experiments.searched import SearchedByOwnSteps
 from bilevel import BilevelProblem, Vector
 from bilevel.estimators import Estimator, Hypergradient
 from bilevel.vector import Tree
-from darts.data import Batch, ImageSet, SearchData
-from darts.parallel.launch import Devices
-from darts.records.run_folder import RunFolder
-from darts.training.search import SearchStage
+from darts.data import Batch
 from darts.training.searching import Searching
 
 
@@ -73,16 +70,10 @@ class SearchingApart(Searching):
         return OnTwoPairs(own.inner, own.outer, super().problem_on(epoch, step, *later))
 
 
-@dataclass(frozen=True)
-class SearchedApart(Searched):
+class SearchedApart(SearchedByOwnSteps):
     """A search as in the setting, whose steps have a second pair of batches."""
 
-    def perform(self, images: ImageSet, run: RunFolder, devices: Devices) -> None:
-        if devices.computing.capture:
-            raise ValueError(
-                f"{self.name} with captured steps: a replayed step would have the second pair of "
-                "batches of the step that was captured. Run it without --capture."
-            )
-        halves = SearchData.of(images, self.config.train_share, self.seed)
-        searching = SearchingApart(self.config, halves.to(devices.device), devices, run.note)
-        drive_search(SearchStage(self.config, searching, run, score=None), run, devices)
+    searching = SearchingApart
+    why_not_captured = (
+        "a replayed step would have the second pair of batches of the step that was captured"
+    )

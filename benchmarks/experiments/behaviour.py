@@ -54,7 +54,7 @@ BEHAVIOUR = Experiment(
     ),
     measure=(
         "As in [collapse](collapse.md), whose amended and first-order runs are used here too. Each "
-        "control keeps one property of the amended term, and g₁ or at least its mean."
+        "control keeps one property of the amended term, and g₁."
     ),
     runs=(
         *(planned(SMALL, method, seed) for seed in (0, 1, 2) for method in METHODS),

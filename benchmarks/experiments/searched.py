@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from darts.spaces import Genotype
 from darts.spaces.space import NONE
 from darts.training.loop import drive
 from darts.training.search import SearchStage, search
+from darts.training.searching import Searching
 
 ENDED = "experiment/ended"
 """The stream that says where and why a search ended before its epochs did."""
@@ -86,6 +87,28 @@ class Searched(Planned):
         if stream == SELECTED:
             return {"kind": "selected", **record}
         return epoch_line(record) if stream == "search/epochs" else None
+
+
+class SearchedByOwnSteps(Searched):
+    """A search as in the setting, by steps of the experiment's own, which are not captured.
+
+    Attributes:
+        searching: what takes the steps.
+        why_not_captured: the reason, for the message.
+    """
+
+    searching: ClassVar[type[Searching]]
+    why_not_captured: ClassVar[str]
+
+    def perform(self, images: ImageSet, run: RunFolder, devices: Devices) -> None:
+        if devices.computing.capture:
+            raise ValueError(
+                f"{self.name} with captured steps: {self.why_not_captured}. Run it without "
+                "--capture."
+            )
+        halves = SearchData.of(images, self.config.train_share, self.seed)
+        searching = self.searching(self.config, halves.to(devices.device), devices, run.note)
+        drive_search(SearchStage(self.config, searching, run, score=None), run, devices)
 
 
 def epoch_line(record: Record) -> dict[str, Any]:

@@ -9,15 +9,11 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from benchmarks.experiments.searched import Searched, drive_search
+from benchmarks.experiments.searched import SearchedByOwnSteps
 from bilevel import BilevelProblem, Vector
 from bilevel.estimators import Estimator, Hypergradient
 from bilevel.vector import Tree
-from darts.data import ImageSet, SearchData
-from darts.parallel.launch import Devices
-from darts.records.run_folder import RunFolder
 from darts.spaces import Space
-from darts.training.search import SearchStage
 from darts.training.searching import Searching
 from darts.training.step_terms import StepTerms
 
@@ -100,15 +96,8 @@ class SearchingOnTwoMoments(Searching):
         return StepTerms(found.outer_loss, *self._inner_step(problem), direct, term)
 
 
-@dataclass(frozen=True)
-class SearchedOnTwoMoments(Searched):
+class SearchedOnTwoMoments(SearchedByOwnSteps):
     """A search as in the setting, whose α moves by `TwoMoments`."""
 
-    def perform(self, images: ImageSet, run: RunFolder, devices: Devices) -> None:
-        if devices.computing.capture:
-            raise ValueError(
-                f"{self.name}: its steps of α cannot be captured. Run it without --capture."
-            )
-        halves = SearchData.of(images, self.config.train_share, self.seed)
-        searching = SearchingOnTwoMoments(self.config, halves.to(devices.device), devices, run.note)
-        drive_search(SearchStage(self.config, searching, run, score=None), run, devices)
+    searching = SearchingOnTwoMoments
+    why_not_captured = "its steps of α cannot be captured"
