@@ -18,6 +18,7 @@ from bilevel import Autograd, BilevelProblem
 from bilevel.derivatives import Curvature, Derivatives, ReverseOverForward
 from bilevel.linear import LinearOperator
 from bilevel.vector import Vector
+from tests.sound_problems import zero_branch
 
 f64 = torch.float64
 Loss = Callable[[Any, Any], Tensor]
@@ -357,6 +358,10 @@ PLANTED: dict[str, Planted] = {
     ),
     "detach in L_val": Planted(
         case(outer=lambda w, a: outer({**w, "first": (w["first"] + w["first"].detach()) / 2}, a)),
+        "L_val: ∇_ω L_val is not the derivative of its values",
+    ),
+    "detach in L_val, where ReLUs stand at their kinks": Planted(
+        lambda: zero_branch(lambda h: (h + h.detach()) / 2),
         "L_val: ∇_ω L_val is not the derivative of its values",
     ),
     "one coordinate of α as a number": Planted(

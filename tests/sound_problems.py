@@ -217,6 +217,27 @@ def _at_an_edge(used: Callable[[Tensor], Tensor]) -> Point:
     return BilevelProblem(inner, outer), omega, alpha
 
 
+def zero_branch(part: Callable[[Tensor], Tensor] = lambda h: h) -> Point:
+    """L_val of a network whose residual branch begins at 0, so that ReLUs stand at their kinks.
+
+    Args:
+        part: applied to the other branch.
+    """
+    x, y = torch.randn(9, 4, dtype=f64), torch.randn(9, dtype=f64)
+
+    def outer(w: dict[str, Tensor], a: Tensor) -> Tensor:
+        h = torch.tanh(x @ w["first"])
+        return ((torch.relu(h * w["gain"]) + part(h)) @ w["last"] - y).square().mean()
+
+    def inner(w: dict[str, Tensor], a: Tensor) -> Tensor:
+        fit = (torch.tanh(x @ w["first"]) * (1 + w["gain"]) @ w["last"] + y).square().mean()
+        return fit + a.exp() * sum(leaf.square().sum() for leaf in w.values())
+
+    omega = {"first": torch.randn(4, 6), "gain": torch.zeros(6), "last": torch.randn(6)}
+    omega = {name: leaf.to(f64) for name, leaf in omega.items()}
+    return BilevelProblem(inner, outer), omega, torch.zeros((), dtype=f64)
+
+
 READY: dict[str, Callable[[], Point]] = {
     "quadratic": lambda: quadratic().point,
     "indefinite quadratic": lambda: quadratic(negative=2).point,
@@ -237,6 +258,7 @@ OWN: dict[str, Callable[[], Point]] = {
     "sharpness-aware": _sharpness_aware,
     "α at the edge of a clamp": lambda: _at_an_edge(lambda a: a.clamp(0, 1)),
     "α at the edge of where L_train is defined": lambda: _at_an_edge(lambda a: a.pow(1.5)),
+    "a residual branch that begins at 0": zero_branch,
     "physics-informed": lambda: _physics_informed(False),
     "physics-informed, points from outside": lambda: _physics_informed(True),
 }

@@ -74,7 +74,8 @@ def connections(
                 Finding(
                     f"α{name}",
                     "no loss uses it, so that its hypergradient is zero. Compute the losses from "
-                    "the α that is passed in, not from a tensor of the closure.",
+                    "the α that is passed in, not from a tensor of the closure. If it is a "
+                    "learning rate that Unrolled(lr=...) alone uses, leave it out of this check.",
                 )
             )
     if any(outer_alpha) and not any(inner_alpha):

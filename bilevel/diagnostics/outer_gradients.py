@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 import torch
 
-from bilevel.diagnostics.agreement import Direction, gaussian, gradient_agreement
+from bilevel.diagnostics.agreement import Agreement, Direction, gaussian, gradient_agreement
 from bilevel.diagnostics.check_report import Finding
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
+
+SHARE = 1e-3
+"""Of the gradient that an error may be."""
+SHARE_NEAR = 1e-6
+"""The same beside a kink, where leaves may be so small that a fault of theirs is small as well."""
 
 
 @dataclass(frozen=True)
@@ -30,53 +35,99 @@ def outer_gradients(
 ) -> OuterGradients:
     """Compare both gradients of L_val with its values: one gradient, and four values for each.
 
-    A gradient in α that is not right is a note: g₁ is often 0 by design, H and B are not.
+    Where they differ they are compared at a smaller step, and then at a point beside this one: at a
+    kink, such as a ReLU of zeros, there are two derivatives. A gradient in α that is not right is a
+    note: g₁ is often 0 by design, H and B are not.
     """
-    findings: list[Finding] = []
-    _, in_omega, direct = problem.outer_gradients_as_they_are(omega, alpha)
+    _, in_omega, in_alpha = problem.outer_gradients_as_they_are(omega, alpha)
     along_alpha = gaussian(alpha, generator, direction.sizes_alpha)
-    double = omega.dtype == torch.float64
-    eps = torch.finfo(omega.dtype).eps
-    no_y, no_v = alpha.zeros_like(), omega.zeros_like()
-    values = 0
-    for name, v, y, own, sizes in (
-        ("ω", direction.v, no_y, in_omega, direction.sizes),
-        ("α", no_v, along_alpha, direct, direction.sizes_alpha),
-    ):
-        scale = math.hypot(
+    beside = _Beside(problem, direction, generator)
+    findings = [
+        found
+        for found in (
+            beside.look("ω", omega, alpha, in_omega, direction.v),
+            beside.look("α", omega, alpha, in_alpha, along_alpha),
+        )
+        if found is not None
+    ]
+    return OuterGradients(findings, beside.values)
+
+
+class _Beside:
+    """Gradients of L_val beside its values, which are counted."""
+
+    def __init__(
+        self, problem: BilevelProblem, direction: Direction, generator: torch.Generator
+    ) -> None:
+        self.problem, self.direction, self.generator = problem, direction, generator
+        self.values = 0
+
+    def look(
+        self, name: str, omega: Vector, alpha: Vector, gradient: Vector, along: Vector
+    ) -> Finding | None:
+        """What to say of the gradient in ω or in α, along a direction."""
+        if not math.isfinite(self._size(name, gradient)):
+            return Finding("L_val", f"∇_{name} L_val is NaN or infinite at this point.")
+        if self._wrong(name, omega, alpha, gradient, along) is None:
+            return None
+        if omega.dtype != torch.float64:  # kinks and rounding cannot be told from errors
+            return None
+        omega, alpha = self._near(name, omega, alpha)
+        _, in_omega, in_alpha = self.problem.outer_gradients_as_they_are(omega, alpha)
+        gradient = in_omega if name == "ω" else in_alpha
+        found = self._wrong(name, omega, alpha, gradient, along, SHARE_NEAR)
+        if found is None:
+            return None
+        return Finding(
+            "L_val",
+            f"∇_{name} L_val is not the derivative of its values: they differ by "
+            f"{found.relative:.2g} of its norm along a random direction. Look for detach(), "
+            "no_grad(), .data or .item() on the way, for a straight-through estimator, a "
+            "derivative by forward mode inside the loss and a custom backward.",
+            wrong=name == "ω",
+        )
+
+    def _wrong(
+        self,
+        name: str,
+        omega: Vector,
+        alpha: Vector,
+        gradient: Vector,
+        along: Vector,
+        share: float = SHARE,
+    ) -> Agreement | None:
+        """How far they differ at both steps, or None. The second meets fewer kinks."""
+        scale = self._size(name, gradient)
+        if scale == 0:  # no dependence, which `connections` has told, or a stationary point
+            return None
+        found = None
+        for step in (1e-4, 1e-6):
+            values = []
+            for side in (step, -step, step / 2, -step / 2):
+                moved = side * along
+                at = (omega + moved, alpha) if name == "ω" else (omega, alpha + moved)
+                values.append(self.problem.outer_value(*at).item())
+            self.values += len(values)
+            slope, eps = float(gradient.dot(along)), torch.finfo(omega.dtype).eps
+            found = gradient_agreement(values, slope, scale, step, eps, share)
+            if not found.wrong:
+                return None
+        return found
+
+    def _near(self, name: str, omega: Vector, alpha: Vector) -> tuple[Vector, Vector]:
+        """A point a thousandth of its size away, in ω or in α."""
+        one = self.direction
+        if name == "ω":
+            small = tuple(1e-3 * size for size in one.sizes)
+            return omega + gaussian(omega, self.generator, small, one.padding), alpha
+        small = tuple(1e-3 * size for size in one.sizes_alpha)
+        return omega, alpha + gaussian(alpha, self.generator, small)
+
+    def _size(self, name: str, gradient: Vector) -> float:
+        sizes = self.direction.sizes if name == "ω" else self.direction.sizes_alpha
+        return math.hypot(
             *(
                 size * float(torch.linalg.vector_norm(leaf))
-                for size, leaf in zip(sizes, own.leaves, strict=True)
+                for size, leaf in zip(sizes, gradient.leaves, strict=True)
             )
         )
-        if not math.isfinite(scale):
-            findings.append(Finding("L_val", f"∇_{name} L_val is NaN or infinite at this point."))
-            continue
-        if scale == 0:  # no dependence, which `connections` has told, or a stationary point
-            continue
-        along = float(own.dot(v if name == "ω" else y))
-
-        def off(step: float, v: Vector = v, y: Vector = y) -> list[float]:
-            return [
-                problem.outer_value(omega + side * v, alpha + side * y).item()
-                for side in (step, -step, step / 2, -step / 2)
-            ]
-
-        found = gradient_agreement(off(1e-4), along, scale, 1e-4, eps)
-        values += 4
-        if found.wrong:
-            found = gradient_agreement(off(1e-6), along, scale, 1e-6, eps)  # with fewer kinks
-            values += 4
-        if found.wrong and double:
-            findings.append(
-                Finding(
-                    "L_val",
-                    f"∇_{name} L_val is not the derivative of its values: they differ by "
-                    f"{found.relative:.2g} of its norm along a random direction. Look for "
-                    "detach(), no_grad(), .data or .item() on the way, for a straight-through "
-                    "estimator, a derivative by forward mode inside the loss and a custom "
-                    "backward.",
-                    wrong=name == "ω",
-                )
-            )
-    return OuterGradients(findings, values)
