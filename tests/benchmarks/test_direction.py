@@ -137,13 +137,28 @@ def test_a_measured_search_is_the_search_and_goes_on_where_it_stopped(tmp_path, 
     assert "| amended | 0 | 1 |" in DIRECTION.report.table([record])
 
 
-def made(search: str, seed: int, cosine: float, after: int = 25, gain: float = 0.1) -> RunRecord:
-    """A run measured twice: all cosines 0.5 at first, then those given."""
+def made(
+    search: str,
+    seed: int,
+    cosine: float,
+    after: int = 25,
+    gain: float = 0.1,
+    beside: tuple[str, ...] = REFERENCES,
+) -> RunRecord:
+    """A run measured twice: all cosines 0.5 at first, then those given.
+
+    Beside a reference that is not in `beside` the cosine and the gain have the other sign.
+    """
 
     def point(epochs, value):
-        numbers = {"total_cosine": 0.5, "error": 1.0, "batch_cosines": [value]}
-        estimators = {n: {DAMPED: {"cosine": value, **numbers}} for n in COMPARED}
-        estimators["amended"][DAMPED]["total_cosine"] = 0.5 + gain + seed / 1000
+        estimators = {n: {} for n in COMPARED}
+        for reference in REFERENCES:
+            sign = 1 if reference in beside or epochs == 0 else -1
+            numbers = {"cosine": sign * value, "total_cosine": 0.5, "error": 1.0}
+            for each in estimators.values():
+                each[reference] = {**numbers, "batch_cosines": [sign * value]}
+            total = 0.5 + (1 if reference in beside else -1) * gain + seed / 1000
+            estimators["amended"][reference]["total_cosine"] = total
         return {"after_epochs": epochs, "estimators": estimators}
 
     content = {"setting": DIRECTION.runs[0].setting.name, "method": search, "seed": seed}
@@ -151,9 +166,9 @@ def made(search: str, seed: int, cosine: float, after: int = 25, gain: float = 0
     return RunRecord({**content, "points": [point(0, 0.5), point(after, cosine)]})
 
 
-def runs(cosines: tuple[float, float], *, after: int = 25, gain: float = 0.1, seeds: int = 3):
+def runs(cosines: tuple[float, float], *, seeds: int = 3, **how):
     return [
-        made(search, seed, cosine, after, gain)
+        made(search, seed, cosine, **how)
         for search, cosine in zip(SEARCHES, cosines, strict=True)
         for seed in range(seeds)
     ]
@@ -178,8 +193,22 @@ def test_angles_are_judged_over_all_points_of_three_runs_of_each_search(records,
 @pytest.mark.parametrize(
     ("gain", "verdict"), [(0.01, SUPPORTED), (-0.01, NOT_SUPPORTED), (-0.001, UNDECIDED)]
 )
-def test_the_whole_gradient_is_nearer_by_the_interval_over_runs(gain, verdict):
+def test_the_whole_gradient_is_nearer_by_the_interval_over_seeds(gain, verdict):
     assert DIRECTION.claims[1].judge(runs((0.5, 0.5), gain=gain))[0] == verdict
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_nothing_is_decided_where_the_references_disagree(reference):
+    for cosine in (0.5, -0.5):
+        for claim in DIRECTION.claims:
+            records = runs((cosine, cosine), beside=(reference,))
+            assert claim.judge(runs((cosine, cosine)))[0] in (SUPPORTED, NOT_SUPPORTED)
+            assert claim.judge(records)[0] == UNDECIDED
+
+
+def test_a_seed_is_one_number_however_many_searches_it_has():
+    said = DIRECTION.claims[1].judge(runs((0.5, 0.5)))[1]
+    assert said.count("(n = 3)") == 2
 
 
 def test_runs_end_with_the_last_moment_within_their_epochs():
