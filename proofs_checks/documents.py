@@ -39,14 +39,16 @@ RULES = """## How a verdict is reached
 - **holds**, **holds if** and **fails** rest on proofs, exact examples and counts. They are verified
   anew each time. Where the evidence is numerical, its errors are bounded or its intervals given.
 - **supported**, **not supported** and **undecided at this scale** rest on the record of an
-  experiment and on a rule in its row. The rule says which values the claim predicts, and which one
+  experiment and on a rule. A row's own rule says which values the claim predicts, and which one
   value each independent run gives. If the 95 % interval of their mean lies within the predicted
   values, the claim is supported. If it lies outside, the claim is not supported. If it reaches over
-  both, or if there are fewer than three runs, the claim is undecided. The verdict is computed from
-  the record each time. If it contradicts the row, the claim is not verified
+  both, the claim is undecided. Where a row names a page of docs/experiments, that page has the
+  rule, which may count runs instead. With fewer than three runs a claim is undecided. The verdict
+  is computed from the record each time. If it contradicts the row, the claim is not verified
   (`proofs_checks/experiment.py`).
 - **not tested** says what would decide. The figures that the paper printed are then neither taken
-  for granted nor doubted.
+  for granted nor doubted. [Searches on digits](experiments/all-edges-digits.md) looked at some of
+  these claims; they decide no row.
 - A claim that the text makes twice has one row with both places. Definitions, settings of runs and
   bare citations are no claims. Opinions on other papers are listed, and not tested.
 """

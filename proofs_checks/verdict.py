@@ -32,9 +32,9 @@ MEANINGS = {
     Verdict.HOLDS_IF: "it is true under a condition that the claim does not state",
     Verdict.FAILS: "it is false as claimed, by proof or by a counterexample",
     Verdict.UNDETERMINED: "the text has two readings; it is true in one and false in the other",
-    Verdict.SUPPORTED: "an experiment's whole interval lies where the claim puts it",
-    Verdict.NOT_SUPPORTED: "an experiment's whole interval lies elsewhere",
-    Verdict.UNDECIDED: "an experiment was made, and its interval reaches over both, or there are "
-    "fewer than three runs",
-    Verdict.NOT_TESTED: "no experiment of this project has looked at it, or none could",
+    Verdict.SUPPORTED: "an experiment's runs are, by its rule, what the claim says",
+    Verdict.NOT_SUPPORTED: "an experiment's runs are, by its rule, not what the claim says",
+    Verdict.UNDECIDED: "an experiment was made, and its rule finds neither, or there are fewer "
+    "than three runs",
+    Verdict.NOT_TESTED: "the experiment that would decide it was not made here, or none could",
 }

@@ -72,6 +72,7 @@ class RandomSearch(Options, Command):
         samples: number of genotypes drawn.
         keep: number of the best genotypes that are kept.
         evaluation: short training of each sample, on half of the training images.
+        run_dir: folder to write; by default runs/random-<space>-<seed>-<time>.
     """
 
     examples = (

@@ -40,6 +40,7 @@ class Sweep(BothStages):
         cpus_per_trial: number of CPU cores that a trial holds on a cluster.
         gpus_per_trial: number of GPUs that a trial holds on a cluster; 0.5 lets two trials share
             one.
+        run_dir: folder to write; by default runs/sweep-<preset>-<digest of the settings>.
     """
 
     examples = (

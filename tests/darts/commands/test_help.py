@@ -38,6 +38,20 @@ def test_help_is_a_screen_with_examples_and_the_options_that_people_change(name,
     assert len(kind.examples) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("full-search", "runs/<preset>-<seed>-<time>"),
+        ("sweep", "runs/sweep-<preset>-<digest of the settings>"),
+        ("random-search", "runs/random-<space>-<seed>-<time>"),
+    ],
+)
+def test_help_names_the_folder_that_a_command_writes_by_default(name, folder, capsys):
+    assert cli.main([name, "--help"]) == 0
+    (line,) = re.findall(r"(?m)^  --run-dir .*", capsys.readouterr().out)
+    assert line.endswith(f"by default {folder}")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_example_can_be_read(name):
     for example in kind_of(name).examples:
