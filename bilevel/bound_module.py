@@ -22,6 +22,9 @@ class BoundModule:
     copies of its buffers. The module itself is as it was when the call returns. A parameter that
     the module holds under several names (tied weights, a part used twice) is replaced under all.
 
+    `torch.func.functional_call(net, tensors, inputs)` reads other tensors once more, for that call.
+    An attribute that is set, `net.dropout.p = 0.1`, is set in the module, and stays.
+
     `isinstance(part, nn.Linear)` and `part.__class__` are as for the module's own part, but
     `type(part)` is `BoundModule`, which no object can change: `type(part) is nn.Linear` is False.
 
@@ -33,17 +36,17 @@ class BoundModule:
     params: dict[str, Tensor]
 
     def __init__(self, module: nn.Module, params: Mapping[str, Tensor]) -> None:
-        self._bind(module, module, dict(params), _slots(module, params))
+        self._bind(module, module, _path(""), dict(params), _slots(module, params))
 
     def _bind(
         self,
         root: nn.Module,
         part: nn.Module,
+        at: str,
         params: dict[str, Tensor],
         slots: dict[str, Tensor],
     ) -> None:
-        self._root, self._part, self._slots = root, part, slots
-        self.params = params
+        vars(self).update(_root=root, _part=part, _at=at, _slots=slots, params=params)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -57,15 +60,22 @@ class BoundModule:
         return self._inside(self._part, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("_root", "_part", "_slots", "params"):
+        if name.startswith("__") or name in ("_root", "_part", "_at", "_slots", "params"):
             raise AttributeError(name)  # copying and pickling ask before anything is bound
         if name in _REGISTERS:  # a module that has this one as a part reads them
             held = self._inside(lambda: tuple(getattr(self._part, name).items()))
-            return dict(held)
+            return dict(held) if name == "_modules" else _Register(held, self._slots, self._at)
         value = self._inside(getattr, self._part, name)
         if getattr(value, "__self__", None) is self._part:  # a method: run it with ω in place
             return lambda *args, **kwargs: self._inside(value, *args, **kwargs)
         return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = vars(value)["_part"] if type(value) is BoundModule else value
+        self._inside(setattr, self._part, name, own)
+
+    def __delattr__(self, name: str) -> None:
+        self._inside(delattr, self._part, name)
 
     def __getitem__(self, key: Any) -> Any:
         part: Any = self._part
@@ -110,8 +120,28 @@ class BoundModule:
             if name.startswith(prefix)
         }
         part = object.__new__(BoundModule)
-        part._bind(self._root, value, own, self._slots)
+        part._bind(self._root, value, _path(prefix), own, self._slots)
         return part
+
+
+class _Register(dict[str, Tensor | None]):
+    """The parameters or buffers that a part reads; what is written here it reads from then on.
+
+    `torch.func.functional_call` puts its tensors into the registers of a module, and the old ones
+    back after the call.
+    """
+
+    def __init__(self, held: Any, slots: dict[str, Tensor], at: str) -> None:
+        super().__init__(held)
+        self._slots, self._at = slots, at
+
+    def __setitem__(self, name: str, tensor: Any) -> None:
+        super().__setitem__(name, tensor)
+        self._slots[self._at + name] = tensor
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        self._slots.pop(self._at + name, None)
 
 
 _REGISTERS = ("_parameters", "_buffers", "_modules")
@@ -153,6 +183,11 @@ class _Within(nn.Module):
         return function()
 
 
+def _path(prefix: str) -> str:
+    """Where the slots of a part begin: `prefix` is its path in the module, with a dot behind."""
+    return f"root.{prefix}"
+
+
 def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What goes where: every place of a parameter or buffer once, though it have several names.
 
@@ -163,7 +198,7 @@ def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]
     copies: dict[int, Tensor] = {}
     slots: dict[str, Tensor] = {}
     for path, part in module.named_modules():  # every part once
-        at = f"root.{path}." if path else "root."
+        at = _path(f"{path}." if path else "")
         if part.training and _iterates_on_its_weight(part):
             raise ValueError(
                 f"{path or type(part).__name__} has a spectral_norm in training mode, which moves "

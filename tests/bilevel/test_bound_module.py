@@ -141,6 +141,70 @@ def test_what_stands_for_a_parameter_is_one_to_isinstance_only_within_a_loss() -
     assert all(isinstance(p, nn.Parameter) for p in module.parameters())
 
 
+def test_functional_call_of_a_bound_module_reads_the_tensors_that_it_is_given(bound: Any) -> None:
+    net, module, other = bound
+    before = net(X)
+    others = {name: p + 0.1 for name, p in other.named_parameters()}
+    expected = torch.func.functional_call(other, others, (X,))
+    assert torch.equal(torch.func.functional_call(net, others, (X,)), expected)
+    assert not torch.equal(expected, before)
+    encoder = {"0.weight": others["encoder.0.weight"]}
+    assert torch.equal(
+        torch.func.functional_call(net.encoder, encoder, (X,)),
+        torch.func.functional_call(other.encoder, encoder, (X,)),
+    )
+    moved = {f"norm.running_{name}": torch.full((4,), 2.0, dtype=f64) for name in ("mean", "var")}
+    assert torch.equal(
+        torch.func.functional_call(net.eval(), moved, (X,)),
+        torch.func.functional_call(other.eval(), moved, (X,)),
+    )
+    assert torch.equal(net.train()(X), before)  # and it reads ω again
+    assert all(isinstance(p, nn.Parameter) for p in module.parameters())
+
+
+def test_a_step_that_a_loss_takes_by_functional_call_is_differentiated() -> None:
+    """MAML in L_val, against the step written out with the weights themselves."""
+    torch.manual_seed(4)
+    module = nn.Linear(3, 3, dtype=f64)
+
+    def error(weights: Any) -> torch.Tensor:
+        return (X @ weights["weight"].T + weights["bias"] - Y).square().mean()
+
+    def stepped(weights: Any, value: torch.Tensor) -> dict[str, torch.Tensor]:
+        slopes = torch.autograd.grad(value, list(weights.values()), create_graph=True)
+        return {name: w - g for (name, w), g in zip(weights.items(), slopes, strict=True)}
+
+    def by_call(net: Any, alpha: Any) -> torch.Tensor:
+        fast = stepped(net.params, (net(X) - Y).square().mean())
+        return (torch.func.functional_call(net, fast, (X,)) - Y).square().mean()
+
+    def total(outer: Any) -> torch.Tensor:
+        problem = BilevelProblem.from_module(
+            module,
+            lambda n, a: error(n.params) + a.exp() * sum(map(_square, n.parameters())),
+            outer,
+            hyperparams=torch.tensor(-1.0, dtype=f64),
+        )
+        return Exact(largest=100)(*problem).total
+
+    expected = total(lambda n, a: error(stepped(n.params, error(n.params))))
+    torch.testing.assert_close(total(by_call), expected, rtol=1e-12, atol=0)
+
+
+def test_an_attribute_set_on_a_part_of_a_bound_module_is_set_in_the_module() -> None:
+    module = nn.Sequential(nn.LeakyReLU(0.01), nn.Linear(3, 3, dtype=f64))
+    net = BoundModule(module, dict(module.named_parameters()))
+    net[0].negative_slope = 0.5
+    net.scale = 2.0
+    assert module[0].negative_slope == 0.5
+    assert module.scale == net.scale == 2.0
+    assert torch.equal(net(X), module[1](nn.functional.leaky_relu(X, 0.5)))
+    del net.scale
+    assert not hasattr(module, "scale")
+    with pytest.raises(TypeError, match="cannot assign"):
+        net[1].weight = torch.zeros(3, 3, dtype=f64)
+
+
 class TwoNames(nn.Module):
     """One linear map twice: as one part under two names, or as one weight of two parts."""
 
