@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bilevel.arguments import check_count, check_not_negative, check_positive
+from bilevel.connection import names_of
 from bilevel.derivatives import Autograd, Derivatives
 from bilevel.estimators.base import Estimator
 from bilevel.estimators.results import Hypergradient
@@ -47,7 +48,7 @@ class Unrolled(Estimator):
     Raises:
         ValueError: steps or last is no whole number of at least 1, lr not positive and finite,
             momentum negative, or last exceeds steps; or a function of α gives no finite number of
-            a shape that fits.
+            a shape that fits, or a tree of another structure than ω.
         TypeError: lr or momentum is a tensor, which has no derivative in α.
     """
 
@@ -137,7 +138,14 @@ def _rates(name: str, rate: float | Rate, alpha: Vector, omega: Vector) -> tuple
     if isinstance(found, Tensor) and found.dim() == 0:
         leaves = (found,) * len(omega.leaves)
     else:
-        leaves = Vector.of(found).leaves
+        tree = Vector.of(found)
+        leaves = tree.leaves
+        if len(leaves) == len(omega.leaves) > 1 and tree.names() != omega.names():
+            raise ValueError(
+                f"Unrolled({name}=...): the function of α gave {name} for {_listed(tree)}, and ω "
+                f"has {_listed(omega)}: which belongs to which would be a guess. Give one number, "
+                "or a tree of ω's structure, such as {key: rate for key in params}."
+            )
     fits = len(leaves) == len(omega.leaves) and all(
         own.dim() == 0 or own.shape == leaf.shape
         for own, leaf in zip(leaves, omega.leaves, strict=True)
@@ -154,6 +162,11 @@ def _rates(name: str, rate: float | Rate, alpha: Vector, omega: Vector) -> tuple
             "finite. Keep α in a set where it is, with solve(constraint=...)."
         )
     return leaves
+
+
+def _listed(point: Vector) -> str:
+    """The names of all its leaves."""
+    return names_of(point, range(len(point.leaves)))
 
 
 def _values(rate: float | Rate, leaves: tuple[Tensor, ...]) -> float | tuple[Tensor, ...]:
