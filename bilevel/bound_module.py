@@ -10,6 +10,7 @@ from typing import Any
 import optree
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
@@ -24,6 +25,8 @@ class BoundModule:
 
     `torch.func.functional_call(net, tensors, inputs)` reads other tensors once more, for that call.
     An attribute that is set, `net.dropout.p = 0.1`, is set in the module, and stays.
+    `p.requires_grad` is true of each of `params`, whatever an evaluation is differentiated in: a
+    penalty on what is trained chooses by it.
 
     `isinstance(part, nn.Linear)` and `part.__class__` are as for the module's own part, but
     `type(part)` is `BoundModule`, which no object can change: `type(part) is nn.Linear` is False.
@@ -36,7 +39,8 @@ class BoundModule:
     params: dict[str, Tensor]
 
     def __init__(self, module: nn.Module, params: Mapping[str, Tensor]) -> None:
-        self._bind(module, module, _path(""), dict(params), _slots(module, params))
+        read = {name: _requiring_gradients(leaf) for name, leaf in params.items()}
+        self._bind(module, module, _path(""), read, _slots(module, read))
 
     def _bind(
         self,
@@ -181,6 +185,13 @@ class _Within(nn.Module):
 
     def forward(self, function: Callable[[], Any]) -> Any:
         return function()
+
+
+def _requiring_gradients(leaf: Tensor) -> Tensor:
+    """The tensor, or a view of it that requires gradients, as a trainable parameter does."""
+    if leaf.requires_grad or leaf.is_inference() or is_functorch_wrapped_tensor(leaf):
+        return leaf
+    return leaf.view_as(leaf).requires_grad_()  # a view keeps the tangent of forward mode
 
 
 def _path(prefix: str) -> str:

@@ -12,9 +12,9 @@ import torch.distributed as dist
 from torch import nn
 from torch.optim import SGD
 
-from bilevel import BilevelProblem, solve
+from bilevel import BilevelProblem, CentralDifference, ReverseOverForward, solve
 from bilevel.bound_module import BoundModule
-from bilevel.estimators import Exact
+from bilevel.estimators import Exact, FirstOrder, Penalty, Unrolled
 from bilevel.vector import Vector
 
 f64 = torch.float64
@@ -123,6 +123,43 @@ def test_a_penalty_that_chooses_by_class_is_the_one_over_those_weights(weights: 
         return problem.inner_gradients(Vector.of(params), Vector.of(alpha))[2].leaves[0]
 
     assert derivative(weights) == derivative(lambda n: [n.params["0.weight"], n.params["2.weight"]])
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Exact(),
+        Exact(derivatives=CentralDifference()),
+        Exact(derivatives=ReverseOverForward()),
+        FirstOrder(),
+        Penalty(100.0, 3, 0.1),
+        Unrolled(3, lr=0.1, derivatives=CentralDifference()),
+    ],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+def test_a_penalty_on_what_requires_gradients_is_the_one_over_params(estimator: Any) -> None:
+    """Also where an evaluation is differentiated in α alone, and with α a module too."""
+    torch.manual_seed(3)
+    module = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 3)).double()
+    module[0].bias.requires_grad_(False)
+
+    def total(chosen: Any) -> torch.Tensor:
+        def penalty(n: Any, a: Any) -> torch.Tensor:
+            return a(X).square().mean() * sum(map(_square, [*chosen(n), *chosen(a)]))
+
+        torch.manual_seed(5)
+        problem = BilevelProblem.from_module(
+            module,
+            lambda n, a: (n(X) - Y).square().mean() + 5 * penalty(n, a),
+            lambda n, a: (n(X) + Y).square().mean() + penalty(n, a),
+            hyperparams=nn.Linear(3, 1, dtype=f64),
+        )
+        return Vector.of(estimator(*problem).total).flat()
+
+    chosen = total(lambda n: [p for p in n.parameters() if p.requires_grad])
+    assert torch.equal(chosen, total(lambda n: n.params.values()))
+    assert chosen.norm() > 1e-3
 
 
 def test_what_stands_for_a_parameter_is_one_to_isinstance_only_within_a_loss() -> None:
