@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch.optim import LBFGS, SGD, Adam
+from torch.optim import ASGD, LBFGS, SGD, Adafactor, Adam, NAdam, RAdam, Rprop
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from bilevel import BilevelProblem, Vector, alternating_step, solve
@@ -78,6 +78,14 @@ def test_lbfgs_inside_resumes_bit_for_bit_too(tmp_path: Path) -> None:
     folder = Checkpoints(tmp_path, every=2)
     run(3, folder, **changes)
     assert bits(run(5, folder, **changes)) == bits(run(5, **changes))
+
+
+@pytest.mark.parametrize("kind", [NAdam, RAdam, Adafactor, ASGD, Rprop])
+def test_states_of_optimisers_in_their_own_precision_resume_too(kind: Any, tmp_path: Path) -> None:
+    changes = {"inner": lambda ps: kind(ps, lr=0.01), "outer": lambda ps: kind(ps, lr=0.01)}
+    folder = Checkpoints(tmp_path, every=2)
+    run(4, folder, **changes)
+    assert bits(run(9, folder, **changes)) == bits(run(9, **changes))
 
 
 def test_a_checkpoint_of_another_solve_is_refused(tmp_path: Path) -> None:
