@@ -77,11 +77,11 @@ class BilevelProblem:
 
         Args:
             train_batch: anything that L_train reads, such as a pair of tensors. It is neither
-                copied nor moved, and must stay as it is while it is used.
+                copied nor moved, and must stay as it is while it is used: an iterator does not.
             val_batch: the same for L_val.
 
         Raises:
-            TypeError: a loss takes no batch, or has one already.
+            TypeError: a loss takes no batch, or has one already; or a batch is an iterator.
         """
         return BilevelProblem(
             on_batch("inner", self.inner, train_batch), on_batch("outer", self.outer, val_batch)
