@@ -10,9 +10,10 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.nn.utils import parametrize
 from torch.optim import SGD
 
-from bilevel import BilevelProblem, CentralDifference, ReverseOverForward, solve
+from bilevel import Autograd, BilevelProblem, CentralDifference, ReverseOverForward, solve
 from bilevel.bound_module import BoundModule
 from bilevel.estimators import Exact, FirstOrder, Penalty, Unrolled
 from bilevel.vector import Vector
@@ -240,6 +241,30 @@ def test_an_attribute_set_on_a_part_of_a_bound_module_is_set_in_the_module() -> 
     assert not hasattr(module, "scale")
     with pytest.raises(TypeError, match="cannot assign"):
         net[1].weight = torch.zeros(3, 3, dtype=f64)
+
+
+class Doubled(nn.Module):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight * weight.sigmoid()
+
+
+@pytest.mark.parametrize("derivatives", [Autograd(), CentralDifference()])
+def test_a_cache_of_parametrizations_does_not_outlive_an_evaluation(derivatives: Any) -> None:
+    torch.manual_seed(6)
+    module = nn.Linear(3, 3, dtype=f64)
+    parametrize.register_parametrization(module, "weight", Doubled())
+    problem = BilevelProblem.from_module(
+        module,
+        lambda n, a: (n(X) - Y).square().mean() + a.exp() * sum(map(_square, n.parameters())),
+        lambda n, a: (n(X) + Y).square().mean(),
+        hyperparams=torch.tensor(1.0, dtype=f64),
+    )
+    estimator = Exact(derivatives=derivatives)
+    expected = estimator(*problem).total
+    with parametrize.cached():
+        seen = module.weight
+        assert torch.equal(estimator(*problem).total, expected)
+        assert module.weight is seen  # the caller's own cache is as it was
 
 
 class TwoNames(nn.Module):
