@@ -14,6 +14,8 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
+from bilevel.recomputation import Again, recomputed
+
 
 class BoundModule:
     """A module that reads other tensors in place of its parameters; call it like the module.
@@ -100,9 +102,7 @@ class BoundModule:
             value = function(*args, **kwargs)
             return iter(list(value)) if isinstance(value, Iterator) else value
 
-        value = torch.func.functional_call(
-            _Within(self._root), self._slots, (run,), tie_weights=False
-        )
+        value = _in_place(self._root, self._slots, run)
         if isinstance(value, Iterator):
             return iter([self._bound(each) for each in value])
         return self._bound(value)
@@ -174,6 +174,17 @@ def taken_for_parameters(*points: Any) -> Iterator[None]:
     finally:
         for leaf in stand_ins.values():
             del leaf._is_param
+
+
+def _in_place(root: nn.Module, slots: dict[str, Tensor], function: Callable[[], Any]) -> Any:
+    """The function's value with the tensors in place, and what backward recomputes of it too."""
+
+    def taken() -> Again:
+        then = dict(slots)  # a `functional_call` puts others there for a while
+        return lambda recompute: _in_place(root, then, recompute)
+
+    with recomputed(taken):
+        return torch.func.functional_call(_Within(root), slots, (function,), tie_weights=False)
 
 
 class _Within(nn.Module):

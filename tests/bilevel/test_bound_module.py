@@ -12,10 +12,11 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.utils import parametrize
 from torch.optim import SGD
+from torch.utils.checkpoint import checkpoint
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, ReverseOverForward, solve
 from bilevel.bound_module import BoundModule
-from bilevel.estimators import Exact, FirstOrder, Penalty, Unrolled
+from bilevel.estimators import ConjugateGradient, Exact, FirstOrder, Penalty, Unrolled
 from bilevel.vector import Vector
 
 f64 = torch.float64
@@ -265,6 +266,63 @@ def test_a_cache_of_parametrizations_does_not_outlive_an_evaluation(derivatives:
         seen = module.weight
         assert torch.equal(estimator(*problem).total, expected)
         assert module.weight is seen  # the caller's own cache is as it was
+
+
+class Stacked(nn.Module):
+    """Two checkpointed parts, of which one lies in the other."""
+
+    def __init__(self, checkpointed: bool) -> None:
+        super().__init__()
+        self.first, self.last = (nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(2))
+        self.checkpointed = checkpointed
+        self.double()
+
+    def run(self, part: Any, x: torch.Tensor) -> Any:
+        return checkpoint(part, x, use_reentrant=False) if self.checkpointed else part(x)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.run(lambda y: self.last(self.run(self.first, y)), x)
+
+
+def _stepped(net: Any) -> torch.Tensor:
+    """The outputs after a step that the loss takes itself."""
+    value = (net(X) + Y).square().mean()
+    slopes = torch.autograd.grad(value, list(net.params.values()), create_graph=True)
+    fast = {name: p - 0.1 * g for (name, p), g in zip(net.params.items(), slopes, strict=True)}
+    outputs: torch.Tensor = torch.func.functional_call(net, fast, (X,))
+    return outputs
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ConjugateGradient(20, damping=1.0),
+        ConjugateGradient(20, damping=1.0, derivatives=CentralDifference(), tolerance=1e-6),
+        Penalty(100.0, 3, 0.1),
+        Unrolled(3, lr=0.1),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("outputs", [lambda net: net(X), _stepped], ids=["calls", "MAML"])
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+def test_checkpointed_parts_are_recomputed_at_omega(estimator: Any, outputs: Any) -> None:
+    """At an ω that is not the module's own, as in `solve`: PyTorch recomputes in backward."""
+
+    def total(checkpointed: bool) -> torch.Tensor:
+        torch.manual_seed(7)
+        module = Stacked(checkpointed)
+        problem, params, alpha = BilevelProblem.from_module(
+            module,
+            lambda n, a: (n(X) - Y).square().mean() + a.exp() * sum(map(_square, n.parameters())),
+            lambda n, a: (outputs(n) + Y).square().mean(),
+            hyperparams=torch.tensor(-1.0, dtype=f64),
+        )
+        omega = {name: p.detach() + 0.3 for name, p in params.items()}
+        found: torch.Tensor = estimator(problem, omega, alpha).total
+        assert all(p is params[name] for name, p in module.named_parameters())
+        return found
+
+    torch.testing.assert_close(total(True), total(False), rtol=1e-12, atol=0)
 
 
 class TwoNames(nn.Module):
