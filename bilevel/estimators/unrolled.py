@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from bilevel.arguments import check_count, check_not_negative, check_positive
-from bilevel.connection import names_of
 from bilevel.derivatives import Autograd, Derivatives
 from bilevel.estimators.base import Estimator
 from bilevel.estimators.results import Hypergradient
@@ -142,9 +141,9 @@ def _rates(name: str, rate: float | Rate, alpha: Vector, omega: Vector) -> tuple
         leaves = tree.leaves
         if len(leaves) == len(omega.leaves) > 1 and tree.names() != omega.names():
             raise ValueError(
-                f"Unrolled({name}=...): the function of α gave {name} for {_listed(tree)}, and ω "
-                f"has {_listed(omega)}: which belongs to which would be a guess. Give one number, "
-                "or a tree of ω's structure, such as {key: rate for key in params}."
+                f"Unrolled({name}=...): the function of α gave {tree.shapes()}, and ω has "
+                f"{omega.shapes()}: which belongs to which would be a guess. Give one number, or "
+                "a tree of ω's structure, such as {key: rate for key in params}."
             )
     fits = len(leaves) == len(omega.leaves) and all(
         own.dim() == 0 or own.shape == leaf.shape
@@ -162,11 +161,6 @@ def _rates(name: str, rate: float | Rate, alpha: Vector, omega: Vector) -> tuple
             "finite. Keep α in a set where it is, with solve(constraint=...)."
         )
     return leaves
-
-
-def _listed(point: Vector) -> str:
-    """The names of all its leaves."""
-    return names_of(point, range(len(point.leaves)))
 
 
 def _values(rate: float | Rate, leaves: tuple[Tensor, ...]) -> float | tuple[Tensor, ...]:
