@@ -22,8 +22,9 @@ class BoundModule:
 
     `net(x)`, `net.encoder(x)`, `net.blocks[0](x)`, `net.features(x)`, `net.parameters()` and
     `net.encoder.weight` all see `params` in place of the module's own parameters, and scratch
-    copies of its buffers. The module itself is as it was when the call returns. A parameter that
-    the module holds under several names (tied weights, a part used twice) is replaced under all.
+    copies of its buffers. The module itself is as it was when the call returns; while it runs, no
+    other thread may call the module or be bound to it. A parameter that the module holds under
+    several names (tied weights, a part used twice) is replaced under all.
 
     `torch.func.functional_call(net, tensors, inputs)` reads other tensors once more, for that call.
     An attribute that is set, `net.dropout.p = 0.1`, is set in the module, and stays.

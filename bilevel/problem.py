@@ -100,7 +100,8 @@ class BilevelProblem:
         The losses get a `BoundModule` in place of ω: call it, its parts or its methods like the
         module's own; its `params` are ω, for a penalty. Buffers are replaced by copies in every
         evaluation, so batch-norm statistics are read and never written. A module in `hyperparams`
-        is treated alike: the losses get `alpha(x)` in place of α.
+        is treated alike: the losses get `alpha(x)` in place of α. Estimates in several threads
+        need a module each, such as a deep copy.
 
         Args:
             module: its trainable parameters become ω; frozen ones stay as they are. Of a
