@@ -440,3 +440,12 @@ def test_of_a_parallel_wrapper_the_module_inside_is_taken(monkeypatch: Any) -> N
     monkeypatch.setattr(dist, "get_world_size", lambda: 2)
     with pytest.warns(UserWarning, match=r"bilevel\.distributed\.averaged\(problem\)"):
         losses(nn.DataParallel(module))
+
+
+def test_a_pytorch_without_the_hook_of_checkpoints_is_named(monkeypatch: Any) -> None:
+    monkeypatch.delattr(torch.utils.checkpoint, "_checkpoint_hook")
+    net = nn.Linear(3, 3, dtype=f64)
+    bound = BoundModule(net, dict(net.named_parameters()))
+    with pytest.warns(UserWarning, match="has no torch.utils.checkpoint._checkpoint_hook"):
+        found = bound(X)
+    torch.testing.assert_close(found, net(X))
