@@ -137,7 +137,7 @@ def outer_step(
             "Adam for α."
         )
     hypergradient = estimator.following(inner, omega, clip=clip)(problem, omega, alpha)
-    _assign(Vector.of(alpha), Vector.of(hypergradient.total))
+    _assign(Vector.of(alpha), Vector.of(hypergradient.total), outer)
     outer.step()
     outer.zero_grad(set_to_none=True)
     if constraint is not None:
@@ -205,7 +205,7 @@ def inner_step(
         share = 1.0 if clip is None else at_most(ratio(clip, length, 1.0), 1.0)
         if isinstance(share, Tensor) or share < 1:
             gradient = share * gradient
-        _assign(point, gradient)
+        _assign(point, gradient, inner)
         seen.append((loss, length))
         return loss
 
@@ -233,9 +233,16 @@ def _check_holds(which: str, optimizer: Optimizer, symbol: str, point: Vector) -
         )
 
 
-def _assign(point: Vector, gradient: Vector) -> None:
+def _assign(point: Vector, gradient: Vector, optimizer: Optimizer) -> None:
+    """Make the gradient that of the point, for a step of the optimiser.
+
+    `backward` lays gradients out in memory like their tensors, and autograd leaves those of a sum
+    or a transposed tensor as they come. A fused step takes the layout for granted, unchecked.
+    """
+    fused = any(group.get("fused") for group in optimizer.param_groups)
     for leaf, own in zip(point.leaves, gradient.leaves, strict=True):
-        leaf.grad = own
+        alike = not fused or own.stride() == leaf.stride()
+        leaf.grad = own if alike else torch.empty_like(leaf).copy_(own)
 
 
 def _asks_for_closure(optimizer: Optimizer) -> bool:

@@ -10,8 +10,11 @@ from typing import Any
 import optree
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
+
+from bilevel.recomputation import Again, recomputed
 
 
 class BoundModule:
@@ -19,8 +22,14 @@ class BoundModule:
 
     `net(x)`, `net.encoder(x)`, `net.blocks[0](x)`, `net.features(x)`, `net.parameters()` and
     `net.encoder.weight` all see `params` in place of the module's own parameters, and scratch
-    copies of its buffers. The module itself is as it was when the call returns. A parameter that
-    the module holds under several names (tied weights, a part used twice) is replaced under all.
+    copies of its buffers. The module itself is as it was when the call returns; while it runs, no
+    other thread may call the module or be bound to it. A parameter that the module holds under
+    several names (tied weights, a part used twice) is replaced under all.
+
+    `torch.func.functional_call(net, tensors, inputs)` reads other tensors once more, for that call.
+    An attribute that is set, `net.dropout.p = 0.1`, is set in the module, and stays.
+    `p.requires_grad` is true of each of `params`, whatever an evaluation is differentiated in: a
+    penalty on what is trained chooses by it.
 
     `isinstance(part, nn.Linear)` and `part.__class__` are as for the module's own part, but
     `type(part)` is `BoundModule`, which no object can change: `type(part) is nn.Linear` is False.
@@ -33,17 +42,18 @@ class BoundModule:
     params: dict[str, Tensor]
 
     def __init__(self, module: nn.Module, params: Mapping[str, Tensor]) -> None:
-        self._bind(module, module, dict(params), _slots(module, params))
+        read = {name: _requiring_gradients(leaf) for name, leaf in params.items()}
+        self._bind(module, module, _path(""), read, _slots(module, read))
 
     def _bind(
         self,
         root: nn.Module,
         part: nn.Module,
+        at: str,
         params: dict[str, Tensor],
         slots: dict[str, Tensor],
     ) -> None:
-        self._root, self._part, self._slots = root, part, slots
-        self.params = params
+        vars(self).update(_root=root, _part=part, _at=at, _slots=slots, params=params)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -57,15 +67,22 @@ class BoundModule:
         return self._inside(self._part, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("_root", "_part", "_slots", "params"):
+        if name.startswith("__") or name in ("_root", "_part", "_at", "_slots", "params"):
             raise AttributeError(name)  # copying and pickling ask before anything is bound
         if name in _REGISTERS:  # a module that has this one as a part reads them
             held = self._inside(lambda: tuple(getattr(self._part, name).items()))
-            return dict(held)
+            return dict(held) if name == "_modules" else _Register(held, self._slots, self._at)
         value = self._inside(getattr, self._part, name)
         if getattr(value, "__self__", None) is self._part:  # a method: run it with ω in place
             return lambda *args, **kwargs: self._inside(value, *args, **kwargs)
         return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = vars(value)["_part"] if type(value) is BoundModule else value
+        self._inside(setattr, self._part, name, own)
+
+    def __delattr__(self, name: str) -> None:
+        self._inside(delattr, self._part, name)
 
     def __getitem__(self, key: Any) -> Any:
         part: Any = self._part
@@ -86,9 +103,7 @@ class BoundModule:
             value = function(*args, **kwargs)
             return iter(list(value)) if isinstance(value, Iterator) else value
 
-        value = torch.func.functional_call(
-            _Within(self._root), self._slots, (run,), tie_weights=False
-        )
+        value = _in_place(self._root, self._slots, run)
         if isinstance(value, Iterator):
             return iter([self._bound(each) for each in value])
         return self._bound(value)
@@ -110,8 +125,28 @@ class BoundModule:
             if name.startswith(prefix)
         }
         part = object.__new__(BoundModule)
-        part._bind(self._root, value, own, self._slots)
+        part._bind(self._root, value, _path(prefix), own, self._slots)
         return part
+
+
+class _Register(dict[str, Tensor | None]):
+    """The parameters or buffers that a part reads; what is written here it reads from then on.
+
+    `torch.func.functional_call` puts its tensors into the registers of a module, and the old ones
+    back after the call.
+    """
+
+    def __init__(self, held: Any, slots: dict[str, Tensor], at: str) -> None:
+        super().__init__(held)
+        self._slots, self._at = slots, at
+
+    def __setitem__(self, name: str, tensor: Any) -> None:
+        super().__setitem__(name, tensor)
+        self._slots[self._at + name] = tensor
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        self._slots.pop(self._at + name, None)
 
 
 _REGISTERS = ("_parameters", "_buffers", "_modules")
@@ -142,6 +177,17 @@ def taken_for_parameters(*points: Any) -> Iterator[None]:
             del leaf._is_param
 
 
+def _in_place(root: nn.Module, slots: dict[str, Tensor], function: Callable[[], Any]) -> Any:
+    """The function's value with the tensors in place, and what backward recomputes of it too."""
+
+    def taken() -> Again:
+        then = dict(slots)  # a `functional_call` puts others there for a while
+        return lambda recompute: _in_place(root, then, recompute)
+
+    with recomputed(taken):
+        return torch.func.functional_call(_Within(root), slots, (function,), tie_weights=False)
+
+
 class _Within(nn.Module):
     """Runs a function while `functional_call` has its tensors in place."""
 
@@ -151,6 +197,18 @@ class _Within(nn.Module):
 
     def forward(self, function: Callable[[], Any]) -> Any:
         return function()
+
+
+def _requiring_gradients(leaf: Tensor) -> Tensor:
+    """The tensor, or a view of it that requires gradients, as a trainable parameter does."""
+    if leaf.requires_grad or leaf.is_inference() or is_functorch_wrapped_tensor(leaf):
+        return leaf
+    return leaf.view_as(leaf).requires_grad_()  # a view keeps the tangent of forward mode
+
+
+def _path(prefix: str) -> str:
+    """Where the slots of a part begin: `prefix` is its path in the module, with a dot behind."""
+    return f"root.{prefix}"
 
 
 def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -163,7 +221,7 @@ def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]
     copies: dict[int, Tensor] = {}
     slots: dict[str, Tensor] = {}
     for path, part in module.named_modules():  # every part once
-        at = f"root.{path}." if path else "root."
+        at = _path(f"{path}." if path else "")
         if part.training and _iterates_on_its_weight(part):
             raise ValueError(
                 f"{path or type(part).__name__} has a spectral_norm in training mode, which moves "

@@ -80,6 +80,10 @@ class Simplex:
 
     def _nearest(self, rows: Tensor) -> Tensor:
         descending = rows.sort(-1, descending=True).values
+        largest = descending[..., :1]
+        # beside a large one the total is lost to rounding; the nearest point does not move with it
+        shift = torch.where(largest.abs() > 100 * self.total, largest, 0)
+        rows, descending = rows - shift, descending - shift
         excess = descending.cumsum(-1) - self.total
         count = torch.arange(1, rows.shape[-1] + 1, dtype=rows.dtype, device=rows.device)
         kept = (descending * count > excess).sum(-1, keepdim=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn.utils import parametrize
 
 from bilevel.losses import Loss
 from bilevel.scope import refuse_written, versions
@@ -24,16 +27,27 @@ def evaluated(loss: Loss, omega: Vector, alpha: Vector) -> Any:
     """
     before = versions((omega, alpha))
     try:
-        with Explaining(loss=True):
+        with Explaining(loss=True), _parametrizations_computed_afresh():
             value = loss(omega.tree(), alpha.tree())
     except RuntimeError as error:
         known = all(leaf.requires_grad for leaf in (*omega.leaves, *alpha.leaves))
         if known or re.search(r"requires?[_ ]grad", str(error)) is None:
             raise
-        with torch.enable_grad():
+        with torch.enable_grad(), _parametrizations_computed_afresh():
             value = loss(*(_tracked_too(point).tree() for point in (omega, alpha)))
     refuse_written(before, ω=omega, α=alpha)
     return value
+
+
+@contextmanager
+def _parametrizations_computed_afresh() -> Iterator[None]:
+    """Within `parametrize.cached()`, what an evaluation has computed is not there for the next."""
+    kept = parametrize._cache
+    parametrize._cache = {}
+    try:
+        yield
+    finally:
+        parametrize._cache = kept
 
 
 def _tracked_too(point: Vector) -> Vector:

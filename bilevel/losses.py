@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +58,17 @@ def on_batch(which: str, loss: Loss, batch: Any) -> OnBatch:
     """The loss on that batch.
 
     Raises:
-        TypeError: it takes none, or has one already.
+        TypeError: it takes none, or has one already; or the batch, or an entry of it, is an
+            iterator.
     """
+    for entry in (batch, *_entries(batch)):
+        if isinstance(entry, Iterator):
+            raise TypeError(
+                f"problem.on(train_batch, val_batch): the batch of the {which} loss is or holds a "
+                f"{type(entry).__name__}. An iterator is used up by the first evaluation, and the "
+                "next one would find nothing, or other examples. Take next(...) of it for one "
+                "batch, or list(...) for all."
+            )
     if not _accepts(loss, 3):
         raise TypeError(
             f"problem.on(train_batch, val_batch): the {which} loss takes no batch, or has one "
@@ -67,6 +76,13 @@ def on_batch(which: str, loss: Loss, batch: Any) -> OnBatch:
             "needs no `on`."
         )
     return OnBatch(loss, batch)
+
+
+def _entries(batch: Any) -> Iterable[Any]:
+    """The entries of a plain container; none of anything else."""
+    if isinstance(batch, Mapping):
+        return batch.values()
+    return batch if isinstance(batch, tuple | list) else ()
 
 
 def refuse_without_batch(which: str, loss: Loss) -> None:

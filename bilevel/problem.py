@@ -77,11 +77,11 @@ class BilevelProblem:
 
         Args:
             train_batch: anything that L_train reads, such as a pair of tensors. It is neither
-                copied nor moved, and must stay as it is while it is used.
+                copied nor moved, and must stay as it is while it is used: an iterator does not.
             val_batch: the same for L_val.
 
         Raises:
-            TypeError: a loss takes no batch, or has one already.
+            TypeError: a loss takes no batch, or has one already; or a batch is an iterator.
         """
         return BilevelProblem(
             on_batch("inner", self.inner, train_batch), on_batch("outer", self.outer, val_batch)
@@ -100,7 +100,8 @@ class BilevelProblem:
         The losses get a `BoundModule` in place of ω: call it, its parts or its methods like the
         module's own; its `params` are ω, for a penalty. Buffers are replaced by copies in every
         evaluation, so batch-norm statistics are read and never written. A module in `hyperparams`
-        is treated alike: the losses get `alpha(x)` in place of α.
+        is treated alike: the losses get `alpha(x)` in place of α. Estimates in several threads
+        need a module each, such as a deep copy.
 
         Args:
             module: its trainable parameters become ω; frozen ones stay as they are. Of a

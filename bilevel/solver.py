@@ -239,8 +239,8 @@ class _Run:
             for point, name in ((self.omega, "omega"), (self.alpha, "alpha")):
                 for leaf, saved in zip(point.leaves, state[name], strict=True):
                     leaf.copy_(saved)
-        self.inner.load_state_dict(state["inner"])
-        self.outer.load_state_dict(state["outer"])
+        _restore(self.inner, state["inner"])
+        _restore(self.outer, state["outer"])
         for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
         if state["start"] is not None:
@@ -249,6 +249,21 @@ class _Run:
         spec = self.alpha.treespec
         saved = (Vector(tuple(leaves), spec).tree() for leaves in state["alphas"])
         self.alphas = deque(saved, maxlen=self.alphas.maxlen)
+
+
+def _restore(optimizer: Optimizer, saved: State) -> None:
+    """The optimiser's state, in the precision that it was saved in.
+
+    `load_state_dict` takes every floating tensor to the dtype of its parameter: NAdam's product of
+    momenta, in float32 beside parameters in float64, would go on in float64.
+    """
+    optimizer.load_state_dict(saved)
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, own in saved["state"].items():
+        for name, value in own.items():
+            loaded = optimizer.state[params[number]][name]
+            if isinstance(value, torch.Tensor) and loaded.dtype != value.dtype:
+                optimizer.state[params[number]][name] = value.to(loaded.device)
 
 
 def _takes_start(estimator: Any) -> bool:

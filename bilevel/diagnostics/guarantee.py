@@ -37,7 +37,8 @@ def certificate(
         derivatives: how products are taken; `Autograd()` by default.
 
     Raises:
-        ValueError: mu is not positive and finite, or cosine not in (0, 1).
+        ValueError: mu is not positive and finite, or cosine not in (0, 1), or q of another
+            structure than ω.
     """
     if not 0 < mu < math.inf or not 0 < cosine < 1:
         raise ValueError(
@@ -45,6 +46,11 @@ def certificate(
             "between 0 and 1."
         )
     (at, hyper), value = point_of(omega, alpha), Vector.of(q).detach()
+    if not value.fits(at):
+        raise ValueError(
+            f"certificate(q=...) has {value.shapes()}, and ω has {at.shapes()}. Pass one in the "
+            "structure of ω, such as hypergradient.solve.value."
+        )
     _, outer_gradient, _ = problem.outer_gradients(at, hyper)
     curvature = (derivatives or Autograd())(problem, at, hyper)
     image = curvature.hessian @ value

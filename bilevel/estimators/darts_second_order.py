@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from bilevel.arguments import check_not_negative
 from bilevel.derivatives import Autograd, Derivatives
@@ -42,7 +43,7 @@ class DartsSecondOrder(Estimator):
 
     Raises:
         ValueError: ξ is not positive and finite, or unknown when the estimate is taken; or the
-            inner optimiser is not SGD.
+            inner optimiser is not SGD, or the velocity has another structure than ω.
     """
 
     derivatives: Derivatives = field(default=Autograd(), kw_only=True)
@@ -74,17 +75,24 @@ class DartsSecondOrder(Estimator):
                 "DartsSecondOrder() without xi takes the inner optimiser's step, and no "
                 "optimiser is here. Give xi, or use it through alternating_step or solve."
             )
-        buffers = (
-            (None,) * len(omega.leaves)
-            if self.velocity is None
-            else Vector.of(self.velocity).leaves
-        )
         leaves = [
             LeafStep(self.xi, self.momentum, 0.0, self.weight_decay, buffer=buffer)
-            for buffer in buffers
+            for buffer in self._buffers(omega)
         ]
         step = UnrolledStep(SgdStep(tuple(leaves)), derivatives=self.derivatives)
         return step.estimate(problem, omega, alpha)
+
+    def _buffers(self, omega: Vector) -> tuple[Tensor | None, ...]:
+        """The momentum buffer of each leaf of ω."""
+        if self.velocity is None:
+            return (None,) * len(omega.leaves)
+        velocity = Vector.of(self.velocity)
+        if not velocity.fits(omega):
+            raise ValueError(
+                f"DartsSecondOrder(velocity=...) has {velocity.shapes()}, and ω has "
+                f"{omega.shapes()}. Give a buffer for each leaf, in ω's structure."
+            )
+        return velocity.leaves
 
 
 @dataclass(frozen=True)

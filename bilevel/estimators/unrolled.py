@@ -47,7 +47,7 @@ class Unrolled(Estimator):
     Raises:
         ValueError: steps or last is no whole number of at least 1, lr not positive and finite,
             momentum negative, or last exceeds steps; or a function of α gives no finite number of
-            a shape that fits.
+            a shape that fits, or a tree of another structure than ω.
         TypeError: lr or momentum is a tensor, which has no derivative in α.
     """
 
@@ -137,7 +137,14 @@ def _rates(name: str, rate: float | Rate, alpha: Vector, omega: Vector) -> tuple
     if isinstance(found, Tensor) and found.dim() == 0:
         leaves = (found,) * len(omega.leaves)
     else:
-        leaves = Vector.of(found).leaves
+        tree = Vector.of(found)
+        leaves = tree.leaves
+        if len(leaves) == len(omega.leaves) > 1 and tree.names() != omega.names():
+            raise ValueError(
+                f"Unrolled({name}=...): the function of α gave {tree.shapes()}, and ω has "
+                f"{omega.shapes()}: which belongs to which would be a guess. Give one number, or "
+                "a tree of ω's structure, such as {key: rate for key in params}."
+            )
     fits = len(leaves) == len(omega.leaves) and all(
         own.dim() == 0 or own.shape == leaf.shape
         for own, leaf in zip(leaves, omega.leaves, strict=True)

@@ -10,11 +10,13 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.nn.utils import parametrize
 from torch.optim import SGD
+from torch.utils.checkpoint import checkpoint
 
-from bilevel import BilevelProblem, solve
+from bilevel import Autograd, BilevelProblem, CentralDifference, ReverseOverForward, solve
 from bilevel.bound_module import BoundModule
-from bilevel.estimators import Exact
+from bilevel.estimators import ConjugateGradient, Exact, FirstOrder, Penalty, Unrolled
 from bilevel.vector import Vector
 
 f64 = torch.float64
@@ -125,6 +127,43 @@ def test_a_penalty_that_chooses_by_class_is_the_one_over_those_weights(weights: 
     assert derivative(weights) == derivative(lambda n: [n.params["0.weight"], n.params["2.weight"]])
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Exact(),
+        Exact(derivatives=CentralDifference()),
+        Exact(derivatives=ReverseOverForward()),
+        FirstOrder(),
+        Penalty(100.0, 3, 0.1),
+        Unrolled(3, lr=0.1, derivatives=CentralDifference()),
+    ],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+def test_a_penalty_on_what_requires_gradients_is_the_one_over_params(estimator: Any) -> None:
+    """Also where an evaluation is differentiated in α alone, and with α a module too."""
+    torch.manual_seed(3)
+    module = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 3)).double()
+    module[0].bias.requires_grad_(False)
+
+    def total(chosen: Any) -> torch.Tensor:
+        def penalty(n: Any, a: Any) -> torch.Tensor:
+            return a(X).square().mean() * sum(map(_square, [*chosen(n), *chosen(a)]))
+
+        torch.manual_seed(5)
+        problem = BilevelProblem.from_module(
+            module,
+            lambda n, a: (n(X) - Y).square().mean() + 5 * penalty(n, a),
+            lambda n, a: (n(X) + Y).square().mean() + penalty(n, a),
+            hyperparams=nn.Linear(3, 1, dtype=f64),
+        )
+        return Vector.of(estimator(*problem).total).flat()
+
+    chosen = total(lambda n: [p for p in n.parameters() if p.requires_grad])
+    assert torch.equal(chosen, total(lambda n: n.params.values()))
+    assert chosen.norm() > 1e-3
+
+
 def test_what_stands_for_a_parameter_is_one_to_isinstance_only_within_a_loss() -> None:
     module, seen = nn.Linear(3, 3, dtype=f64), []
 
@@ -139,6 +178,151 @@ def test_what_stands_for_a_parameter_is_one_to_isinstance_only_within_a_loss() -
     assert seen == [[True, True, False]]
     assert not any(isinstance(p, nn.Parameter) or vars(p) for p in omega.values())
     assert all(isinstance(p, nn.Parameter) for p in module.parameters())
+
+
+def test_functional_call_of_a_bound_module_reads_the_tensors_that_it_is_given(bound: Any) -> None:
+    net, module, other = bound
+    before = net(X)
+    others = {name: p + 0.1 for name, p in other.named_parameters()}
+    expected = torch.func.functional_call(other, others, (X,))
+    assert torch.equal(torch.func.functional_call(net, others, (X,)), expected)
+    assert not torch.equal(expected, before)
+    encoder = {"0.weight": others["encoder.0.weight"]}
+    assert torch.equal(
+        torch.func.functional_call(net.encoder, encoder, (X,)),
+        torch.func.functional_call(other.encoder, encoder, (X,)),
+    )
+    moved = {f"norm.running_{name}": torch.full((4,), 2.0, dtype=f64) for name in ("mean", "var")}
+    assert torch.equal(
+        torch.func.functional_call(net.eval(), moved, (X,)),
+        torch.func.functional_call(other.eval(), moved, (X,)),
+    )
+    assert torch.equal(net.train()(X), before)  # and it reads ω again
+    assert all(isinstance(p, nn.Parameter) for p in module.parameters())
+
+
+def test_a_step_that_a_loss_takes_by_functional_call_is_differentiated() -> None:
+    """MAML in L_val, against the step written out with the weights themselves."""
+    torch.manual_seed(4)
+    module = nn.Linear(3, 3, dtype=f64)
+
+    def error(weights: Any) -> torch.Tensor:
+        return (X @ weights["weight"].T + weights["bias"] - Y).square().mean()
+
+    def stepped(weights: Any, value: torch.Tensor) -> dict[str, torch.Tensor]:
+        slopes = torch.autograd.grad(value, list(weights.values()), create_graph=True)
+        return {name: w - g for (name, w), g in zip(weights.items(), slopes, strict=True)}
+
+    def by_call(net: Any, alpha: Any) -> torch.Tensor:
+        fast = stepped(net.params, (net(X) - Y).square().mean())
+        return (torch.func.functional_call(net, fast, (X,)) - Y).square().mean()
+
+    def total(outer: Any) -> torch.Tensor:
+        problem = BilevelProblem.from_module(
+            module,
+            lambda n, a: error(n.params) + a.exp() * sum(map(_square, n.parameters())),
+            outer,
+            hyperparams=torch.tensor(-1.0, dtype=f64),
+        )
+        return Exact(largest=100)(*problem).total
+
+    expected = total(lambda n, a: error(stepped(n.params, error(n.params))))
+    torch.testing.assert_close(total(by_call), expected, rtol=1e-12, atol=0)
+
+
+def test_an_attribute_set_on_a_part_of_a_bound_module_is_set_in_the_module() -> None:
+    module = nn.Sequential(nn.LeakyReLU(0.01), nn.Linear(3, 3, dtype=f64))
+    net = BoundModule(module, dict(module.named_parameters()))
+    net[0].negative_slope = 0.5
+    net.scale = 2.0
+    assert module[0].negative_slope == 0.5
+    assert module.scale == net.scale == 2.0
+    assert torch.equal(net(X), module[1](nn.functional.leaky_relu(X, 0.5)))
+    del net.scale
+    assert not hasattr(module, "scale")
+    with pytest.raises(TypeError, match="cannot assign"):
+        net[1].weight = torch.zeros(3, 3, dtype=f64)
+
+
+class Doubled(nn.Module):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight * weight.sigmoid()
+
+
+@pytest.mark.parametrize("derivatives", [Autograd(), CentralDifference()])
+def test_a_cache_of_parametrizations_does_not_outlive_an_evaluation(derivatives: Any) -> None:
+    torch.manual_seed(6)
+    module = nn.Linear(3, 3, dtype=f64)
+    parametrize.register_parametrization(module, "weight", Doubled())
+    problem = BilevelProblem.from_module(
+        module,
+        lambda n, a: (n(X) - Y).square().mean() + a.exp() * sum(map(_square, n.parameters())),
+        lambda n, a: (n(X) + Y).square().mean(),
+        hyperparams=torch.tensor(1.0, dtype=f64),
+    )
+    estimator = Exact(derivatives=derivatives)
+    expected = estimator(*problem).total
+    with parametrize.cached():
+        seen = module.weight
+        assert torch.equal(estimator(*problem).total, expected)
+        assert module.weight is seen  # the caller's own cache is as it was
+
+
+class Stacked(nn.Module):
+    """Two checkpointed parts, of which one lies in the other."""
+
+    def __init__(self, checkpointed: bool) -> None:
+        super().__init__()
+        self.first, self.last = (nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(2))
+        self.checkpointed = checkpointed
+        self.double()
+
+    def run(self, part: Any, x: torch.Tensor) -> Any:
+        return checkpoint(part, x, use_reentrant=False) if self.checkpointed else part(x)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.run(lambda y: self.last(self.run(self.first, y)), x)
+
+
+def _stepped(net: Any) -> torch.Tensor:
+    """The outputs after a step that the loss takes itself."""
+    value = (net(X) + Y).square().mean()
+    slopes = torch.autograd.grad(value, list(net.params.values()), create_graph=True)
+    fast = {name: p - 0.1 * g for (name, p), g in zip(net.params.items(), slopes, strict=True)}
+    outputs: torch.Tensor = torch.func.functional_call(net, fast, (X,))
+    return outputs
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ConjugateGradient(20, damping=1.0),
+        ConjugateGradient(20, damping=1.0, derivatives=CentralDifference(), tolerance=1e-6),
+        Penalty(100.0, 3, 0.1),
+        Unrolled(3, lr=0.1),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("outputs", [lambda net: net(X), _stepped], ids=["calls", "MAML"])
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+def test_checkpointed_parts_are_recomputed_at_omega(estimator: Any, outputs: Any) -> None:
+    """At an ω that is not the module's own, as in `solve`: PyTorch recomputes in backward."""
+
+    def total(checkpointed: bool) -> torch.Tensor:
+        torch.manual_seed(7)
+        module = Stacked(checkpointed)
+        problem, params, alpha = BilevelProblem.from_module(
+            module,
+            lambda n, a: (n(X) - Y).square().mean() + a.exp() * sum(map(_square, n.parameters())),
+            lambda n, a: (outputs(n) + Y).square().mean(),
+            hyperparams=torch.tensor(-1.0, dtype=f64),
+        )
+        omega = {name: p.detach() + 0.3 for name, p in params.items()}
+        found: torch.Tensor = estimator(problem, omega, alpha).total
+        assert all(p is params[name] for name, p in module.named_parameters())
+        return found
+
+    torch.testing.assert_close(total(True), total(False), rtol=1e-12, atol=0)
 
 
 class TwoNames(nn.Module):
@@ -256,3 +440,12 @@ def test_of_a_parallel_wrapper_the_module_inside_is_taken(monkeypatch: Any) -> N
     monkeypatch.setattr(dist, "get_world_size", lambda: 2)
     with pytest.warns(UserWarning, match=r"bilevel\.distributed\.averaged\(problem\)"):
         losses(nn.DataParallel(module))
+
+
+def test_a_pytorch_without_the_hook_of_checkpoints_is_named(monkeypatch: Any) -> None:
+    monkeypatch.delattr(torch.utils.checkpoint, "_checkpoint_hook")
+    net = nn.Linear(3, 3, dtype=f64)
+    bound = BoundModule(net, dict(net.named_parameters()))
+    with pytest.warns(UserWarning, match="has no torch.utils.checkpoint._checkpoint_hook"):
+        found = bound(X)
+    torch.testing.assert_close(found, net(X))

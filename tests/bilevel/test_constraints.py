@@ -136,3 +136,14 @@ def test_a_constraint_that_returns_no_alpha_is_refused(constraint: Any, message:
     with pytest.raises(ValueError, match=message):
         project(Vector.of(at), constraint)
     assert torch.equal(at, zero)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, f64])
+@pytest.mark.parametrize("size", [1e3, 1e6, 3e7, 1e17, 1e30, -1e30])
+def test_a_row_of_any_size_goes_to_the_nearest_point_of_the_simplex(
+    size: float, dtype: Any
+) -> None:
+    far = torch.tensor([[size, size, size / 2 - 1e3], [0.5, 1.0, -0.5]], dtype=dtype)
+    found = Simplex()(far)
+    expected = [0.5, 0.5, 0.0] if size > 0 else [0.0, 0.0, 1.0]
+    assert found.tolist() == [expected, [0.25, 0.75, 0.0]]

@@ -226,3 +226,21 @@ def test_the_example_of_the_document_runs_and_learns() -> None:
     assert losses[0] == pytest.approx(2.302585, abs=1e-6)  # log 10: the weights start at zero
     assert sum(losses[-5:]) / 5 < losses[0] / 2
     assert found["hypergradient"].total.shape == (64,)
+
+
+@pytest.mark.parametrize(
+    "used_up",
+    [
+        lambda data: iter([data]),
+        lambda data: zip(*data, strict=True),
+        lambda data: (each for each in data),
+        lambda data: (data[0], iter(data[1])),
+        lambda data: {"x": data[0], "y": map(abs, data[1])},
+    ],
+    ids=["iter", "zip", "generator", "in a tuple", "in a dict"],
+)
+def test_an_iterator_is_no_batch_for_an_evaluation_uses_it_up(used_up: Any) -> None:
+    with pytest.raises(TypeError, match=r"the inner loss is or holds a .*next\(\.\.\.\) of it"):
+        PROBLEM.on(used_up(batch(0)), batch(1))
+    with pytest.raises(TypeError, match=r"the outer loss is or holds a .*list\(\.\.\.\) for all"):
+        PROBLEM.on(batch(0), used_up(batch(1)))

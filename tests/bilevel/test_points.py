@@ -13,7 +13,7 @@ from torch import nn
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, compare, recommend
 from bilevel.diagnostics import certificate, spectrum_ends, stationarity
-from bilevel.estimators import Estimator, Exact, Hypergradient
+from bilevel.estimators import DartsSecondOrder, Estimator, Exact, Hypergradient, Unrolled
 from bilevel.problems import quadratic
 from tests.estimators import ESTIMATORS, ETA
 
@@ -144,3 +144,40 @@ def test_an_estimator_of_ones_own_is_a_row_of_compare(given: Any, tmp_path: Path
 def test_every_estimator_can_be_pickled(name: str) -> None:
     estimator = ESTIMATORS[name].make(ETA, Autograd(chunk=2))
     assert pickle.loads(pickle.dumps(estimator)) == estimator
+
+
+TWO = BilevelProblem(
+    lambda w, a: (w["weight"] - a[0]).square().sum() + 2 * (w["bias"] - a[1]).square().sum(),
+    lambda w, a: w["weight"].square().sum() + 3 * w["bias"].sin().sum(),
+)
+"""Two leaves of one shape: dictionaries go by sorted keys, so that "bias" is the first."""
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [lambda w: list(w.values()), OrderedDict, lambda w: {"a": w["weight"], "b": w["bias"]}],
+    ids=["list", "OrderedDict", "other keys"],
+)
+def test_trees_that_go_with_omega_are_refused_in_another_structure(hold: Any) -> None:
+    omega = {"weight": torch.randn(3, dtype=f64), "bias": torch.randn(3, dtype=f64)}
+    alpha = torch.tensor([0.1, 0.2], dtype=f64)
+
+    def taken(change: Any) -> tuple[Any, ...]:
+        def rates(a: torch.Tensor) -> Any:
+            return change({"weight": a[0], "bias": a[1]})
+
+        velocity = change({"weight": torch.ones(3, dtype=f64), "bias": torch.zeros(3, dtype=f64)})
+        return (
+            lambda: Unrolled(2, lr=rates)(TWO, omega, alpha),
+            lambda: DartsSecondOrder(0.1, momentum=0.9, velocity=velocity)(TWO, omega, alpha),
+            lambda: certificate(TWO, omega, alpha, change(omega), mu=2.0),
+        )
+
+    for call in taken(dict):
+        call()
+    rate, velocity, q = taken(hold)
+    with pytest.raises(ValueError, match=r"ω has \['bias'\] of shape .*would be a guess"):
+        rate()
+    for call in (velocity, q):
+        with pytest.raises(ValueError, match=r"and ω has \['bias'\] of shape \(3,\)"):
+            call()

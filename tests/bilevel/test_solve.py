@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch.optim import LBFGS, SGD, Adam
+from torch.optim import ASGD, LBFGS, SGD, Adafactor, Adam, NAdam, RAdam, Rprop
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from bilevel import BilevelProblem, Vector, alternating_step, solve
@@ -78,6 +78,14 @@ def test_lbfgs_inside_resumes_bit_for_bit_too(tmp_path: Path) -> None:
     folder = Checkpoints(tmp_path, every=2)
     run(3, folder, **changes)
     assert bits(run(5, folder, **changes)) == bits(run(5, **changes))
+
+
+@pytest.mark.parametrize("kind", [NAdam, RAdam, Adafactor, ASGD, Rprop])
+def test_states_of_optimisers_in_their_own_precision_resume_too(kind: Any, tmp_path: Path) -> None:
+    changes = {"inner": lambda ps: kind(ps, lr=0.01), "outer": lambda ps: kind(ps, lr=0.01)}
+    folder = Checkpoints(tmp_path, every=2)
+    run(4, folder, **changes)
+    assert bits(run(9, folder, **changes)) == bits(run(9, **changes))
 
 
 def test_a_checkpoint_of_another_solve_is_refused(tmp_path: Path) -> None:
@@ -407,3 +415,28 @@ def test_a_checkpoint_folder_wants_sensible_numbers(tmp_path: Path) -> None:
         Checkpoints(tmp_path, every=0)
     with pytest.raises(ValueError, match=r"keep=nan"):
         Checkpoints(tmp_path, keep=float("nan"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_a_fused_optimiser_takes_the_steps_of_a_plain_one(kind: Any) -> None:
+    """Gradients of sums have stride 0, and those through a transpose are transposed."""
+    ones, square = torch.ones(3, dtype=f64), torch.arange(9, dtype=f64).reshape(3, 3)
+
+    def mixed(x: Any) -> torch.Tensor:
+        return x["v"].sum() + (x["u"].t() * square).t().contiguous().sum() * 0.1
+
+    problem = BilevelProblem(
+        lambda w, a: mixed(w) + 0 * (a["u"].sum() + a["v"].sum()),
+        lambda w, a: mixed(a) + w["v"].sum(),
+    )
+
+    def steps(fused: bool) -> list[float]:
+        omega, alpha = ({"u": square.clone(), "v": ones.clone()} for _ in range(2))
+        inner, outer = (kind(list(x.values()), lr=0.1, fused=fused) for x in (omega, alpha))
+        for _ in range(2):
+            alternating_step(
+                problem, omega, alpha, estimator=FirstOrder(), inner=inner, outer=outer
+            )
+        return [x for point in (omega, alpha) for x in Vector.of(point).flat().tolist()]
+
+    assert steps(fused=True) == pytest.approx(steps(fused=False), abs=1e-12)
