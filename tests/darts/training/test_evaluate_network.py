@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save
 
 from darts import cli
-from darts.data import ImageSet, RetrainData
+from darts.data import ImageSet, Normalisation, RetrainData
+from darts.data.area import reduced
 from darts.networks.blueprint import describe, load_network
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
 from darts.records.data_record import describe_images
@@ -257,3 +258,55 @@ def test_a_trained_network_of_every_kind_comes_back_from_an_export(genotype, cha
         assert (program(test) - expected).abs().max() <= 100 * torch.finfo().eps * scale
     assert evaluated(tmp_path / "to", data) == result.test.to_dict()
     assert describe(tmp_path / "to")["class_names"] == list(data.class_names)
+
+
+def another_scale(other: ImageSet) -> ImageSet:
+    """Pixels between 0 and 1 in place of 0 to 16: 16 times smaller, as floating numbers."""
+    parts = {
+        name: replace(part, images=part.images.float() / 16)
+        for name, part in (("train", other.train), ("test", other.test))
+    }
+    measured = Normalisation.measure(parts["train"].images, full_scale=1.0)
+    return replace(other, **parts, normalisation=measured)
+
+
+def another_scale_of_floats(other: ImageSet) -> ImageSet:
+    """A full scale as the network's own, and pixels a thousand times as bright."""
+    bright = replace(other.train, images=other.train.images.float() * 1000)
+    measured = Normalisation.measure(bright.images, full_scale=16.0)
+    return replace(other, train=bright, test=bright, normalisation=measured)
+
+
+def another_size(other: ImageSet) -> ImageSet:
+    parts = {name: reduced(getattr(other, name), 4) for name in ("train", "test")}
+    return replace(other, **parts)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (another_scale, r"another scale than those of digits: its own are divided by 16 and then"),
+        (another_scale_of_floats, r"another scale than those of digits: .* the mean 3\d\d"),
+        (another_size, r"trained on images of 8×8 pixels, and those of digits have 4×4\. Give"),
+    ],
+)
+@pytest.mark.parametrize("exported", [False, True])
+def test_images_of_another_scale_or_size_are_refused(run, change, message, exported, tmp_path):
+    """The network would take them, and its accuracy would say nothing."""
+    path = run.path
+    if exported:
+        path = tmp_path / "to"
+        export(from_run(run), path, formats=())
+    written = (path / "evaluation.json").exists()
+    with pytest.raises(ValueError, match=message):
+        evaluate_network(path, change(images()), None)
+    assert (path / "evaluation.json").exists() == written
+
+
+def test_weights_of_another_program_take_images_of_any_size(run, tmp_path):
+    """The size in its description is a guess."""
+    export(from_run(run), tmp_path / "to", formats=())
+    description = describe(tmp_path / "to")
+    del description["run"]
+    (tmp_path / "to" / "network.json").write_text(json.dumps(description))
+    assert evaluated(tmp_path / "to", another_size(images()))["images"] == 449
