@@ -16,6 +16,11 @@ from darts.training.saved_network import network_folder
 
 FILE = "evaluation.json"
 USUAL_BATCH = 96
+PERHAPS_TRAINED_ON = (
+    "Neither the training nor the test images are those of the network's run: it may have been "
+    "trained on some that are tested here, and be worse on new ones than these numbers say. In a "
+    "folder without train/ and test/, images that are added or removed change which are set aside."
+)
 MEASURES = ("f1_percent", "exact_percent", "mae", "rmse", "r2")
 
 
@@ -66,18 +71,19 @@ def evaluate_network(
         "normalisation": asdict(normalisation),
         "weights_sha256": content["weights_sha256"],
         "recorded_after_training": content.get("test"),
+        "other_images_than_the_runs": _others(path, images),
     }
     RunFolder(path).write(FILE, record)
     return record
 
 
 def in_words(record: Record) -> str:
-    """A line about an evaluation."""
+    """A line about an evaluation, and one more where its images may have been trained on."""
     line = f"{_numbers(record)} of {record['images']:,} test images"
     before = record["recorded_after_training"]
-    if before is None:
-        return line
-    return f"{line}; after its training {_numbers(before)} of {before['images']:,}"
+    if before is not None:
+        line += f"; after its training {_numbers(before)} of {before['images']:,}"
+    return f"{line}\n{PERHAPS_TRAINED_ON}" if record["other_images_than_the_runs"] else line
 
 
 def _numbers(record: Mapping[str, Any]) -> str:
@@ -91,6 +97,22 @@ def _numbers(record: Mapping[str, Any]) -> str:
         for name, value in found.items()
     ]
     return f"loss {record['loss']:.4f}, {', '.join(words)}"
+
+
+def _others(path: Path, images: ImageSet) -> bool | None:
+    """Whether both parts of a set are known to be others than the run's; None without a record.
+
+    A share that is set aside for testing is another one as soon as images are added or removed,
+    and then holds some that were trained on.
+    """
+    run = RunFolder(path)
+    if not run.has("data.json"):
+        return None
+    known = run.read("data.json")
+    return all(
+        known.get(f"{name}_digest") not in (None, part.digest())
+        for name, part in (("train", images.train), ("test", images.test))
+    )
 
 
 def _class_names(path: Path, content: Mapping[str, Any]) -> list[str] | None:

@@ -211,7 +211,8 @@ def test_weights_that_are_not_finite_end_in_words_and_not_in_a_record(copy):
 
 def test_a_line_without_an_earlier_evaluation_names_this_one_alone():
     record = {"loss": 1.0, "accuracy_percent": 50.0, "top5_percent": 90.0, "images": 1000}
-    line = in_words({**record, "recorded_after_training": None})
+    apart = {"recorded_after_training": None, "other_images_than_the_runs": None}
+    line = in_words({**record, **apart})
     assert line == "loss 1.0000, top-1 50.00 %, top-5 90.00 % of 1,000 test images"
 
 
@@ -310,3 +311,20 @@ def test_weights_of_another_program_take_images_of_any_size(run, tmp_path):
     del description["run"]
     (tmp_path / "to" / "network.json").write_text(json.dumps(description))
     assert evaluated(tmp_path / "to", another_size(images()))["images"] == 449
+
+
+def test_images_that_may_have_been_trained_on_are_said(run):
+    """As in a folder that grew, whose fifth for testing was drawn anew."""
+    whole = images()
+    shifted = replace(
+        whole,
+        train=whole.train.take(torch.arange(1, len(whole.train))),
+        test=whole.test.take(torch.arange(1, len(whole.test))),
+    )
+    record = evaluate_network(run.path, shifted, None)
+    assert record["other_images_than_the_runs"] is True
+    assert "it may have been trained on some that are tested here" in in_words(record)
+    for same in (whole, replace(whole, train=shifted.train), replace(whole, test=shifted.test)):
+        record = evaluate_network(run.path, same, None)
+        assert record["other_images_than_the_runs"] is False
+        assert "trained on" not in in_words(record)
