@@ -9,10 +9,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from darts.data.colour import ColourJitter
-from darts.data.image_file import WHOLE
+from darts.data.image_file import WHOLE, on_white
 from darts.data.images import ImageSet, LabelledImages, Normalisation
 from darts.data.splits import split
 from darts.tasks import CLASSIFICATION, TASKS, MultiLabel, Regression, Task, TaskName
+
+PALETTES = ("P", "PA")
+"""Modes of PIL pictures whose numbers are places in a table of colours, and no brightness."""
 
 
 def image_set(
@@ -173,10 +176,12 @@ def _read_whole(data: Any, what: str) -> tuple[np.ndarray, list[Any]]:
 
 
 def _one(image: Any, what: str) -> np.ndarray:
-    """[c h w]; of a PIL picture's [h w c] too."""
+    """[c h w]; of a PIL picture's [h w c] too, whose palette, if it has one, gives its colours."""
     if isinstance(image, Tensor):
         values = _numpy(image, f"images of {what}")
     else:
+        if getattr(image, "mode", None) in PALETTES:
+            image = on_white(image).convert("RGB")
         values = np.asarray(image)
         if values.ndim == 3 and not isinstance(image, np.ndarray):
             values = values.transpose(2, 0, 1)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import TensorDataset
 
 import darts
@@ -119,6 +120,17 @@ def test_a_dataset_of_torch_is_read_whole():
     of_arrays, of_dataset = darts.image_set(x, y), darts.image_set(TensorDataset(x, y))
     assert of_dataset.train.digest() == of_arrays.train.digest()
     assert of_dataset.class_names == ("0", "1")
+
+
+def test_pictures_with_a_palette_have_its_colours():
+    """Their numbers are places in a table, which say nothing."""
+    red, blue = (Image.new("RGB", (4, 4), colour) for colour in ((250, 0, 10), (0, 30, 240)))
+    pictures = [(picture.quantize(2), label) for label, picture in enumerate((red, blue))] * 10
+    data = darts.image_set(pictures)
+    assert data.train.shape == (3, 4, 4)
+    for label, colour in enumerate(((250, 0, 10), (0, 30, 240))):
+        of_label = data.train.images[data.train.labels == label]
+        assert of_label.unique(dim=0)[0, :, 0, 0].tolist() == list(colour)
 
 
 def test_labels_have_the_meaning_that_they_say():
