@@ -13,6 +13,7 @@ from darts.data.image_file import WHOLE, on_white
 from darts.data.images import ImageSet, LabelledImages, Normalisation
 from darts.data.splits import split
 from darts.tasks import CLASSIFICATION, TASKS, MultiLabel, Regression, Task, TaskName
+from darts.tasks.regression import as_float32
 
 PALETTES = ("P", "PA")
 """Modes of PIL pictures whose numbers are places in a table of colours, and no brightness."""
@@ -196,10 +197,11 @@ def _first_labels(
     if task != "classification":
         columns = raw[:, None] if raw.ndim == 1 else raw
         names = given or tuple(f"{task}-{k}" for k in range(columns.shape[-1]))
-        kind: Task = MultiLabel()
+        numbers = _numbers(columns)
         if task == "regression":
-            kind = Regression.measured(_numbers(columns), names)
-        return kind, _numbers(columns), names
+            values = as_float32(numbers, names)
+            return Regression.measured(values, names), values, names
+        return MultiLabel(), numbers.float(), names
     if given is None:
         given = tuple(map(str, _kinds_of(raw)))
     return CLASSIFICATION, _labels_like(raw, CLASSIFICATION, given, class_names is not None), given
@@ -226,7 +228,7 @@ def _kinds_of(raw: np.ndarray) -> np.ndarray:
 def _labels_like(raw: np.ndarray, kind: Task, names: tuple[str, ...], numbered: bool) -> Tensor:
     """Labels by the names of the training set; whole numbers from 0 if `numbered`."""
     if kind != CLASSIFICATION:
-        return _numbers(raw[:, None] if raw.ndim == 1 else raw)
+        return _numbers(raw[:, None] if raw.ndim == 1 else raw).float()
     kinds = _kinds_of(raw)
     if numbered and raw.dtype.kind in "iub":
         return torch.from_numpy(raw.astype(np.int64))  # its range is looked at with the images
@@ -241,9 +243,10 @@ def _labels_like(raw: np.ndarray, kind: Task, names: tuple[str, ...], numbered: 
 
 
 def _numbers(columns: np.ndarray) -> Tensor:
+    """In float64."""
     if columns.ndim != 2 or columns.dtype.kind not in "iufb":
         raise ValueError(
             f"Labels are numbers of shape [n k]; found {columns.dtype} of shape "
             f"{list(columns.shape)}."
         )
-    return torch.from_numpy(columns.astype(np.float32))
+    return torch.from_numpy(columns.astype(np.float64))

@@ -174,6 +174,8 @@ class Random(TensorDataset):
         (X.astype(object), Y, {}, "are object; they must be numbers"),
         (np.full(X.shape, np.nan), Y, {}, "not finite"),
         (X, np.where(Y == 1, np.nan, Y), {"task": "regression"}, "30 of 60 labels are not finite"),
+        (X, 20_240_000_000 + np.arange(60), {"task": "regression"}, "up to 20240000059, .* 17.32;"),
+        (X, 1e300 * (1 + Y), {"task": "regression"}, "values up to 2e[+]300, .* inf off"),
         (Random(torch.zeros(60)), None, {}, "differs between two looks"),
         (torch.utils.data.DataLoader(TensorDataset(torch.zeros(4))), None, {}, "its dataset"),
         (iter([]), None, {}, "a dataset with a length"),
