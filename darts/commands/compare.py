@@ -15,8 +15,9 @@ class Compare(Command):
     """Set any runs beside one another: curves, differences with intervals, settings that differ.
 
     Args:
-        folders: run folders, folders of several seeds, sweeps or random searches. Runs whose
-            settings differ in their seeds alone are one setting, with a band.
+        folders: run folders, folders of several seeds, sweeps or random searches. Runs that differ
+            in their seeds alone, with the same images and the same genotype given, are one
+            setting, with a band.
         output: the page to write.
     """
 

@@ -15,9 +15,12 @@ from darts.commands.packing import dry_run_sweep, number_of_workers, require_cor
 from darts.commands.processes import computing_device, require_one_process
 from darts.commands.requests import config_of
 from darts.commands.trials import Execution, is_done, run_sweep
+from darts.config.as_json import differences, to_json
 from darts.names import ESTIMATORS
 from darts.parallel.cluster import Cluster
+from darts.records.data_record import require_images
 from darts.records.plan import Plan, Trial, amending_coefficients
+from darts.records.run_folder import RunFolder
 from darts.training.dry_run import Limits
 from darts.training.full import require_feasible
 from darts.training.room import Place
@@ -126,7 +129,7 @@ class Sweep(BothStages):
 def _on_cluster(
     plan: Plan, folder: Path, command: str, cluster: Cluster, execution: Execution
 ) -> bool:
-    _require_feasible(plan.trials)
+    _require_feasible(plan.trials, folder)
     return run_sweep(plan, folder, command, cluster, execution)
 
 
@@ -138,7 +141,7 @@ def _here(
     place: Place,
     execution: Execution,
 ) -> bool:
-    _require_feasible(plan.trials)
+    _require_feasible(plan.trials, folder)
     left = [trial for trial in plan.trials if not is_done(folder / trial.name)]
     workers, share = number_of_workers(asked, left, place)
     execution = replace(execution, memory_share=share)
@@ -150,7 +153,17 @@ def _dry_run(plan: Plan, place: Place, limits: Limits, given: Invocation) -> boo
     return dry_run_sweep(plan, place, limits, given)
 
 
-def _require_feasible(trials: Sequence[Trial]) -> None:
+def _require_feasible(trials: Sequence[Trial], folder: Path | None = None) -> None:
+    """Raise ValueError if images do not fit, or are not those of the trials that are done.
+
+    A sweep that went on with other images would put two data sets into one mean.
+    """
     images = trials[0].config.data.load()
     for trial in trials:
         require_feasible(trial.config, images)
+    if folder is None:
+        return
+    for trial in trials:
+        done = RunFolder(folder / trial.name)
+        if is_done(done.path) and not differences(done.read("config.json"), to_json(trial.config)):
+            require_images(done, images)

@@ -9,10 +9,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from darts.data.colour import ColourJitter
-from darts.data.image_file import WHOLE
+from darts.data.image_file import WHOLE, on_white
 from darts.data.images import ImageSet, LabelledImages, Normalisation
 from darts.data.splits import split
 from darts.tasks import CLASSIFICATION, TASKS, MultiLabel, Regression, Task, TaskName
+from darts.tasks.regression import as_float32
+
+PALETTES = ("P", "PA")
+"""Modes of PIL pictures whose numbers are places in a table of colours, and no brightness."""
 
 
 def image_set(
@@ -173,10 +177,12 @@ def _read_whole(data: Any, what: str) -> tuple[np.ndarray, list[Any]]:
 
 
 def _one(image: Any, what: str) -> np.ndarray:
-    """[c h w]; of a PIL picture's [h w c] too."""
+    """[c h w]; of a PIL picture's [h w c] too, whose palette, if it has one, gives its colours."""
     if isinstance(image, Tensor):
         values = _numpy(image, f"images of {what}")
     else:
+        if getattr(image, "mode", None) in PALETTES:
+            image = on_white(image).convert("RGB")
         values = np.asarray(image)
         if values.ndim == 3 and not isinstance(image, np.ndarray):
             values = values.transpose(2, 0, 1)
@@ -191,10 +197,11 @@ def _first_labels(
     if task != "classification":
         columns = raw[:, None] if raw.ndim == 1 else raw
         names = given or tuple(f"{task}-{k}" for k in range(columns.shape[-1]))
-        kind: Task = MultiLabel()
+        numbers = _numbers(columns)
         if task == "regression":
-            kind = Regression.measured(_numbers(columns), names)
-        return kind, _numbers(columns), names
+            values = as_float32(numbers, names)
+            return Regression.measured(values, names), values, names
+        return MultiLabel(), numbers.float(), names
     if given is None:
         given = tuple(map(str, _kinds_of(raw)))
     return CLASSIFICATION, _labels_like(raw, CLASSIFICATION, given, class_names is not None), given
@@ -221,7 +228,7 @@ def _kinds_of(raw: np.ndarray) -> np.ndarray:
 def _labels_like(raw: np.ndarray, kind: Task, names: tuple[str, ...], numbered: bool) -> Tensor:
     """Labels by the names of the training set; whole numbers from 0 if `numbered`."""
     if kind != CLASSIFICATION:
-        return _numbers(raw[:, None] if raw.ndim == 1 else raw)
+        return _numbers(raw[:, None] if raw.ndim == 1 else raw).float()
     kinds = _kinds_of(raw)
     if numbered and raw.dtype.kind in "iub":
         return torch.from_numpy(raw.astype(np.int64))  # its range is looked at with the images
@@ -236,9 +243,10 @@ def _labels_like(raw: np.ndarray, kind: Task, names: tuple[str, ...], numbered: 
 
 
 def _numbers(columns: np.ndarray) -> Tensor:
+    """In float64."""
     if columns.ndim != 2 or columns.dtype.kind not in "iufb":
         raise ValueError(
             f"Labels are numbers of shape [n k]; found {columns.dtype} of shape "
             f"{list(columns.shape)}."
         )
-    return torch.from_numpy(columns.astype(np.float32))
+    return torch.from_numpy(columns.astype(np.float64))

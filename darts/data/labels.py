@@ -9,6 +9,7 @@ from torch import Tensor
 
 from darts.data.listing import Entry, Listing
 from darts.tasks import CLASSIFICATION, MultiLabel, Regression, Task, TaskName
+from darts.tasks.regression import as_float32
 
 SEPARATOR = ";"
 
@@ -63,7 +64,7 @@ def _require_text(entries: Sequence[Entry], texts: Sequence[str]) -> None:
 
 def _numbers(listing: Listing) -> Labels:
     rows = [[_number(entry, text) for text in entry.label] for entry in listing.entries]
-    values = torch.tensor(rows, dtype=torch.float32)
+    values = as_float32(torch.tensor(rows, dtype=torch.float64), listing.columns)
     known = torch.tensor([entry.test is not True for entry in listing.entries])
     task = Regression.measured(values[known], listing.columns)
     return Labels(values, listing.columns, task)

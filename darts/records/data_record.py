@@ -20,7 +20,23 @@ def record_images(run: RunFolder, images: ImageSet, halves: SearchData | None = 
     if not run.has("data.json"):
         run.write("data.json", found)
         return
+    _require_same(run, found)
+
+
+def require_images(run: RunFolder, images: ImageSet) -> None:
+    """Hold a data set against the one that a run began with, if it has begun.
+
+    Raises:
+        ValueError: they are others.
+    """
+    if run.has("data.json"):
+        _require_same(run, json.loads(json.dumps(describe_images(images))))
+
+
+def _require_same(run: RunFolder, found: dict[str, Any]) -> None:
     known = run.read("data.json")
+    if "search" not in found:
+        known.pop("search", None)
     changed = differences(known, {name: found.get(name) for name in known})
     if changed:
         raise ValueError(

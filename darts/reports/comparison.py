@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from darts.records.run_folder import Record
 from darts.records.writing import write_atomically
 from darts.reports.answer import difference_words, interval_words, signed
-from darts.reports.entries import QUANTITIES, Entry, Group, differing
+from darts.reports.entries import QUANTITIES, TEST_IMAGES, Entry, Group, differing
 from darts.reports.page import render
 from darts.reports.plots import INK, SERIES, panel, whole_epochs
 from darts.reports.shares import NONE, SKIP, share
@@ -83,7 +83,32 @@ def sentences(groups: Sequence[Group]) -> list[str]:
         points = mean(numbers) - mean(other.values(quantity))
         words = difference_words(points, interval)
         unknown = "" if interval else "; one seed each says nothing of the spread"
-        found.append(f"It has {words} {other.name}{unknown}.")
+        apart = "" if _tested_alike(best, other) else "; the two had other test images"
+        found.append(f"It has {words} {other.name}{unknown}{apart}.")
+    return found + _warnings(groups)
+
+
+def _tested_alike(first: Group | Entry, second: Group | Entry) -> bool:
+    """Whether nothing says that two had other test images."""
+    one, other = first.inputs.get(TEST_IMAGES), second.inputs.get(TEST_IMAGES)
+    return one is None or other is None or one == other
+
+
+def _warnings(groups: Sequence[Group]) -> list[str]:
+    """What keeps the runs of a group from being draws of one kind."""
+    found = []
+    for group in groups:
+        if not all(_tested_alike(group, entry) for entry in group.entries):
+            found.append(
+                f"The runs of {group.name} did not have the same test images: their mean mixes "
+                "data sets."
+            )
+        seeds = [entry.seed for entry in group.entries if entry.seed is not None]
+        if len(set(seeds)) < len(seeds):
+            found.append(
+                f"Runs of {group.name} that repeat a seed ({len(seeds) - len(set(seeds))} of "
+                f"{len(seeds)}) are no further draws: the deviation is too small."
+            )
     return found
 
 
@@ -136,7 +161,7 @@ def _difference(first: Group, second: Group, quantity: str) -> tuple[Interval | 
         return interval, "seeds and all that they draw (Welch)"
     if len(one) == len(other) == 1 and quantity == "test_accuracy_percent":
         a, b = first.entries[0], second.entries[0]
-        if a.right and b.right and len(a.right) == len(b.right):
+        if a.right and b.right and len(a.right) == len(b.right) and _tested_alike(a, b):
             return paired_difference(a.right, b.right), "choice of test images, in pairs"
         if a.images and a.images == b.images:
             return unpaired_difference(one[0], other[0], a.images), "choice of test images"

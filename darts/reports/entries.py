@@ -1,7 +1,9 @@
 """Runs as they are compared: their numbers, their curves, and which of them belong together."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -17,8 +19,10 @@ from darts.reports.top5 import top5_percent
 from darts.spaces import Genotype
 from darts.tasks import Classification
 from darts.training.answers import FILE as ANSWERS
+from darts.training.full import LATENCY
 from darts.training.random_search import SAMPLES, STREAM
 
+TRAINING_IMAGES, TEST_IMAGES = "training images", "test images"
 QUANTITIES = (
     ("test_accuracy_percent", "test %"),
     ("test_top5_percent", "test top-5 %"),
@@ -45,6 +49,8 @@ class Entry:
         search, training: records of its epochs.
         right: whether its network got each test image right; None if that was not recorded.
         images: number of test images.
+        inputs: what it was run on and no config says, as `inputs_of` has it.
+        seed: the seed of its first stage; None if it is not known.
     """
 
     name: str
@@ -54,6 +60,8 @@ class Entry:
     training: Sequence[Record] = ()
     right: tuple[bool, ...] | None = None
     images: int = 0
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
 
     @staticmethod
     def of(run: RunFolder, name: str) -> "Entry":
@@ -67,24 +75,28 @@ class Entry:
             run.records("retrain/epochs"),
             right or None,
             run.read("result.json").get("retrain", {}).get("test", {}).get("images", 0),
+            inputs_of(run),
+            _seed(run.read("config.json")),
         )
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs with the same settings, seeds apart.
+    """Runs with the same settings and inputs, seeds apart.
 
     Attributes:
         name: name of the settings.
         entries: the runs that are finished.
         missing: names of the runs that are not.
         config: config of one of them, as JSON; None if it says nothing.
+        inputs: those of one of them, see `inputs_of`.
     """
 
     name: str
     entries: tuple[Entry, ...]
     missing: tuple[str, ...] = ()
     config: Record | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def values(self, quantity: str) -> list[float]:
         return [e.numbers[quantity] for e in self.entries if quantity in e.numbers]
@@ -105,6 +117,34 @@ class Group:
     def checks(self) -> bool:
         """Whether its preset only checks that everything runs."""
         return self.config is not None and "preset" in self.config and only_checks(self.config)
+
+
+def inputs_of(run: RunFolder) -> dict[str, str]:
+    """Fingerprints of what a run was made with, where its config does not say it.
+
+    That are its images, the genotype that it was given, and the latency table that it counts by. A
+    folder of images has one name in a config, whatever lies in it.
+    """
+    found = {}
+    if run.has("data.json"):
+        images = run.read("data.json")
+        found = {
+            words: images[name]
+            for words, name in ((TRAINING_IMAGES, "train_digest"), (TEST_IMAGES, "test_digest"))
+            if name in images
+        }
+    given = [("latency table", LATENCY)]
+    if run.read("config.json").get("search") is None:
+        given.append(("--genotype", "genotype.json"))
+    for words, name in given:
+        if run.has(name):
+            found[words] = sha256(json.dumps(run.read(name), sort_keys=True).encode()).hexdigest()
+    return found
+
+
+def _seed(config: Record) -> int | None:
+    stage = config.get("search") or config.get("retrain") or {}
+    return stage.get("seed")
 
 
 def numbers_of(run: RunFolder) -> dict[str, float]:
@@ -152,7 +192,9 @@ def _group(name: str, paths: Sequence[Path], config: Record) -> Group:
     runs = [RunFolder(path) for path in paths]
     done = [run for run in runs if run.has("result.json")]
     missing = tuple(run.path.name for run in runs if run not in done)
-    return Group(name, tuple(Entry.of(run, run.path.name) for run in done), missing, config)
+    entries = tuple(Entry.of(run, run.path.name) for run in done)
+    begun = next((run for run in runs if run.has("config.json")), None)
+    return Group(name, entries, missing, config, inputs_of(begun) if begun is not None else {})
 
 
 def _samples(search: RunFolder) -> Group:
@@ -175,39 +217,44 @@ def _samples(search: RunFolder) -> Group:
 
 
 def gathered(folders: Sequence[Path]) -> list[Group]:
-    """The groups in all folders; runs whose settings differ in their seeds alone are one group.
+    """The groups in all folders; runs that differ in their seeds alone are one group.
 
-    A group that was put together is called by the settings in which it differs from the others. A
-    folder that is named twice counts once.
+    Groups are called by the settings in which they differ, if these tell them apart, else by their
+    folders. A folder that is named twice counts once.
     """
     once = {folder.resolve(): folder for folder in folders}.values()
     found = [group for folder in once for group in groups_in(folder)]
     merged: list[Group] = []
     for group in found:
         for place, other in enumerate(merged):
-            if _same(group.config, other.config):
-                merged[place] = Group(
-                    other.name,
-                    (*other.entries, *group.entries),
-                    (*other.missing, *group.missing),
-                    other.config,
+            if _same(group, other):
+                merged[place] = replace(
+                    other,
+                    entries=(*other.entries, *group.entries),
+                    missing=(*other.missing, *group.missing),
                 )
                 break
         else:
             merged.append(group)
-    rows = differing(merged)
-    if len(merged) == 1 or not 1 <= len(rows) <= 2:
+    rows = _differing_options(merged)
+    names = [", ".join(values) for values in zip(*(row[1:] for row in rows), strict=True)]
+    if not 1 <= len(rows) <= 2 or len(set(names)) < len(names):
         return merged
-    return [
-        Group(", ".join(row[place + 1] for row in rows), g.entries, g.missing, g.config)
-        for place, g in enumerate(merged)
-    ]
+    return [replace(group, name=name) for group, name in zip(merged, names, strict=True)]
 
 
-def _same(first: Record | None, second: Record | None) -> bool:
-    if first is None or second is None:
+def _same(first: Group, second: Group) -> bool:
+    if first.config is None or second.config is None:
         return False
-    return not [line for line in differences(first, second) if not _own(line.partition(":")[0])]
+    if any(first.inputs[name] != second.inputs[name] for name in _common(first, second)):
+        return False
+    changed = differences(first.config, second.config)
+    return not [line for line in changed if not _own(line.partition(":")[0])]
+
+
+def _common(first: Group, second: Group) -> list[str]:
+    """The inputs that are known of both."""
+    return [name for name in first.inputs if name in second.inputs]
 
 
 def _own(name: str) -> bool:
@@ -216,7 +263,19 @@ def _own(name: str) -> bool:
 
 
 def differing(groups: Sequence[Group]) -> list[list[str]]:
-    """Option, then its value in each group, of the settings that are not the same in all."""
+    """Option, then its value in each group, of the settings that are not the same in all.
+
+    After these, inputs that are not the same, by the first digits of their fingerprints.
+    """
+    rows = _differing_options(groups)
+    for name in dict.fromkeys(name for group in groups for name in group.inputs):
+        values = [group.inputs.get(name, "–")[:8] for group in groups]
+        if len(set(values)) > 1:
+            rows.append([name, *values])
+    return rows
+
+
+def _differing_options(groups: Sequence[Group]) -> list[list[str]]:
     configs = [group.config for group in groups if group.config is not None]
     if len(configs) != len(groups) or len(groups) < 2:
         return []

@@ -113,6 +113,31 @@ class Regression(Task):
         return (labels.double() - mean) / sd
 
 
+MOST_ROUNDING = 1e-3
+"""Of a label on its way to float32, as a share of the labels' deviation."""
+
+
+def as_float32(labels: Float[Tensor, "n k"], names: Sequence[str]) -> Tensor:
+    """Numbers in float64 as the float32 that training takes; those that are not finite stay so.
+
+    Raises:
+        ValueError: labels that differ would become alike, or lie beyond float32's.
+    """
+    rounded = labels.float()
+    worst = (rounded.double() - labels).abs().amax(dim=0)
+    spread = labels.std(dim=0, correction=0)
+    largest = labels.abs().amax(dim=0)
+    for index, (off, deviation) in enumerate(zip(worst.tolist(), spread.tolist(), strict=True)):
+        if off == float("inf") or off > MOST_ROUNDING * deviation > 0:
+            name = names[index] if index < len(names) else f"number {index}"
+            raise ValueError(
+                f"The label {name} has values up to {float(largest[index]):.12g}, with the "
+                f"deviation {deviation:.4g}; in float32, in which training has them, they are "
+                f"up to {off:.4g} off. Subtract one number from all of them, or divide them by one."
+            )
+    return rounded
+
+
 def _require_finite(labels: Tensor) -> None:
     unfit = ~torch.isfinite(labels).all(dim=1)
     if bool(unfit.any()):

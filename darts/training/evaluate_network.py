@@ -5,16 +5,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from darts.data import ImageSet, Normalisation
+from darts.data import ImageSet
 from darts.data.batches import in_order
 from darts.networks.blueprint import describe, load_network
 from darts.records.run_folder import Record, RunFolder
 from darts.tasks import task_of
 from darts.training.evaluation import NonFiniteLossError, evaluate
+from darts.training.fitting_images import require_same, stored_normalisation
 from darts.training.saved_network import network_folder
 
 FILE = "evaluation.json"
 USUAL_BATCH = 96
+PERHAPS_TRAINED_ON = (
+    "Neither the training nor the test images are those of the network's run: it may have been "
+    "trained on some that are tested here, and be worse on new ones than these numbers say. In a "
+    "folder without train/ and test/, images that are added or removed change which are set aside."
+)
 MEASURES = ("f1_percent", "exact_percent", "mae", "rmse", "r2")
 
 
@@ -40,18 +46,16 @@ def evaluate_network(
         device: device to compute on.
 
     Raises:
-        FileNotFoundError, ValueError: the folder holds no network, a damaged one, or one for other
-            images or classes. Nothing is written.
+        FileNotFoundError, ValueError: the folder holds no network, a damaged one, or one for images
+            of another shape or scale, or for other classes. Nothing is written.
         NonFiniteLossError: the mean loss is not finite.
     """
     folder = network_folder(path)
     content = describe(folder)
-    _require_same(content, _class_names(path, content), images, folder)
+    require_same(content, _class_names(path, content), images, folder)
     network = load_network(folder).to(device)
     size = batch_size or content.get("run", {}).get("config", {}).get("batch_size", USUAL_BATCH)
-    normalisation = images.normalisation
-    if content.get("normalisation") is not None:
-        normalisation = _normalisation(content["normalisation"], folder)
+    normalisation = stored_normalisation(content, folder) or images.normalisation
     task = task_of(content.get("task"))
     found = evaluate(network, in_order(images.test.to(device), normalisation, size), task=task)
     if not found.loss < float("inf"):
@@ -67,18 +71,19 @@ def evaluate_network(
         "normalisation": asdict(normalisation),
         "weights_sha256": content["weights_sha256"],
         "recorded_after_training": content.get("test"),
+        "other_images_than_the_runs": _others(path, images),
     }
     RunFolder(path).write(FILE, record)
     return record
 
 
 def in_words(record: Record) -> str:
-    """A line about an evaluation."""
+    """A line about an evaluation, and one more where its images may have been trained on."""
     line = f"{_numbers(record)} of {record['images']:,} test images"
     before = record["recorded_after_training"]
-    if before is None:
-        return line
-    return f"{line}; after its training {_numbers(before)} of {before['images']:,}"
+    if before is not None:
+        line += f"; after its training {_numbers(before)} of {before['images']:,}"
+    return f"{line}\n{PERHAPS_TRAINED_ON}" if record["other_images_than_the_runs"] else line
 
 
 def _numbers(record: Mapping[str, Any]) -> str:
@@ -94,43 +99,24 @@ def _numbers(record: Mapping[str, Any]) -> str:
     return f"loss {record['loss']:.4f}, {', '.join(words)}"
 
 
+def _others(path: Path, images: ImageSet) -> bool | None:
+    """Whether both parts of a set are known to be others than the run's; None without a record.
+
+    A share that is set aside for testing is another one as soon as images are added or removed,
+    and then holds some that were trained on.
+    """
+    run = RunFolder(path)
+    if not run.has("data.json"):
+        return None
+    known = run.read("data.json")
+    return all(
+        known.get(f"{name}_digest") not in (None, part.digest())
+        for name, part in (("train", images.train), ("test", images.test))
+    )
+
+
 def _class_names(path: Path, content: Mapping[str, Any]) -> list[str] | None:
     """The names of the network's classes, if they are known."""
     run = RunFolder(path)
     names = run.read("data.json")["class_names"] if run.has("data.json") else None
     return names or content.get("class_names")
-
-
-def _require_same(
-    content: Mapping[str, Any], names: list[str] | None, images: ImageSet, folder: Path
-) -> None:
-    classes, channels = content["classes"], content["in_channels"]
-    theirs = list(images.class_names)
-    task = task_of(content.get("task"))
-    if type(task) is not type(images.task):
-        raise ValueError(
-            f"The network in {folder} was trained for {task.name}, and {images.name} is a set for "
-            f"{images.task.name}. Give --dataset, and --task, those of its training."
-        )
-    if (classes, channels) != (len(theirs), images.test.channels):
-        raise ValueError(
-            f"The network in {folder} tells {classes} classes apart in images of {channels} "
-            f"channels; {images.name} has {len(theirs)} classes and {images.test.channels} "
-            "channels. Give --dataset the one that it was trained on."
-        )
-    if names is not None and names != theirs:
-        here, there = next(pair for pair in zip(names, theirs, strict=True) if pair[0] != pair[1])
-        raise ValueError(
-            f"The network in {folder} was trained for other classes than those of {images.name}: "
-            f"its first other one is {here!r}, here {there!r}. Give --dataset the one that it was "
-            "trained on."
-        )
-
-
-def _normalisation(content: Any, folder: Path) -> Normalisation:
-    try:
-        return Normalisation(tuple(content["mean"]), tuple(content["sd"]), content["full_scale"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"The normalisation that {folder} describes is damaged ({error!r}). Restore the file."
-        ) from error

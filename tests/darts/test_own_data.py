@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import TensorDataset
 
 import darts
@@ -121,6 +122,17 @@ def test_a_dataset_of_torch_is_read_whole():
     assert of_dataset.class_names == ("0", "1")
 
 
+def test_pictures_with_a_palette_have_its_colours():
+    """Their numbers are places in a table, which say nothing."""
+    red, blue = (Image.new("RGB", (4, 4), colour) for colour in ((250, 0, 10), (0, 30, 240)))
+    pictures = [(picture.quantize(2), label) for label, picture in enumerate((red, blue))] * 10
+    data = darts.image_set(pictures)
+    assert data.train.shape == (3, 4, 4)
+    for label, colour in enumerate(((250, 0, 10), (0, 30, 240))):
+        of_label = data.train.images[data.train.labels == label]
+        assert of_label.unique(dim=0)[0, :, 0, 0].tolist() == list(colour)
+
+
 def test_labels_have_the_meaning_that_they_say():
     x, y = arrays()
     named = darts.image_set(x, np.array(["cat", "dog"])[y])
@@ -162,6 +174,8 @@ class Random(TensorDataset):
         (X.astype(object), Y, {}, "are object; they must be numbers"),
         (np.full(X.shape, np.nan), Y, {}, "not finite"),
         (X, np.where(Y == 1, np.nan, Y), {"task": "regression"}, "30 of 60 labels are not finite"),
+        (X, 20_240_000_000 + np.arange(60), {"task": "regression"}, "up to 20240000059, .* 17.32;"),
+        (X, 1e300 * (1 + Y), {"task": "regression"}, "values up to 2e[+]300, .* inf off"),
         (Random(torch.zeros(60)), None, {}, "differs between two looks"),
         (torch.utils.data.DataLoader(TensorDataset(torch.zeros(4))), None, {}, "its dataset"),
         (iter([]), None, {}, "a dataset with a length"),

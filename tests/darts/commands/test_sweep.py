@@ -20,8 +20,10 @@ from darts.commands.errors import CutOff, UsageError
 from darts.commands.packing import costliest, number_of_workers, require_cores
 from darts.commands.requests import Job
 from darts.commands.trials import Execution, run_trial
+from darts.data import SearchData
 from darts.parallel.cluster import Cluster
 from darts.parallel.tasks import Outcome
+from darts.records.data_record import record_images
 from darts.records.lock import held
 from darts.records.plan import Plan
 from darts.reports.events import TensorBoardEvents
@@ -29,7 +31,7 @@ from darts.reports.trials import Position
 from darts.training.room import GIB, Place, Room
 from tests.darts.commands.test_cli import TINY_FULL
 from tests.darts.parallel.test_workers import alive
-from tests.darts.training.tiny import full_config, retrain_config, search_config
+from tests.darts.training.tiny import full_config, new_run, retrain_config, search_config
 
 ROOT = Path(cli.__file__).parents[1]
 TINY = [*TINY_FULL]
@@ -189,7 +191,7 @@ def test_the_plan_and_its_execution_are_what_the_command_asks_for(monkeypatch, t
     seen = []
     monkeypatch.setattr(sweep, "run_sweep", lambda *arguments: seen.append(arguments) or True)
     monkeypatch.setattr(sweep, "number_of_workers", lambda asked, left, place: (asked, None))
-    monkeypatch.setattr(sweep, "_require_feasible", lambda trials: None)
+    monkeypatch.setattr(sweep, "_require_feasible", lambda *given: None)
     monkeypatch.setattr(Place, "cores", 8)
     options = ["--cpus-per-trial", "2", "--gpus-per-trial", "0.5", "--address", "auto"]
     command = ["sweep", "--eta", "0,0.001", "--seeds", "2", "--seed", "7"]
@@ -267,6 +269,20 @@ def test_a_sweep_whose_trial_fails_names_it_and_ctrl_c_the_command(tmp_path, mon
     with pytest.raises(CutOff) as stopped:
         trials.run_sweep(plan, tmp_path / "s", "darts sweep --x", 2, Execution("cpu", 1))
     assert stopped.value.command == "darts sweep --x"
+
+
+def test_a_sweep_does_not_go_on_with_other_images(tmp_path):
+    """Its finished trials would be averaged with those of another data set."""
+    plan = Plan({"eta-0": full_config()}, (0, 1))
+    first = plan.trials[0]
+    done = new_run(tmp_path / first.name, config=first.config)
+    done.write("result.json", {})
+    images = first.config.data.load()
+    record_images(done, images, SearchData.of(images, 0.5, 0))
+    sweep._require_feasible(plan.trials, tmp_path)
+    done.write("data.json", done.read("data.json") | {"train_digest": "0"})
+    with pytest.raises(ValueError, match=r"The images are not those that .*seed-0 began with: tra"):
+        sweep._require_feasible(plan.trials, tmp_path)
 
 
 @pytest.mark.parametrize(

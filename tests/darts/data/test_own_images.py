@@ -292,6 +292,7 @@ def test_what_cannot_be_read_rightly_is_refused_in_one_line(tmp_path, message, s
         ("path,a,b", ["1,2"] * 4, {}, "2 columns of labels .* regression"),
         ("path,age", ["1", "2", "old", "3"], {"task": "regression"}, "2.png has the label 'old'"),
         ("path,age", ["1", "2", "nan", "3"], {"task": "regression"}, "2.png has the label 'nan'"),
+        ("path,age", [str(10**10 + k) for k in range(4)], {"task": "regression"}, "age .* 1.118;"),
         ("path,age", ["7"] * 4, {"task": "regression"}, "label age is 7 in all"),
         ("path,x,y", ["1,0", "2,0", "0,1", "1,1"], {"task": "multi-label"}, "1.png has '2'"),
         ("name,label", ["a", "b"] * 2, {}, "has the columns name, label. It needs one of path"),

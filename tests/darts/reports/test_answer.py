@@ -16,7 +16,7 @@ from darts.reports.html import write_report
 from darts.reports.search_part import search_part
 from darts.reports.statistics import Interval
 from darts.reports.summary import write_samples, write_summary
-from darts.spaces.published import DARTS_V2
+from darts.spaces.published import DARTS_V1, DARTS_V2
 from tests.darts.training.tiny import new_run
 
 
@@ -143,6 +143,66 @@ def test_single_runs_are_compared_image_by_image_or_by_their_numbers(run, tmp_pa
     shutil.copy(run.path / "retrain/answers.json", other / "retrain/answers.json")
     write_comparison(tmp_path / "page.html", "x", gathered([run.path, other]))
     assert "choice of test images, in pairs" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def with_input(path, name, **changes):
+    """The run in `path` with other entries in one of its files."""
+    copy = RunFolder(path)
+    copy.write(name, {**(copy.read(name) if copy.has(name) else {}), **changes})
+    return path
+
+
+def retraining(run, path, seed, accuracy, genotype):
+    """One of a genotype that was given, which no config names."""
+    made = changed(run, path, seed, accuracy)
+    copy = RunFolder(made)
+    copy.write("config.json", copy.read("config.json") | {"search": None})
+    copy.write("genotype.json", genotype.to_dict())
+    return made
+
+
+def test_retrainings_of_two_cells_are_two_settings(run, tmp_path):
+    one = [retraining(run, tmp_path / f"a{k}", k, 95.0 + k, DARTS_V1) for k in range(2)]
+    other = [retraining(run, tmp_path / f"b{k}", k, 90.0 + k, DARTS_V2) for k in range(2)]
+    groups = gathered([*one, *other])
+    assert [(group.name, len(group.entries)) for group in groups] == [("a0", 2), ("b0", 2)]
+    ((option, *values),) = differing(groups)
+    assert option == "--genotype"
+    assert len(set(values)) == 2
+    assert sentences(groups)[1].startswith("It has 5.00 points more")
+
+
+def test_runs_on_other_images_or_tables_are_another_setting(run, tmp_path):
+    """A config has the place of a folder or a table, and not what lies there."""
+    first = changed(run, tmp_path / "first", 0, 95.0)
+    images = with_input(changed(run, tmp_path / "images", 1, 90.0), "data.json", test_digest="0")
+    table = with_input(changed(run, tmp_path / "table", 2, 90.0), "latency.json", cells=5)
+    timed = with_input(changed(run, tmp_path / "timed", 3, 80.0), "latency.json", cells=6)
+    assert [group.name for group in gathered([first, images])] == ["first", "images"]
+    assert [group.name for group in gathered([table, timed])] == ["table", "timed"]
+    assert sentences(gathered([first, images]))[1].endswith("; the two had other test images.")
+
+
+def test_answers_to_other_images_are_no_pairs(run, tmp_path):
+    other = changed(run, tmp_path / "other", 0, 12.0, channels=3)
+    shutil.copy(run.path / "retrain/answers.json", other / "retrain/answers.json")
+    with_input(other, "data.json", test_digest="0")
+    write_comparison(tmp_path / "page.html", "x", gathered([run.path, other]))
+    assert "in pairs" not in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_what_is_no_further_draw_is_said(run, tmp_path):
+    runs = [changed(run, tmp_path / f"a{k}", k % 2, 95.0 + k) for k in range(3)]
+    said = sentences(gathered(runs))
+    assert said[1:] == [
+        "Runs of a0 that repeat a seed (1 of 3) are no further draws: the deviation is too small."
+    ]
+    seeds = tmp_path / "several"
+    for k in range(2):
+        with_input(changed(run, seeds / f"seed-{k}", k, 95.0), "data.json", test_digest=str(k))
+    assert sentences(groups_in(seeds))[1:] == [
+        "The runs of several did not have the same test images: their mean mixes data sets."
+    ]
 
 
 def test_the_samples_of_a_random_search_end_in_the_same_page(tmp_path):

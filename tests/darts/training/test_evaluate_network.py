@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save
 
 from darts import cli
-from darts.data import ImageSet, RetrainData
+from darts.data import ImageSet, Normalisation, RetrainData
+from darts.data.area import reduced
 from darts.networks.blueprint import describe, load_network
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
 from darts.records.data_record import describe_images
@@ -210,7 +211,8 @@ def test_weights_that_are_not_finite_end_in_words_and_not_in_a_record(copy):
 
 def test_a_line_without_an_earlier_evaluation_names_this_one_alone():
     record = {"loss": 1.0, "accuracy_percent": 50.0, "top5_percent": 90.0, "images": 1000}
-    line = in_words({**record, "recorded_after_training": None})
+    apart = {"recorded_after_training": None, "other_images_than_the_runs": None}
+    line = in_words({**record, **apart})
     assert line == "loss 1.0000, top-1 50.00 %, top-5 90.00 % of 1,000 test images"
 
 
@@ -257,3 +259,72 @@ def test_a_trained_network_of_every_kind_comes_back_from_an_export(genotype, cha
         assert (program(test) - expected).abs().max() <= 100 * torch.finfo().eps * scale
     assert evaluated(tmp_path / "to", data) == result.test.to_dict()
     assert describe(tmp_path / "to")["class_names"] == list(data.class_names)
+
+
+def another_scale(other: ImageSet) -> ImageSet:
+    """Pixels between 0 and 1 in place of 0 to 16: 16 times smaller, as floating numbers."""
+    parts = {
+        name: replace(part, images=part.images.float() / 16)
+        for name, part in (("train", other.train), ("test", other.test))
+    }
+    measured = Normalisation.measure(parts["train"].images, full_scale=1.0)
+    return replace(other, **parts, normalisation=measured)
+
+
+def another_scale_of_floats(other: ImageSet) -> ImageSet:
+    """A full scale as the network's own, and pixels a thousand times as bright."""
+    bright = replace(other.train, images=other.train.images.float() * 1000)
+    measured = Normalisation.measure(bright.images, full_scale=16.0)
+    return replace(other, train=bright, test=bright, normalisation=measured)
+
+
+def another_size(other: ImageSet) -> ImageSet:
+    parts = {name: reduced(getattr(other, name), 4) for name in ("train", "test")}
+    return replace(other, **parts)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (another_scale, r"another scale than those of digits: its own are divided by 16 and then"),
+        (another_scale_of_floats, r"another scale than those of digits: .* the mean 3\d\d"),
+        (another_size, r"trained on images of 8×8 pixels, and those of digits have 4×4\. Give"),
+    ],
+)
+@pytest.mark.parametrize("exported", [False, True])
+def test_images_of_another_scale_or_size_are_refused(run, change, message, exported, tmp_path):
+    """The network would take them, and its accuracy would say nothing."""
+    path = run.path
+    if exported:
+        path = tmp_path / "to"
+        export(from_run(run), path, formats=())
+    written = (path / "evaluation.json").exists()
+    with pytest.raises(ValueError, match=message):
+        evaluate_network(path, change(images()), None)
+    assert (path / "evaluation.json").exists() == written
+
+
+def test_weights_of_another_program_take_images_of_any_size(run, tmp_path):
+    """The size in its description is a guess."""
+    export(from_run(run), tmp_path / "to", formats=())
+    description = describe(tmp_path / "to")
+    del description["run"]
+    (tmp_path / "to" / "network.json").write_text(json.dumps(description))
+    assert evaluated(tmp_path / "to", another_size(images()))["images"] == 449
+
+
+def test_images_that_may_have_been_trained_on_are_said(run):
+    """As in a folder that grew, whose fifth for testing was drawn anew."""
+    whole = images()
+    shifted = replace(
+        whole,
+        train=whole.train.take(torch.arange(1, len(whole.train))),
+        test=whole.test.take(torch.arange(1, len(whole.test))),
+    )
+    record = evaluate_network(run.path, shifted, None)
+    assert record["other_images_than_the_runs"] is True
+    assert "it may have been trained on some that are tested here" in in_words(record)
+    for same in (whole, replace(whole, train=shifted.train), replace(whole, test=shifted.test)):
+        record = evaluate_network(run.path, same, None)
+        assert record["other_images_than_the_runs"] is False
+        assert "trained on" not in in_words(record)
