@@ -245,7 +245,8 @@ class Directions:
             row[0].set_ylabel(f"cosine with the {reference} g₂")
         for axes in grid[-1]:
             axes.set_xlabel("epochs done")
-        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside right", fontsize=8)
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
         save(figure, path, digest)
 
 

@@ -115,8 +115,8 @@ ETA = Experiment(
         "in another, and none in the third, with 0.17, 0.04 and 0.01 of the mean weight. The two "
         "coefficients end alike: η = 1 in cells of 91.46, 93.46 and 93.47 %, and η = 0.1 in cells "
         "of 89.44, 93.22 and 93.76 %. “None” has 0.50 to 0.59 of the weight with η = 1; with it "
-        "allowed two of its three cells have 10 %, which is chance. With η = 0.01 "
-        "all three searches collapsed, from epochs 65, 37 and 32 on. Runs with η = 0.001 are missing."
+        "allowed two of its three cells have 10 %, which is chance. With η = 0.01 all three "
+        "searches collapsed, from epochs 65, 37 and 32 on. Runs with η = 0.001 are missing."
     ),
     read_from="20756a09e75438ff",
 )
