@@ -264,6 +264,26 @@ def test_a_curvature_whose_square_is_no_number_is_told_with_what_to_do(size: flo
                 ask()
 
 
+@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 1e-22), (f64, 1e-200)], ids=str)
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+@pytest.mark.parametrize(
+    "estimator", [Certified(relative_error=1e-2), Minres(9)], ids=["certified", "minres"]
+)
+def test_lengths_that_underflow_give_no_bound(
+    estimator: Any, dtype: torch.dtype, size: float
+) -> None:
+    """Half of such squares are 0: a certificate said 0.0 where g₂ was 38 % off."""
+    x, decay = X.to(dtype), torch.zeros((), dtype=dtype)
+    problem = BilevelProblem(
+        lambda w, a: size * ((x @ w - 1).square().mean() + a.exp() * w.square().sum()),
+        lambda w, a: (w - 1).square().sum(),
+    )
+    with pytest.raises(NonFiniteError, match=r"squares of such numbers.*Multiply the inner loss"):
+        estimator(problem, ONES.to(dtype) / 2, decay)
+    beside = BilevelProblem(lambda w, a: problem.inner(w, a) / size, problem.outer)
+    assert math.isfinite(float(estimator(beside, ONES.to(dtype) / 2, decay).total))
+
+
 def test_an_outer_gradient_that_underflows_is_not_zero() -> None:
     tiny = BilevelProblem(ridge, lambda w, a: 1e-250 * (w - 1).square().sum())
     for estimator in (ConjugateGradient(), Certified(), Minres()):
