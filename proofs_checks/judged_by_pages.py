@@ -46,8 +46,8 @@ ROWS: tuple[tuple[str, Verdict, str, tuple[str, ...]], ...] = (
     ),
     ("§3.4d", OPEN, "collapse", ("The second-order supernet's validation accuracy is lower",)),
     ("§3.4e", OPEN, "collapse", ("The amended supernet reaches a higher validation accuracy",)),
-    ("§4.1.1d", NT, "eta", ("With a small η (0.001, 0.01) the search behaves as",)),
-    ("§4.1.1e", NT, "eta", ("From η = 0.001 to 0.01 the collapse is significantly postponed",)),
+    ("§4.1.1d", OPEN, "eta", ("With a small η (0.001, 0.01) the search behaves as",)),
+    ("§4.1.1e", OPEN, "eta", ("From η = 0.001 to 0.01 the collapse is significantly postponed",)),
     ("§4.1.1g", REFUTED, "eta", ("With η = 1 average pooling is preferred",)),
     (
         "§4.1.3i",

@@ -110,13 +110,14 @@ ETA = Experiment(
         "did not, and round in other ways.",
     ),
     reading=(
-        "Two claims are decided. With η = 0.1 none of three searches collapsed. And with η = 1 "
-        "average pooling is not preferred: it has three of six edges in one search of three, one "
-        "in another, and none in the third, with 0.17, 0.04 and 0.01 of the mean weight. The two "
-        "coefficients end alike: η = 1 in cells of 91.46, 93.46 and 93.47 %, and η = 0.1 in cells "
-        "of 89.44, 93.22 and 93.76 %. “None” has 0.50 to 0.59 of the weight with η = 1; with it "
-        "allowed two of its three cells have 10 %, which is chance. With η = 0.01 all three "
-        "searches collapsed, from epochs 65, 37 and 32 on. Runs with η = 0.001 are missing."
+        "The size of η decides how a search ends. All six searches with η = 0.001 and 0.01 end in "
+        "six skip-connects with 54.30 % true accuracy, and none of the six with η = 0.1 and 1 "
+        "does. The first claim is undecided only because one of three searches with η = 0 did not "
+        "collapse. With η = 0.01 the collapse comes 9 and 30 epochs later than with 0.001 in two "
+        "seeds, and 3 epochs earlier in the third. With η = 1 average pooling is not preferred: it "
+        "has three, one and none of the six edges. η = 1 and 0.1 end alike, in cells of 91.46, "
+        "93.46 and 93.47 % and of 89.44, 93.22 and 93.76 %. In all six of these “none” has 0.44 to "
+        "0.59 of the mean weight."
     ),
-    read_from="20756a09e75438ff",
+    read_from="c52d5932133ab72b",
 )
