@@ -241,8 +241,14 @@ def _assign(point: Vector, gradient: Vector, optimizer: Optimizer) -> None:
     """
     fused = any(group.get("fused") for group in optimizer.param_groups)
     for leaf, own in zip(point.leaves, gradient.leaves, strict=True):
-        alike = not fused or own.stride() == leaf.stride()
-        leaf.grad = own if alike else torch.empty_like(leaf).copy_(own)
+        as_it_is = not fused or _laid_out_alike(own, leaf)
+        leaf.grad = own if as_it_is else torch.empty_like(leaf).copy_(own)
+
+
+def _laid_out_alike(first: Tensor, second: Tensor) -> bool:
+    """Whether each place in memory holds the same coordinate. A side of one has any stride."""
+    strides = zip(first.shape, first.stride(), second.stride(), strict=True)
+    return all(own == other for size, own, other in strides if size > 1)
 
 
 def _asks_for_closure(optimizer: Optimizer) -> bool:
