@@ -110,8 +110,8 @@ ETA = Experiment(
         "did not, and round in other ways.",
     ),
     reading=(
-        "The size of η decides how a search ends. All six searches with η = 0.001 and 0.01 end in "
-        "six skip-connects with 54.30 % true accuracy, and none of the six with η = 0.1 and 1 "
+        "How a search ends goes with the size of η. All six searches with η = 0.001 and 0.01 end "
+        "in six skip-connects with 54.30 % true accuracy, and none of the six with η = 0.1 and 1 "
         "does. The first claim is undecided only because one of three searches with η = 0 did not "
         "collapse. With η = 0.01 the collapse comes 9 and 30 epochs later than with 0.001 in two "
         "seeds, and 3 epochs earlier in the third. With η = 1 average pooling is not preferred: it "

@@ -180,7 +180,7 @@ def _at_step(
 
     def agreement(product: Vector, part: int, sizes: tuple[float, ...]) -> Agreement:
         sides: list[Vector] = [found[part] for found in (*whole, *half)]  # type: ignore[misc]
-        largest = max(_norm(side, sizes) for side in sides)
+        largest = max(sized_norm(side, sizes) for side in sides)
         return _agreement(
             product,
             (sides[0] - sides[1]) / (2 * step),
@@ -195,7 +195,7 @@ def _at_step(
         gradient_agreement(
             [found[0] for found in (*whole, *half)],
             float(gradient.dot(direction.v)),
-            _norm(gradient, direction.sizes),
+            sized_norm(gradient, direction.sizes),
             step,
             eps,
         ),
@@ -226,10 +226,10 @@ def _agreement(
 ) -> Agreement:
     """The product against the extrapolation of two steps, with their disagreement as its doubt."""
     best = (4 * half - whole) / 3
-    size = _norm(best, sizes)
+    size = sized_norm(best, sizes)
     eps = torch.finfo(best.dtype).eps
-    rounding = 1e4 * eps * max(size, _norm(product, sizes))
-    doubt = MARGIN * _norm(whole - half, sizes) + floor + rounding
+    rounding = 1e4 * eps * max(size, sized_norm(product, sizes))
+    doubt = MARGIN * sized_norm(whole - half, sizes) + floor + rounding
     # with float32's seven digits no difference of gradients is good to three
     return Agreement(_norms(product - best, sizes), size, doubt, 1e-3 if eps < 1e-10 else 0.1)
 
@@ -241,7 +241,8 @@ def _norms(x: Vector, sizes: tuple[float, ...]) -> tuple[float, ...]:
     )
 
 
-def _norm(x: Vector, sizes: tuple[float, ...]) -> float:
+def sized_norm(x: Vector, sizes: tuple[float, ...]) -> float:
+    """The norm of a gradient or product whose leaves are multiplied by the sizes of a point's."""
     return math.hypot(*_norms(x, sizes))
 
 

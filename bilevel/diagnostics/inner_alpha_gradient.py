@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from bilevel.diagnostics.agreement import Agreement, gaussian, gradient_agreement
+from bilevel.diagnostics.agreement import Agreement, gaussian, gradient_agreement, sized_norm
 from bilevel.diagnostics.check_report import Finding
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
@@ -44,7 +44,7 @@ class InnerAlphaGradient:
         Args:
             gradient: ∇_α L_train at (ω, α).
         """
-        if not math.isfinite(self._size(gradient)):
+        if not math.isfinite(sized_norm(gradient, self.sizes)):
             return [Finding("L_train", "∇_α L_train is NaN or infinite at this point.")]
         try:
             if not self._wrong(omega, alpha, gradient):
@@ -80,7 +80,7 @@ class InnerAlphaGradient:
             found = gradient_agreement(
                 values,
                 float(gradient.dot(y)),
-                self._size(gradient),
+                sized_norm(gradient, self.sizes),
                 step,
                 torch.finfo(alpha.dtype).eps,
                 share=SHARE,
@@ -102,12 +102,4 @@ class InnerAlphaGradient:
             f"{found.relative:.2g} of its norm along a random direction. Hypergradients lack what "
             "α does there. Look for detach(), no_grad(), .data or .item() on the way from α to the "
             "loss, for a straight-through estimator and a custom backward.",
-        )
-
-    def _size(self, gradient: Vector) -> float:
-        return math.hypot(
-            *(
-                size * float(torch.linalg.vector_norm(leaf))
-                for size, leaf in zip(self.sizes, gradient.leaves, strict=True)
-            )
         )

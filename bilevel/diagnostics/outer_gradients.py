@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-from bilevel.diagnostics.agreement import Agreement, Direction, gaussian, gradient_agreement
+from bilevel.diagnostics.agreement import (
+    Agreement,
+    Direction,
+    gaussian,
+    gradient_agreement,
+    sized_norm,
+)
 from bilevel.diagnostics.check_report import Finding
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
@@ -124,10 +130,5 @@ class _Beside:
         return omega, alpha + gaussian(alpha, self.generator, small)
 
     def _size(self, name: str, gradient: Vector) -> float:
-        sizes = self.direction.sizes if name == "ω" else self.direction.sizes_alpha
-        return math.hypot(
-            *(
-                size * float(torch.linalg.vector_norm(leaf))
-                for size, leaf in zip(sizes, gradient.leaves, strict=True)
-            )
-        )
+        one = self.direction
+        return sized_norm(gradient, one.sizes if name == "ω" else one.sizes_alpha)

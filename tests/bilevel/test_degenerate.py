@@ -272,7 +272,7 @@ def test_a_curvature_whose_square_is_no_number_is_told_with_what_to_do(size: flo
 def test_lengths_that_underflow_give_no_bound(
     estimator: Any, dtype: torch.dtype, size: float
 ) -> None:
-    """Half of such squares are 0: a certificate said 0.0 where g₂ was 38 % off."""
+    """A certificate held with a bound of 0.0 where g₂ was 38 % off."""
     x, decay = X.to(dtype), torch.zeros((), dtype=dtype)
     problem = BilevelProblem(
         lambda w, a: size * ((x @ w - 1).square().mean() + a.exp() * w.square().sum()),
