@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.experiments.all_edges import CIFAR_EXPERIMENT, DIGITS_EXPERIMENT
 from benchmarks.experiments.behaviour import BEHAVIOUR
+from benchmarks.experiments.beyond import BEYOND
 from benchmarks.experiments.collapse import COLLAPSE
 from benchmarks.experiments.cures import CURES_EXPERIMENT
 from benchmarks.experiments.definition import Experiment
@@ -25,6 +26,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         DIGITS_EXPERIMENT,
         CIFAR_EXPERIMENT,
         BEHAVIOUR,
+        BEYOND,
         CURES_EXPERIMENT,
         NO_SHARING,
         DIRECTION,
