@@ -129,10 +129,7 @@ def _limited(space: Space, kind: str, mixing: Tensor, skips: int) -> CellGenotyp
     while True:
         cell = strongest_cell(space, kind, weights)
         kept = [
-            space.edges.index((source, space.inputs + node))
-            for node in range(cell.nodes)
-            for operation, source in cell.inputs(node)
-            if operation == SKIP
+            space.edges.index(ends) for ends, operation in cell.by_ends.items() if operation == SKIP
         ]
         if len(kept) <= skips:
             return cell

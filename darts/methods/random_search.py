@@ -45,7 +45,7 @@ def lightest_genotype(space: Space) -> Genotype:
                 names = space.candidates_of(kind, row)
                 chosen = next((name for name in light if name in names), names[0])
                 edges.append((chosen, space.edges[row][0]))
-        return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+        return CellGenotype.of(space, kind, edges)
 
     return Genotype(tuple(map(cell, space.cell_kinds)))
 
@@ -68,4 +68,4 @@ def _random_cell(space: Space, kind: str, generator: torch.Generator) -> CellGen
             (space.candidates_of(kind, row)[pick], space.edges[row][0])
             for row, pick in zip(chosen, picks, strict=True)
         ]
-    return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+    return CellGenotype.of(space, kind, edges)

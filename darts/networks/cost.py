@@ -64,10 +64,9 @@ class CostTable:
         total = self.fixed
         for cell in genotype.cells:
             costs = self.operations[cell.kind]
-            for node, target in enumerate(self.space.targets):
-                for name, source in cell.inputs(node):
-                    row = self.space.edges.index((source, target))
-                    total += float(costs[row, self.space.operations.index(name)])
+            for ends, name in cell.by_ends.items():
+                row = self.space.edges.index(ends)
+                total += float(costs[row, self.space.operations.index(name)])
         return total
 
     @property

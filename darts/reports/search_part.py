@@ -184,11 +184,7 @@ def _mixing(
 ) -> tuple[str, list[str], list[Any]]:
     """Mixing weights of every edge; the operation that was kept is marked."""
     operations = epoch["operations"]
-    kept = {
-        (source, node + cell.first): operation
-        for node in range(cell.nodes)
-        for operation, source in cell.inputs(node)
-    }
+    kept = cell.by_ends
     rows = []
     for edge, weights in zip(edges, epoch["mixing"][cell.kind], strict=True):
         source, target = (state_label(state, cell.first) for state in edge)
