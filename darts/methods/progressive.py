@@ -8,9 +8,7 @@ from torch import Tensor
 
 from darts.spaces.discretisation import strongest_cell
 from darts.spaces.genotype import CellGenotype, Genotype
-from darts.spaces.space import NONE, Space
-
-SKIP = "skip_connect"
+from darts.spaces.space import NONE, SKIP, Space
 
 
 @dataclass(frozen=True)

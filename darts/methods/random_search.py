@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from darts.spaces.genotype import CellGenotype, Edge, Genotype
-from darts.spaces.space import NONE, Space
+from darts.spaces.space import NONE, SKIP, Space
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def random_genotype(space: Space, seed: int) -> Genotype:
 
 def lightest_genotype(space: Space) -> Genotype:
     """A genotype of few weights: skips where there are any, then pools."""
-    light = (NONE, "skip_connect", "max_pool_3x3", "avg_pool_3x3")
+    light = (NONE, SKIP, "max_pool_3x3", "avg_pool_3x3")
 
     def cell(kind: str) -> CellGenotype:
         edges = []

@@ -10,9 +10,7 @@ from darts.networks.supernet import require_positive
 from darts.spaces.feature_map import FeatureMap
 from darts.spaces.genotype import Genotype
 from darts.spaces.macro_architecture import macro_architecture_of
-from darts.spaces.operations import (
-    derived_recipe,
-)
+from darts.spaces.operations import derived_recipe
 
 
 class DerivedNetwork(LaidOut):

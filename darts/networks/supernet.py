@@ -15,9 +15,7 @@ from darts.networks.stem_and_head import SMALL_IMAGES, ImageNetStem, StemAndHead
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm
-from darts.spaces.operations import (
-    search_recipe,
-)
+from darts.spaces.operations import search_recipe
 from darts.spaces.space import Space
 
 

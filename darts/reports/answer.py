@@ -8,9 +8,10 @@ from darts.records.run_folder import Record, RunFolder
 from darts.reports.drawing import operation_label
 from darts.reports.measures import besides, measure_in, shown
 from darts.reports.selected import epochs_as_chosen, how_chosen
-from darts.reports.shares import NONE, SKIP, share
+from darts.reports.shares import share
 from darts.reports.statistics import Interval, paired_difference, unpaired_difference
 from darts.spaces import CellGenotype, Genotype
+from darts.spaces.space import NONE, SKIP
 from darts.tasks import Classification
 from darts.training.answers import FILE as ANSWERS
 from darts.training.comparison_cells import FOLDER, PUBLISHED

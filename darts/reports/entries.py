@@ -14,9 +14,9 @@ from darts.records.run_folder import Record, RunFolder
 from darts.reports.answer import only_checks
 from darts.reports.measures import measure_in
 from darts.reports.settings import option, spelled
-from darts.reports.shares import SKIP
 from darts.reports.top5 import top5_percent
 from darts.spaces import Genotype
+from darts.spaces.space import SKIP
 from darts.tasks import Classification
 from darts.training.answers import FILE as ANSWERS
 from darts.training.full import LATENCY

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from darts.records.run_folder import Record
-from darts.reports.shares import NONE, SKIP
+from darts.spaces.space import NONE, SKIP
 
 INK, PALE, RULE = "#23272f", "#8a919e", "#e3e6ea"
 BLUE, RED, GREEN, AMBER = "#2563a8", "#c8443a", "#2f855a", "#b7791f"

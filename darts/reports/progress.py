@@ -15,8 +15,9 @@ from rich.progress import (
 
 from darts.records.run_folder import Record
 from darts.reports.measures import measure_in
-from darts.reports.shares import NONE, SKIP, farthest_from_equal, share
+from darts.reports.shares import farthest_from_equal, share
 from darts.reports.terminal import Terminal
+from darts.spaces.space import NONE, SKIP
 from darts.training.selection import DECISIONS
 
 STILL_POINTS = 1.0

@@ -9,8 +9,9 @@ from darts.reports import plots
 from darts.reports.drawing import operation_label, state_label
 from darts.reports.measures import measure_in, title
 from darts.reports.selected import epochs_as_chosen
-from darts.reports.shares import NONE, SKIP, share
+from darts.reports.shares import share
 from darts.spaces import Genotype
+from darts.spaces.space import NONE, SKIP
 
 
 def search_part(config: Record, run: RunFolder) -> Record:
