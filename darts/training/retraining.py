@@ -21,6 +21,7 @@ from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.parallel.launch import CPU, Devices
 from darts.spaces import Genotype
 from darts.spaces.joint_draws import WHOLE, Shard
+from darts.tasks.task import widened
 from darts.training.captured import GPU_LAYOUT, Capturing, Recorder, cuda_graph, needed_reads
 from darts.training.evaluation import Evaluation, evaluate
 from darts.training.mixed_precision import MixedPrecision, require_finite_norm
@@ -182,8 +183,7 @@ class Training:
         _, length = self.precision.step(self.optimizer, config.clip)
         numbers = (whole_loss, length, self.ranks.mean(loss))
         with torch.no_grad():
-            wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            sums = self.task.sums(wide, labels)
+            sums = self.task.sums(widened(logits), labels)
         each = [torch.as_tensor(x).to(whole_loss.device, torch.float64) for x in numbers]
         return torch.cat([torch.stack(each), sums])
 
