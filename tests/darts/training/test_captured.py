@@ -154,7 +154,6 @@ def test_stages_are_captured_anew_and_their_random_ones_are_not(tmp_path):
     config = search_config(FirstOrder(), epochs=8, progressive=stages)
     record, followed = Replaying(), Follower()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(searching_module, "cuda_graph", record)
         _captured_run(config, tmp_path / "captured", patch, record, followed)
     run = new_run(tmp_path / "eager")
     search(config, halves(config), run)
