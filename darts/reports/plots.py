@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from darts.records.run_folder import Record
+from darts.reports.cell_names import cell_called
 from darts.spaces.space import NONE, SKIP
 
 INK, PALE, RULE = "#23272f", "#8a919e", "#e3e6ea"
@@ -94,7 +95,7 @@ def weight_panels(epochs: Sequence[Record], even: float) -> list[Markup]:
 def cells_title(kinds: Sequence[str]) -> str:
     if len(kinds) > 1:
         return f"all {len(kinds)} cells"
-    return {"reduce": "reduction cells", "cell": "cells"}.get(kinds[0], f"{kinds[0]} cells")
+    return f"{cell_called(kinds[0])}s"
 
 
 def _weights(axes: Axes, epochs: Sequence[Record], kinds: Sequence[str], even: float) -> None:
