@@ -20,7 +20,7 @@ from benchmarks.experiments.definition import NOT_RUN, Claim, Experiment, Planne
 from benchmarks.experiments.ends import accuracy_at, long_enough
 from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
-from benchmarks.experiments.rules import Judge, Judgement, above
+from benchmarks.experiments.rules import POINTS, Judge, Judgement, above
 from benchmarks.experiments.searched import SearchSetting
 from benchmarks.experiments.setting import METHODS, SMALL, planned
 from bilevel.estimators import Estimator
@@ -203,7 +203,7 @@ def beats_random(twin: str) -> Judge:
             runs = long_enough(records, twin, horizon).values()
             return [accuracy_at(run, run.epochs) - mean for run in runs]
 
-        return above(gain, "Difference in percentage points")(records)
+        return above(gain, POINTS)(records)
 
     return judge
 

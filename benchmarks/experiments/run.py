@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from benchmarks.experiments.definition import Planned
-from benchmarks.experiments.record import append, machine_name
+from benchmarks.experiments.journal import append
+from benchmarks.experiments.record import machine_name
 from bilevel.estimators.alerts import HypergradientWarning
 from darts.config.as_json import differences
 from darts.config.compute import Computing

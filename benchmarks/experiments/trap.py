@@ -13,7 +13,7 @@ from benchmarks.experiments.definition import Claim, Experiment, Planned, Settin
 from benchmarks.experiments.paired import interval
 from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
-from benchmarks.experiments.rules import Values, above
+from benchmarks.experiments.rules import POINTS, Values, above
 from benchmarks.experiments.setting import METHODS
 from bilevel.estimators import Estimator
 from darts.config.as_json import to_json
@@ -156,7 +156,7 @@ GRADIENT_TRAP = Experiment(
             f"With the amended term the error is lower: {way}.",
             "Supported if the interval of the paired difference (without − with) lies above 0, not "
             "supported if below.",
-            above(_less(way), "Difference in percentage points", few=len(SEEDS)),
+            above(_less(way), POINTS, few=len(SEEDS)),
         )
         for way in WAYS
     ),

@@ -14,14 +14,9 @@ from benchmarks.experiments.all_edges import (
     RULES,
 )
 from benchmarks.experiments.definition import NOT_RUN, UNDECIDED
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.kept import kinds, skip_share, skips_from
-from benchmarks.experiments.record import (
-    RunRecord,
-    fold,
-    journal_lines,
-    read_records,
-    write_record,
-)
+from benchmarks.experiments.record import RunRecord, read_records, write_record
 from benchmarks.experiments.reproduce import compare_with_records
 from benchmarks.experiments.retrained import RetrainedSearch, TrainedCell, random_cell
 from benchmarks.experiments.run import carry_out

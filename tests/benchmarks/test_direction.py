@@ -16,6 +16,7 @@ from benchmarks.experiments.direction import (
     MeasuredSearch,
     points,
 )
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.pointing import (
     CERTIFIED_ERROR,
     DAMPED,
@@ -26,7 +27,7 @@ from benchmarks.experiments.pointing import (
     negative_share,
     references_at,
 )
-from benchmarks.experiments.record import RunRecord, fold, journal_lines, read_records, write_record
+from benchmarks.experiments.record import RunRecord, read_records, write_record
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.searched import Searched
 from benchmarks.experiments.setting import METHODS

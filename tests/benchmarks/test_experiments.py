@@ -22,17 +22,11 @@ from benchmarks.experiments.definition import (
 )
 from benchmarks.experiments.direction import MeasuredSearch
 from benchmarks.experiments.ends import HORIZON, collapse_epoch
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.packing import pack, unpack
 from benchmarks.experiments.paired import interval
 from benchmarks.experiments.queue import Place, missing, work_through
-from benchmarks.experiments.record import (
-    RunRecord,
-    fold,
-    journal_lines,
-    read_all,
-    read_records,
-    write_record,
-)
+from benchmarks.experiments.record import RunRecord, read_all, read_records, write_record
 from benchmarks.experiments.rules import above, all_do, any_does, has_collapsed, none_does
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.searched import ENDED, Searched, SearchSetting

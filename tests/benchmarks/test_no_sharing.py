@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.kept import kinds
 from benchmarks.experiments.no_sharing import HIGH, KINDS, NO_SHARING, RANDOM_NAMES, SETTING
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.retrained import RetrainedSearch
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS

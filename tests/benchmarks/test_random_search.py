@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.experiments import random_search
 from benchmarks.experiments.definition import NOT_RUN, NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.page import page
 from benchmarks.experiments.random_search import (
     CELLS,
@@ -18,7 +19,7 @@ from benchmarks.experiments.random_search import (
     one_random_search,
     step_of_a_training,
 )
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.spaces.nasbench201 import digits

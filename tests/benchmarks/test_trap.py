@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.experiments.definition import SUPPORTED, UNDECIDED
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.journal import fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS
 from benchmarks.experiments.trap import A3, GRADIENT_TRAP, TrapRun, differences
