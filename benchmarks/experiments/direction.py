@@ -128,16 +128,11 @@ def of(point: Any, estimator: str, number: str, reference: str = DAMPED) -> floa
     return None if value is None else float(value)
 
 
-def _counting(records: Sequence[RunRecord], enough: int = ENOUGH) -> list[RunRecord]:
-    """Runs that have been measured after so many epochs."""
-    return [r for r in records if points(r)[-1]["after_epochs"] >= enough]
-
-
 def _decided(records: Sequence[RunRecord], decide: Beside) -> Judgement:
     """What the counting runs say, if there are `FEW` of each search; else what all say, open."""
     if not records:
         return NOT_RUN, "No search has been measured yet."
-    counting = _counting(records)
+    counting = [r for r in records if points(r)[-1]["after_epochs"] >= ENOUGH]
     if any(sum(r.method == search for r in counting) < FEW for search in SEARCHES):
         numbers = _by_both(records, decide)[1]
         return UNDECIDED, f"Deciding nothing yet (n = {len(records)}). {numbers}"
