@@ -34,7 +34,7 @@ from benchmarks.experiments.rules import Judge, Judgement
 from benchmarks.experiments.searched import Searched, SearchSetting, drive_search
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.config.as_json import to_json
-from darts.data import ImageSet, SearchData
+from darts.data import ImageSet
 from darts.parallel.launch import Devices
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces.nasbench201 import digits
@@ -109,7 +109,7 @@ class MeasuredSearch(Searched):
         }
 
     def perform(self, images: ImageSet, run: RunFolder, devices: Devices) -> None:
-        halves = SearchData.of(images, self.config.train_share, self.seed)
+        halves = self.config.halves(images)
         searching = Searching(self.config, halves.to(devices.device), devices, run.note)
         stage = MeasuredStage(self.after, searching, run)
         drive_search(stage, run, devices)

@@ -18,7 +18,7 @@ from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, Fir
 from bilevel.reading import left_on_device
 from bilevel.state import pack, unpack
 from darts.config.compute import Computing
-from darts.data import RetrainData, SearchData
+from darts.data import RetrainData
 from darts.methods import BetaDecay, GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.parallel.launch import Devices
 from darts.spaces import NASBENCH201
@@ -72,7 +72,7 @@ class Replaying:
 
 
 def halves(config):
-    return SearchData.of(images(), config.train_share, config.seed)
+    return config.halves(images())
 
 
 def pair(config, record) -> tuple[Searching, Searching]:
