@@ -35,6 +35,7 @@ from darts.data import Digits, SearchData
 from darts.records.run_folder import RunFolder
 from darts.training.accuracy_table import AccuracyTable
 from darts.training.searching import Searching
+from tests.benchmarks.made_records import made_record
 from tests.darts.data.real_files import cifar10_images, real
 
 IMAGES = Digits(train_size=60)
@@ -213,18 +214,15 @@ def test_a_torn_last_line_is_left_out_and_a_torn_one_before_is_an_error(tmp_path
 
 def made(cells: list[str], method: str = "first-order", seed: int = 0, none: float = 0.1):
     """A record with given cells and nothing else of interest."""
-    return RunRecord(
-        {
-            "setting": SMALL.name,
-            "method": method,
-            "seed": seed,
-            "machine": "m",
-            "complete": len(cells) == 200,
-            "cells": cells,
-            "cells_without_none": cells,
-            "weights": {"none": [none] * len(cells)},
-            "curves": {"table_cifar10_percent_without_none": [90.0 + seed] * len(cells)},
-        }
+    return made_record(
+        SMALL.name,
+        method,
+        seed,
+        complete=len(cells) == 200,
+        cells=cells,
+        cells_without_none=cells,
+        weights={"none": [none] * len(cells)},
+        curves={"table_cifar10_percent_without_none": [90.0 + seed] * len(cells)},
     )
 
 
