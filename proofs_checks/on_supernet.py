@@ -62,17 +62,22 @@ class Small:
 
 
 def small(seed: int, decay: float) -> Small:
+    net, images, labels = smooth_supernet(seed, cells=3)
+    architecture = Architecture(SMALL)
+    alpha = architecture.initial(seed, dtype=torch.float64)
+    return Small(SupernetAdapter(net, architecture, decay), alpha, images, labels)
+
+
+def smooth_supernet(seed: int, cells: int) -> tuple[Supernet, Tensor, Tensor]:
+    """Tanh and float64, with digits averaged to 4×4 and their labels; weights and order drawn."""
     data = digits().to(torch.float64)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = Supernet(
-            SMALL, channels=2, cells=3, in_channels=1, stem_multiplier=1, activation=torch.tanh
+            SMALL, channels=2, cells=cells, in_channels=1, stem_multiplier=1, activation=torch.tanh
         ).double()
         order = torch.randperm(len(data.labels))
-    architecture = Architecture(SMALL)
-    alpha = architecture.initial(seed, dtype=torch.float64)
-    images = F.avg_pool2d(data.images, 2)[order]
-    return Small(SupernetAdapter(net, architecture, decay), alpha, images, data.labels[order])
+    return net, F.avg_pool2d(data.images, 2)[order], data.labels[order]
 
 
 def compared(dense: DenseTerms, reference: Tensor) -> dict[str, Any]:

@@ -204,9 +204,8 @@ def order_of_products(formulas: Formulas) -> Claim:
         for k in range(5):
             case = definite(rng, 2, 3)
             truth = formulas.implicit(case.hessian, case.mixed, case.slope)
-            amended = dot(formulas.amended(case.hessian, case.mixed, case.slope, 1), truth)
-            darts = dot(formulas.darts(case.mixed, case.slope, 1), truth)
-            predicted = amended + case.hessian.determinant() * square(truth)
+            predicted = agreement(formulas, case) + case.hessian.determinant() * square(truth)
+            darts = darts_agreement(formulas, case)
             sides.append((f"instance {k + 1}", case.hessian.trace() * darts, predicted))
         return sides
 
