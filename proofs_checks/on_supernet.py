@@ -295,10 +295,9 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "digits, batch 64; α moved by first order, DARTS and amended; 5 seeds, 35 points",
             verdict=Verdict.FAILS,
             because="H is indefinite at all 35 points, with 223 to 286 of 764 eigenvalues "
-            "negative. "
-            "Against Eq. 5, amended and DARTS are near coins (18 and 16 wrong, mean angles of 87° "
-            "and 86°). With the damped (H + ρI)⁻¹, ρ = 2|λ_min|, DARTS's is right at all 35 "
-            "and amended's at 33: no sign here that an indefinite H favours amended.",
+            "negative. Against Eq. 5, amended and DARTS are near coins (18 and 16 wrong, mean "
+            "angles of 87° and 86°). With the damped (H + ρI)⁻¹, ρ = 2|λ_min|, DARTS's is right "
+            "at all 35 and amended's at 33: no sign here that an indefinite H favours amended.",
             evidence=(
                 Recorded(
                     "35 points along searches",

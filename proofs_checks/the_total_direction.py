@@ -89,12 +89,11 @@ def descent(formulas: Formulas) -> Claim:
         "∇L_val(ω*(α), α) = g₁ + g₂.",
         assumptions="ω = ω*(α), H ≻ 0, η > 0",
         verdict=Verdict.FAILS,
-        because="With g₁ = 0 and E7's H, B and v it points the opposite way, whatever η. "
-        "It can "
-        "turn a right g₁ round. And Eq. 7 would not mend it: where the second term does have "
-        "the right sign, as for n = 1, the sum has it only if η is large enough for the scale "
-        "of L_train. T14 says when the sum descends, and "
-        "R4 how often it does not at minima of a network.",
+        because="With g₁ = 0 and E7's H, B and v it points the opposite way, whatever η. It can "
+        "turn a right g₁ round. And Eq. 7 would not mend it: where the second term does have the "
+        "right sign, as for n = 1, the sum has it only if η is large enough for the scale of "
+        "L_train. T14 says when the sum descends, and R4 how often it does not at minima of a "
+        "network.",
         evidence=(
             ExactCounterexample("2×2 integers, every η > 0", opposite_at_every_eta),
             ExactCounterexample("g₁ alone right, g₁ + g₂′ wrong", worse_than_nothing),
@@ -190,8 +189,7 @@ def nearer_in_the_mean(formulas: Formulas) -> Claim:
         statement="The total with the amended term is nearer to ∇L_val(ω*(α), α) than those of "
         "first order and of DARTS's second order.",
         assumptions="R4's minima of a small supernet, η = ξ = 0.1; supported if log₁₀ of the "
-        "ratio of relative errors, paired by seed, is below 0 against both, and that of g₂ "
-        "alone "
+        "ratio of relative errors, paired by seed, is below 0 against both, and that of g₂ alone "
         "too, each term at the best η for the point",
         verdict=Verdict.NOT_SUPPORTED,
         because="At these minima it is further away than both: in the geometric mean its error "
