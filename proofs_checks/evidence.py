@@ -246,8 +246,9 @@ def _show_all(case: Any) -> str:
 
 def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
     """The exact two-sided 95 % interval for a proportion."""
-    lower = 0.0 if hits == 0 else float(beta.ppf((1 - 0.95) / 2, hits, n - hits + 1))
-    upper = 1.0 if hits == n else float(beta.ppf(0.975, hits + 1, n - hits))
+    tail = (1 - 0.95) / 2
+    lower = 0.0 if hits == 0 else float(beta.ppf(tail, hits, n - hits + 1))
+    upper = 1.0 if hits == n else float(beta.ppf(1 - tail, hits + 1, n - hits))
     return lower, upper
 
 
