@@ -33,6 +33,7 @@ from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Judge, Judgement
 from benchmarks.experiments.searched import Searched, SearchSetting, drive_search
 from benchmarks.experiments.setting import METHODS, SMALL
+from benchmarks.tables import table
 from darts.config.as_json import to_json
 from darts.data import ImageSet
 from darts.parallel.launch import Devices
@@ -246,15 +247,16 @@ class Directions:
 
 
 def _places(records: Sequence[RunRecord]) -> str:
-    rows = [
-        "| Search | Seed | After epochs | Cell | ‖∇_ω L_train‖ | ‖∇_ω L_val‖ | λ of H (Ritz) | "
-        "Negative share | Damping | Residual undamped | ‖g₁‖ | ‖g₂‖ damped |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    head = (
+        *("Search", "Seed", "After epochs", "Cell", "‖∇_ω L_train‖", "‖∇_ω L_val‖"),
+        *("λ of H (Ritz)", "Negative share", "Damping", "Residual undamped"),
+        *("‖g₁‖", "‖g₂‖ damped"),
+    )
+    rows = []
     for record in records:
         for p in points(record):
             damped, undamped = p["references"]["damped"], p["references"]["undamped"]
-            values = (
+            row = (
                 record.method,
                 record.seed,
                 p["after_epochs"],
@@ -268,15 +270,12 @@ def _places(records: Sequence[RunRecord]) -> str:
                 f"{p['direct_norm']:.2g}",
                 f"{damped['implicit_norm']:.2g}",
             )
-            rows.append(f"| {' | '.join(map(str, values))} |")
-    return "\n".join(rows)
+            rows.append(row)
+    return table(head, rows)
 
 
 def _cosines(records: Sequence[RunRecord], reference: str) -> str:
-    rows = [
-        f"| Search | After epochs | n | {' | '.join(COMPARED)} |",
-        f"|---|---|---|{'---|' * len(COMPARED)}",
-    ]
+    rows: list[tuple[object, ...]] = []
     for search in SEARCHES:
         runs = [r for r in records if r.method == search]
         for after in MEASURED_AFTER:
@@ -287,15 +286,12 @@ def _cosines(records: Sequence[RunRecord], reference: str) -> str:
                     f"({_mean(here, n, 'total_cosine', reference)})"
                     for n in COMPARED
                 )
-                rows.append(f"| {search} | {after} | {len(here)} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+                rows.append((search, after, len(here), *cells))
+    return table(("Search", "After epochs", "n", *COMPARED), rows)
 
 
 def _parts(records: Sequence[RunRecord]) -> str:
-    rows = [
-        "| Estimate | Bias | Batch noise | Mean over batches | Kinks | Right sign |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     everywhere = [p for r in records for p in points(r)]
     for name in COMPARED:
         numbers = (_mean(everywhere, name, n) for n in ("error", "noise", "shift", "kink"))
@@ -306,8 +302,9 @@ def _parts(records: Sequence[RunRecord]) -> str:
             if c is not None
         ]
         share = f"{sum(signs)} of {len(signs)}" if signs else "–"
-        rows.append(f"| {name} | {' | '.join(numbers)} | {share} |")
-    return "\n".join(rows)
+        rows.append((name, *numbers, share))
+    head = ("Estimate", "Bias", "Batch noise", "Mean over batches", "Kinks", "Right sign")
+    return table(head, rows)
 
 
 def _mean(here: Sequence[Any], estimator: str, number: str, reference: str = DAMPED) -> str:
