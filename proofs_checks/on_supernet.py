@@ -151,7 +151,7 @@ SEARCHERS: Mapping[str, Estimator] = {
 MOMENTS = (0, 60, 200)
 
 
-def search_rows(seed: int, searcher: str, moments: Sequence[int] = MOMENTS) -> list[dict[str, Any]]:
+def search_rows(seed: int, searcher: str) -> list[dict[str, Any]]:
     """A search by one estimator (Adam 3e-3 on α; SGD 0.025, momentum 0.9 on ω; batch 64).
 
     At each moment H of the batch of that step is formed: where it is indefinite, g₂ of Eq. 5 is
@@ -164,12 +164,12 @@ def search_rows(seed: int, searcher: str, moments: Sequence[int] = MOMENTS) -> l
     inner = torch.optim.SGD(list(omega.values()), lr=0.025, momentum=0.9)
     half = len(case.labels) // 2 // IMAGES
     rows = []
-    for step in range(max(moments) + 1):
+    for step in range(max(MOMENTS) + 1):
         train, val = step % half, half + step % half
         problem = case.adapter.problem(
             case.batch(train * IMAGES, IMAGES), case.batch(val * IMAGES, IMAGES), step
         )
-        if step in moments:
+        if step in MOMENTS:
             dense = DenseTerms.at(problem, Vector.of(omega).detach(), Vector.of(alpha).detach())
             values, vectors = dense.spectrum
             lowest = dense.smallest

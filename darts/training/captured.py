@@ -79,13 +79,12 @@ class CapturedStep:
     Args:
         update: moves ω and α, and reads no number.
         record: the function that captures, `cuda_graph`.
-        warm_up: number of steps before the capture, at least one.
     """
 
-    def __init__(self, update: Update, record: Recorder, warm_up: int = WARM_UP) -> None:
+    def __init__(self, update: Update, record: Recorder) -> None:
         self._update = update
         self._record = record
-        self._left = warm_up
+        self._left = WARM_UP
         self._batches: tuple[Batch, ...] = ()
         self._replay: Callable[[], Tensor] | None = None
 
