@@ -280,13 +280,7 @@ def sharp_share(formulas: Formulas) -> Claim:
             across = column(0, 1, 0) - dot(lean, column(0, 1, 0)) / square(lean) * lean
             rows = [tuple(_unit_below(across)), tuple(_unit_below(lean))]
             known = Shared(
-                Instance(
-                    case.hessian,
-                    Matrix.of(rows),
-                    case.slope,
-                    case.eigenvalues,
-                    case.eigenvectors,
-                ),
+                replace(case, mixed=Matrix.of(rows)),
                 Fraction(1),
             )
         else:
@@ -300,7 +294,7 @@ def sharp_share(formulas: Formulas) -> Claim:
     def worst(mixed: Matrix) -> tuple[Instance, Fraction, Fraction]:
         """κ = 16: the extremal H and v, with this B; the share squared and the product."""
         case = extremal(Fraction(4), column(Fraction(4, 5), 0, Fraction(3, 5)))
-        case = Instance(case.hessian, mixed, case.slope, case.eigenvalues, case.eigenvectors)
+        case = replace(case, mixed=mixed)
         return case, Fraction(square(mixed @ case.slope)), agreement(formulas, case)
 
     def tight() -> Exhibit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from math import acosh, ceil, log
@@ -22,7 +22,7 @@ from proofs_checks.evidence import (
     SmtProof,
 )
 from proofs_checks.extremal_shares import methods_are_sharp
-from proofs_checks.instances import Instance, Shared, from_eigenvalues, shared
+from proofs_checks.instances import Shared, from_eigenvalues, shared
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.rational import Matrix, column, diagonal, dot, matrix, square
 
@@ -70,9 +70,7 @@ def any_polynomial(formulas: Formulas) -> Claim:
             inner = case.instance
             if which == "truth":  # make what B was fitted to, v, the truth: v ← Hv
                 slope = inner.hessian @ inner.slope
-                inner = Instance(
-                    inner.hessian, inner.mixed, slope, inner.eigenvalues, inner.eigenvectors
-                )
+                inner = replace(inner, slope=slope)
                 case = Shared(inner, case.norm)
             q = method.solve(inner.hessian, inner.slope, low, low * half)
             looked_at = q if which == "own" else inner.hessian.inverse() @ inner.slope
