@@ -178,8 +178,6 @@ def own_share(formulas: Formulas) -> Claim:
 
 
 def bound_that_was_asked_about(formulas: Formulas) -> Claim:
-    """T10b."""
-
     def two_errors(factor_squared: int, plus_one: bool) -> tuple[list[z3.BoolRef], z3.BoolRef]:
         """‖x‖ > factor · d, ‖eᵢ‖ ≤ d ⇒ ⟨x + e₁, x + e₂⟩ > 0, in the plane; ‖x‖ = 1."""
         d, factor, a, b, c, e = z3.Reals("d factor a b c e")
@@ -399,5 +397,4 @@ def _rho(k: Fraction) -> Fraction:
 def _unit_below(x: Matrix) -> Matrix:
     """x scaled to a length just below 1, in rational numbers."""
     above = Fraction(isqrt(int(square(x) * 10**12)) + 1, 10**6)  # just above ‖x‖
-    scaled: Matrix = (1 / above) * x
-    return scaled
+    return (1 / above) * x

@@ -60,20 +60,15 @@ NETWORK_FIGURES = (
 )
 
 
-def log_uniform(condition: float, n: int = 1000) -> Array:
-    """n eigenvalues from 1 to κ, evenly spaced in their logarithm."""
-    return np.geomspace(1.0, condition, n)
-
-
 def with_outliers(count: int, condition: float, n: int = 10_000) -> Array:
     """A bulk at 1 and `count` eigenvalues at κ."""
     return np.where(np.arange(n) < count, condition, 1.0)
 
 
 SPECTRA: Mapping[str, Callable[[], Array]] = {
-    "log-uniform, κ = 10": partial(log_uniform, 10.0),
-    "log-uniform, κ = 100": partial(log_uniform, 100.0),
-    "log-uniform, κ = 1000": partial(log_uniform, 1000.0),
+    "log-uniform, κ = 10": partial(np.geomspace, 1.0, 10.0, 1000),
+    "log-uniform, κ = 100": partial(np.geomspace, 1.0, 100.0, 1000),
+    "log-uniform, κ = 1000": partial(np.geomspace, 1.0, 1000.0, 1000),
     "bulk at 1, 1 of 10,000 at 100": partial(with_outliers, 1, 100.0),
     "bulk at 1, 10 of 10,000 at 100": partial(with_outliers, 10, 100.0),
     "bulk at 1, 100 of 10,000 at 100": partial(with_outliers, 100, 100.0),
@@ -176,10 +171,9 @@ def network_row(name: str, dense: DenseTerms) -> dict[str, Any]:
 
 def record_networks() -> None:
     """The supernet whose ω* is kept, and the MLP of R1 with seed 0 at each weight decay."""
-    rows = [network_row("supernet of R4, seed 0, λ=0.01", on_fixed_norms.kept()[2])]
-    for decay in on_mlp.DECAYS:
-        rows.append(network_row(f"MLP of R1, seed 0, λ={decay:g}", on_mlp.trained(0, decay)[3]))
-    kept = rounded(rows)
+    networks = {"supernet of R4, seed 0, λ=0.01": on_fixed_norms.kept()[2]}
+    networks |= {f"MLP of R1, seed 0, λ={x:g}": on_mlp.trained(0, x)[3] for x in on_mlp.DECAYS}
+    kept = rounded([network_row(name, dense) for name, dense in networks.items()])
     save(NETWORKS, config={"seeds": [0]}, rows=kept, summary=summarise_networks(kept))
 
 
@@ -197,8 +191,6 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
 
 
 def at_many_outer_variables(formulas: Formulas) -> Claim:
-    """T12."""
-
     def form(rng: Random) -> Instance:
         return indefinite(rng, 3, rng.choice((1, 2)))
 
@@ -369,8 +361,6 @@ def at_many_outer_variables(formulas: Formulas) -> Claim:
 
 
 def at_measured_spectra() -> Claim:
-    """T12n."""
-
     def network_findings(summary: Mapping[str, float]) -> list[Reading]:
         return [
             printed(f"{name}: {key}, %", 100 * summary[f"{name}: {key}"], figure)

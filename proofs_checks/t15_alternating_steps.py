@@ -90,8 +90,6 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
 
 
 def below_the_bound(formulas: Formulas) -> Claim:
-    """T15a."""
-
     def drawn(rng: Random) -> tuple[Alternation, Fraction] | None:
         """H ≻ 0, ‖B‖ known, 0 < s < 2/L; and the bound on τ, (4/(sL) − 2)/‖B‖²."""
         n = rng.choice((1, 2, 3))

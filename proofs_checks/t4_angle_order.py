@@ -51,8 +51,6 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
 
 
 def order_of_angles(formulas: Formulas) -> Claim:
-    """T4."""
-
     def instance(rng: Random) -> Instance:
         """A quarter of the draws have v an eigenvector."""
         case = definite(rng, 3, 1)

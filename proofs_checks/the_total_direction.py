@@ -112,8 +112,6 @@ def descent(formulas: Formulas) -> Claim:
 
 
 def near_the_minimum(formulas: Formulas) -> Claim:
-    """§1f."""
-
     def near_the_optimum() -> Exhibit:
         """L_train = ½ωᵀHω + αᵀBω and L_val = vᵀω: H, B and v are the same at every ω."""
         offset = sympy.symbols("d1 d2", real=True)
