@@ -28,7 +28,7 @@ from darts.commands.named import genotype_named
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig
 from darts.config.presets import PRESETS
-from darts.data import Digits, ImageFolders, RetrainData, SearchData
+from darts.data import Digits, ImageFolders, RetrainData
 from darts.records.environment import describe_environment
 from darts.records.run_folder import RunFolder
 from darts.training.dry_run import Limits, dry_run
@@ -94,7 +94,7 @@ def real(name: str, options: argparse.Namespace) -> dict[str, Any]:
         environment = describe_environment("cpu", " ".join(sys.argv))
         run = RunFolder.create(Path(folder) / "run", to_json(config), environment, ())
         began = time.process_time()
-        halves = SearchData.of(images, config.search.train_share, config.search.seed)
+        halves = config.search.halves(images)
         genotype = search(config.search, halves, run).genotype
         between = time.process_time()
         retrain(config.retrain, genotype, RetrainData.of(images), run)

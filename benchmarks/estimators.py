@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.peers import PEERS, jax_products
+from benchmarks.peers import PEERS, Peer, jax_products
 from bilevel import Autograd, BilevelProblem, Vector, relative_error
 from bilevel.diagnostics.cost import Ratio, counted, interleaved_seconds, peak_bytes
 from bilevel.estimators import (
@@ -47,6 +47,8 @@ from bilevel.problems import ReadyProblem, logistic_regression, mlp_cleaning, qu
 RECORD = Path("docs/records/estimators.json")
 CPU = torch.device("cpu")
 LOOP = 20
+HAND_WRITTEN = f"hand-written CG, {LOOP}"
+Call = Callable[[], Any]
 BARS = {"logreg": 37, "mlp_clean": 183}
 ACCURACY = 2e-5
 
@@ -119,79 +121,77 @@ class Setting:
 
 def measure(setting: Setting, repetitions: int) -> list[dict[str, Any]]:
     """All rows of one problem, timed in turns against the hand-written loop."""
-    point = setting.ready.point
-    calls: dict[str, Callable[[], Any]] = {
-        "hand-written CG, 20": lambda: hand_written(
-            setting.ready.problem, setting.omega, setting.alpha, LOOP
-        )
-    }
-    rows: list[dict[str, Any]] = [
-        {
-            "name": "hand-written CG, 20",
-            "source": "loop",
-            "hessian_products": LOOP,
-            "error": relative_error(calls["hand-written CG, 20"](), setting.truth),
-        }
+    calls: dict[str, Call] = {}
+    rows = [
+        loop_row(setting, calls),
+        *(own_row(setting, name, estimator, calls) for name, estimator in ours().items()),
+        *(peer_row(setting, peer, calls) for peer in PEERS),
     ]
-    for name, estimator in ours().items():
-        watched, problem, count = counted(estimator, setting.ready.problem)
-        began = time.process_time()
-        result = watched(problem, *point[1:])
-        first = time.process_time() - began
-        rows.append(
-            {
-                "name": name,
-                "source": "this project",
-                "hessian_products": count.hessian_products,
-                "mixed_products": count.mixed_products,
-                "error": relative_error(result.implicit, setting.truth),
-                "first_call_seconds": first,
-            }
-        )
-        calls[name] = partial(estimator, *point)
-    for peer in PEERS:
-        if peer.missing() or setting.name not in peer.problems:
-            why = peer.missing() or "this problem is not written in it"
-            rows.append({"name": peer.name, "source": peer.package, "skipped": why})
-            continue
-        try:
-            began = time.process_time()
-            call = peer.make(setting.ready, LOOP)
-            found = call()
-            first = time.process_time() - began
-        except Exception as error:  # a peer's failure is its row
-            rows.append(
-                {"name": peer.name, "source": peer.package, "skipped": f"raised {error!r}"[:300]}
-            )
-            continue
-        rows.append(
-            {
-                "name": peer.name,
-                "source": peer.package,
-                "version": importlib.metadata.version(peer.package),
-                "hessian_products": LOOP,
-                "error": relative_error(setting.truth.like(found.reshape(-1)), setting.truth),
-                "first_call_seconds": first,
-            }
-        )
-        calls[peer.name] = call
     for call in calls.values():  # TorchScript rewrites itself in its first runs
         call(), call()
-    seconds = dict(
-        zip(
-            calls,
-            interleaved_seconds(list(calls.values()), repetitions=repetitions, device=CPU),
-            strict=True,
-        )
-    )
-    loop = seconds["hand-written CG, 20"]
+    measured = interleaved_seconds(list(calls.values()), repetitions=repetitions, device=CPU)
+    seconds = dict(zip(calls, measured, strict=True))
     for row in rows:
         if row["name"] in calls:
-            ratio = Ratio.of(seconds[row["name"]], loop)
+            ratio = Ratio.of(seconds[row["name"]], seconds[HAND_WRITTEN])
             row["time"] = {"median": ratio.median, "low": ratio.low, "high": ratio.high}
             if "jaxopt" not in row["name"]:  # torch does not see its memory
                 row["peak_bytes"] = peak_bytes(calls[row["name"]], CPU)
     return rows
+
+
+def loop_row(setting: Setting, calls: dict[str, Call]) -> dict[str, Any]:
+    """The hand-written loop; it joins `calls`."""
+    call = partial(hand_written, setting.ready.problem, setting.omega, setting.alpha, LOOP)
+    calls[HAND_WRITTEN] = call
+    return {
+        "name": HAND_WRITTEN,
+        "source": "loop",
+        "hessian_products": LOOP,
+        "error": relative_error(call(), setting.truth),
+    }
+
+
+def own_row(
+    setting: Setting, name: str, estimator: Estimator, calls: dict[str, Call]
+) -> dict[str, Any]:
+    """An estimator of this project; it joins `calls`."""
+    point = setting.ready.point
+    watched, problem, count = counted(estimator, setting.ready.problem)
+    began = time.process_time()
+    result = watched(problem, *point[1:])
+    first = time.process_time() - began
+    calls[name] = partial(estimator, *point)
+    return {
+        "name": name,
+        "source": "this project",
+        "hessian_products": count.hessian_products,
+        "mixed_products": count.mixed_products,
+        "error": relative_error(result.implicit, setting.truth),
+        "first_call_seconds": first,
+    }
+
+
+def peer_row(setting: Setting, peer: Peer, calls: dict[str, Call]) -> dict[str, Any]:
+    """A public library; it joins `calls` if it is here and does not fail."""
+    head = {"name": peer.name, "source": peer.package}
+    if peer.missing() or setting.name not in peer.problems:
+        return {**head, "skipped": peer.missing() or "this problem is not written in it"}
+    try:
+        began = time.process_time()
+        call = peer.make(setting.ready, LOOP)
+        found = call()
+        first = time.process_time() - began
+    except Exception as error:  # a peer's failure is its row
+        return {**head, "skipped": f"raised {error!r}"[:300]}
+    calls[peer.name] = call
+    return {
+        **head,
+        "version": importlib.metadata.version(peer.package),
+        "hessian_products": LOOP,
+        "error": relative_error(setting.truth.like(found.reshape(-1)), setting.truth),
+        "first_call_seconds": first,
+    }
 
 
 def product_times(setting: Setting, repetitions: int) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def product_times(setting: Setting, repetitions: int) -> dict[str, Any]:
     batched = Autograd(chunk=LOOP)(problem, omega, alpha).hessian
     many = torch.ones(LOOP, omega.numel, dtype=omega.dtype)
     bare = lambda: torch.autograd.grad(gradient, w, v.leaves, retain_graph=True)  # noqa: E731
-    calls: dict[str, Callable[[], Any]] = {
+    calls: dict[str, Call] = {
         "autograd.grad": lambda: [bare() for _ in range(LOOP)],
         "Autograd()": lambda: [plain @ v for _ in range(LOOP)],
         "Autograd(chunk=20)": lambda: batched.many(many),
@@ -299,7 +299,7 @@ def bars(record: dict[str, Any]) -> list[dict[str, Any]]:
                     "met": row["error"] <= ACCURACY and row["hessian_products"] <= limit,
                 }
             )
-        loop, ours_ = rows["hand-written CG, 20"], rows["CG, 20"]
+        loop, ours_ = rows[HAND_WRITTEN], rows["CG, 20"]
         memory = ours_["peak_bytes"] / loop["peak_bytes"]
         found.append(
             {"bar": f"{name}: memory ≤ 1.05 × loop", "measured": memory, "met": memory <= 1.05}

@@ -107,9 +107,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             assumptions="than forming H",
             verdict=Verdict.HOLDS_IF,
             because="5 gradients in place of a number that grows with n. But automatic "
-            "differentiation gives both products exactly from one graph of ∇_ω L_train, at 1.4 "
-            "to 2 "
-            "gradients each, so that differences are not needed for the cost.",
+            "differentiation gives both products exactly from one graph of ∇_ω L_train, at 1.4 to "
+            "2 gradients each, so that differences are not needed for the cost.",
             evidence=(
                 ExactIdentity("five gradients for any n", whatever_the_size),
                 ExactIdentity("2n + 3 with H formed", by_matrices),

@@ -56,11 +56,9 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             statement="H⁻¹ cannot be computed, since a super-network has over a million weights.",
             assumptions="H⁻¹ itself is wanted",
             verdict=Verdict.HOLDS_IF,
-            because="The standard super-network has 1.93 million weights, and its H takes 15 "
-            "TB. But "
-            "Eq. 5 needs H⁻¹v alone, which conjugate gradients or MINRES find from Hessian "
-            "products "
-            "(T8c), and T6 says when to stop.",
+            because="The standard super-network has 1.93 million weights, and its H takes 15 TB. "
+            "But Eq. 5 needs H⁻¹v alone, which conjugate gradients or MINRES find from Hessian "
+            "products (T8c), and T6 says when to stop.",
             evidence=(ExactExample("counted: S1, 16 channels, 8 cells", too_large_to_invert),),
         ),
         Claim(
@@ -69,9 +67,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             statement="A has hundreds of different eigenvalues, far fewer than its dimension.",
             assumptions="A = BᵀB of the standard space",
             verdict=Verdict.HOLDS,
-            because="A has rank m = 224 at most. For generic B the other eigenvalues are "
-            "simple, so "
-            "that only the eigenvalue 0 has an eigenspace of many dimensions.",
+            because="A has rank m = 224 at most. For generic B the other eigenvalues are simple, "
+            "so that only the eigenvalue 0 has an eigenspace of many dimensions.",
             evidence=(ExactExample("counted in the space and the network", few_eigenvalues),),
         ),
     )

@@ -244,9 +244,9 @@ def _show_all(case: Any) -> str:
     return "; ".join(map(show, case)) if isinstance(case, Sequence) else show(case)
 
 
-def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact two-sided interval for a proportion."""
-    tail = (1 - confidence) / 2
+def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
+    """The exact two-sided 95 % interval for a proportion."""
+    tail = (1 - 0.95) / 2
     lower = 0.0 if hits == 0 else float(beta.ppf(tail, hits, n - hits + 1))
     upper = 1.0 if hits == n else float(beta.ppf(1 - tail, hits + 1, n - hits))
     return lower, upper

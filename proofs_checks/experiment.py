@@ -38,20 +38,20 @@ LEAST_RUNS = 3
 Values = Sequence[float]
 
 
-def mean_interval(values: Values, confidence: float = 0.95) -> tuple[float, float]:
-    """Student's two-sided interval for the mean; the whole line for fewer than two values."""
+def mean_interval(values: Values) -> tuple[float, float]:
+    """Student's two-sided 95 % interval for the mean; the whole line for fewer than two values."""
     if len(values) < 2:
         return -math.inf, math.inf
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(student.ppf((1 + confidence) / 2, len(values) - 1)) * spread / len(values) ** 0.5
+    half = float(student.ppf(0.975, len(values) - 1)) * spread / len(values) ** 0.5
     return mean - half, mean + half
 
 
-def share_interval(values: Values, confidence: float = 0.95) -> tuple[float, float]:
-    """Clopper and Pearson's interval for the share of ones among values that are 0 or 1."""
+def share_interval(values: Values) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % interval for the share of ones among values that are 0 or 1."""
     if any(value not in (0, 1) for value in values):
         raise ValueError(f"share_interval wants zeros and ones, got {list(values)}")
-    return clopper_pearson(int(sum(values)), len(values), confidence)
+    return clopper_pearson(int(sum(values)), len(values))
 
 
 @dataclass(frozen=True)

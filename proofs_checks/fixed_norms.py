@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
@@ -14,8 +13,7 @@ from darts.networks.adapter import SupernetAdapter
 from darts.networks.architecture import Alpha, Architecture
 from darts.networks.supernet import Supernet
 from darts.spaces.normalization import BatchNorm
-from proofs_checks.images import digits
-from proofs_checks.on_supernet import SMALL
+from proofs_checks.on_supernet import SMALL, smooth_supernet
 
 IMAGES = 200
 FLOOR = 0.1
@@ -83,15 +81,8 @@ class FixedNormCase:
 
 def fixed_norm_case(seed: int) -> FixedNormCase:
     """Weights, α and image order from `seed`; the norms hold the training images' statistics."""
-    data = digits().to(torch.float64)
+    net, images, labels = smooth_supernet(seed, cells=2)
     architecture = Architecture(SMALL)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = Supernet(
-            SMALL, channels=2, cells=2, in_channels=1, stem_multiplier=1, activation=torch.tanh
-        ).double()
-        order = torch.randperm(len(data.labels))
-    images, labels = F.avg_pool2d(data.images, 2)[order], data.labels[order]
     alpha = architecture.initial(seed, scale=0.3, dtype=torch.float64)
     training = (images[:IMAGES], labels[:IMAGES])
     SupernetAdapter(net, architecture, 0.0).update_statistics([training], alpha)

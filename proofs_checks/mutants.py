@@ -378,8 +378,8 @@ def _in_order(evidence: Sequence[Evidence]) -> list[Evidence]:
     return sorted(hunters, key=lambda piece: HUNTERS.index(type(piece)))
 
 
-def hunt_all(used_by: Users, *, enough: int = 3) -> dict[Mutant, tuple[Catch, ...]]:
-    return {mutant: hunt(mutant, used_by, enough=enough) for mutant in MUTANTS}
+def hunt_all(used_by: Users) -> dict[Mutant, tuple[Catch, ...]]:
+    return {mutant: hunt(mutant, used_by) for mutant in MUTANTS}
 
 
 def mutant_table(catches: dict[Mutant, tuple[Catch, ...]]) -> str:

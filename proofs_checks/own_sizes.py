@@ -181,8 +181,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "is drawn in Fig. 3 and not given in letters",
             verdict=Verdict.HOLDS_IF,
             because="S2 has networks with all three figures at once, so that the figures agree "
-            "with "
-            "one another and with C = 42. That the network of Fig. 3 is one of them is not "
+            "with one another and with C = 42. That the network of Fig. 3 is one of them is not "
             "checked.",
             evidence=(
                 ExactExample("a network of S2 with the printed figures", s2_of_the_printed_sizes),

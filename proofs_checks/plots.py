@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
 
-def formula_svg(tex: str, size: float = 13.0) -> str:
+def formula_svg(tex: str) -> str:
     """A mathtext formula as an inline <svg> element."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"mathtext.fontset": "cm", "svg.hashsalt": tex}):
         mathtext.math_to_image(
-            f"${tex}$", buffer, prop=FontProperties(size=size), format="svg", dpi=72
+            f"${tex}$", buffer, prop=FontProperties(size=13.0), format="svg", dpi=72
         )
     # no metadata and no white paper: the page has its own, light or dark
     text = re.sub(r"<metadata>.*?</metadata>", "", _element(buffer), flags=re.DOTALL)
@@ -44,7 +44,7 @@ Record = dict[str, Any]
 
 
 def draw_wrong_signs(record: Record) -> Figure:
-    figure, axes = _axes()
+    figure, axes = _axes("condition number κ", "share of wrong signs")
     conditions = record["conditions"]
     for name, colour in COLOURS.items():
         row = record[name]
@@ -58,14 +58,12 @@ def draw_wrong_signs(record: Record) -> Figure:
     axes.axhline(0.5, color="#888888", lw=0.8, ls=":")
     axes.set_xscale("log")
     axes.set_ylim(-0.01, 0.54)
-    axes.set_xlabel("condition number κ")
-    axes.set_ylabel("share of wrong signs")
     axes.legend(loc="upper left", frameon=False)
     return figure
 
 
 def draw_cosines(record: Record) -> Figure:
-    figure, axes = _axes()
+    figure, axes = _axes("condition number κ", "cosine of the angle to H⁻¹v")
     condition, darts, amended = zip(*record["points"], strict=True)
     axes.plot(condition, amended, ".", ms=3, alpha=0.35, color=COLOURS["amended"], rasterized=True)
     axes.plot(condition, darts, ".", ms=3, alpha=0.35, color=COLOURS["DARTS"], rasterized=True)
@@ -79,14 +77,12 @@ def draw_cosines(record: Record) -> Figure:
         axes.plot(grid, floors[name], "-", lw=1.8, color=COLOURS[name], label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("condition number κ")
-    axes.set_ylabel("cosine of the angle to H⁻¹v")
     axes.legend(loc="lower left", frameon=False)
     return figure
 
 
 def draw_certificate(record: Record) -> Figure:
-    figure, axes = _axes()
+    figure, axes = _axes("conjugate-gradient step", "angle to the true term (degrees)")
     steps = record["steps"]
     certified = [s for s in steps if s["bound"] is not None]
     first = certified[0]["step"] if certified else steps[-1]["step"] + 1
@@ -108,14 +104,14 @@ def draw_certificate(record: Record) -> Figure:
         label="true angle",
     )
     axes.set_yscale("log")
-    axes.set_xlabel("conjugate-gradient step")
-    axes.set_ylabel("angle to the true term (degrees)")
     axes.legend(loc="upper right", frameon=False)
     return figure
 
 
-def _axes() -> tuple[Figure, Any]:
+def _axes(x: str, y: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
     return figure, axes

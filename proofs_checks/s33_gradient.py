@@ -80,9 +80,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         ),
         not_tested(
             "§3.3e",
-            "A statement on the literature. For hyperparameters the identity and its "
-            "derivative are "
-            "the way of Bengio (2000) and Pedregosa (2016), whom DARTS cites.",
+            "A statement on the literature. For hyperparameters the identity and its derivative "
+            "are the way of Bengio (2000) and Pedregosa (2016), whom DARTS cites.",
         ),
         Claim(
             id="§3.3f",
@@ -92,9 +91,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             verdict=Verdict.FAILS,
             because="At a minimum H ⪰ 0 and no more. Two layers that can be rescaled against each "
             "other have a singular H at every minimum, as networks do (T13 for batch norm). Along "
-            "searches H was indefinite throughout (R2); with weight decay and fixed norms "
-            "there are "
-            "minima with H ≻ 0 (R4).",
+            "searches H was indefinite throughout (R2); with weight decay and fixed norms there "
+            "are minima with H ≻ 0 (R4).",
             evidence=(
                 ExactCounterexample("one weight, F = ω⁴/4", flat_minimum),
                 ExactCounterexample("two linear layers", rescaling),

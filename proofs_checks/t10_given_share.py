@@ -55,7 +55,12 @@ from proofs_checks.rational import (
 
 
 def claims(formulas: Formulas) -> tuple[Claim, ...]:
-    # a. the share of the estimator's own vector
+    return own_share(formulas), bound_that_was_asked_about(formulas), sharp_share(formulas)
+
+
+def own_share(formulas: Formulas) -> Claim:
+    """T10a: the share of the estimator's own vector."""
+
     def cone(rng: Random) -> tuple[Shared, Matrix, Fraction] | None:
         """B, M ≻ 0, x with ‖Bx‖ above the share of cond M."""
         spectrum = [Fraction(rng.randint(2, 8), 2) for _ in range(3)]
@@ -136,7 +141,43 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             {"DARTS right": product > 0},
         )
 
-    # b. the bound that was asked about
+    return Claim(
+        id="T10a",
+        where="new",
+        statement="For M ≻ 0 with condition number c: ‖Bx‖ > (c − 1)/(c + 1)·‖B‖‖x‖ ⇒ "
+        "⟨Bx, BMx⟩ > 0. So DARTS is right if ‖Bv‖ > (κ − 1)/(κ + 1)·‖B‖‖v‖ (H ≻ 0), and "
+        "amended if ‖BHv‖ > (κ² − 1)/(κ² + 1)·‖B‖‖Hv‖ (any invertible H). Both sharp.",
+        assumptions="M ≻ 0; κ = max|λ|/min|λ|",
+        verdict=Verdict.HOLDS,
+        because="Scaled by 2/(max + min), M = I + E with ‖E‖ ≤ (c − 1)/(c + 1), and "
+        "⟨Bx, Bx + BEx⟩ ≥ ‖Bx‖(‖Bx‖ − ‖B‖‖E‖‖x‖). DARTS: x = v, M = H⁻¹. Amended: x = Hv, "
+        "M = H⁻². An estimator can check it on its own output.",
+        evidence=(
+            SmtProof("n = 2, m = 1", cone_smt),
+            PropertyTest("M ≻ 0, n = 3, m ≤ 3", cone, cone_product, strict=True),
+            PropertyTest(
+                "DARTS, H ≻ 0",
+                safe_darts,
+                lambda case: darts_agreement(formulas, case.instance),
+                strict=True,
+                seed=1,
+            ),
+            PropertyTest(
+                "amended, H of any signature",
+                safe_amended,
+                lambda case: agreement(formulas, case.instance),
+                strict=True,
+                seed=2,
+            ),
+            ExactExample("at the share itself the product can be 0", cone_tight),
+            ExactCounterexample("just below it the sign can be wrong", cone_below),
+            ExactCounterexample("DARTS with H indefinite, share 1", darts_indefinite),
+        ),
+        formula=r"\|Bx\|>\frac{c-1}{c+1}\|B\|\,\|x\|\ \Rightarrow\ \langle Bx,BMx\rangle>0",
+    )
+
+
+def bound_that_was_asked_about(formulas: Formulas) -> Claim:
     def two_errors(factor_squared: int, plus_one: bool) -> tuple[list[z3.BoolRef], z3.BoolRef]:
         """‖x‖ > factor · d, ‖eᵢ‖ ≤ d ⇒ ⟨x + e₁, x + e₂⟩ > 0, in the plane; ‖x‖ = 1."""
         d, factor, a, b, c, e = z3.Reals("d factor a b c e")
@@ -165,7 +206,35 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             ("(1 + √2)(√κ − 1) at κ = 2", (1 + sympy.sqrt(2)) * (kappa_half - 1), sympy.Integer(1))
         ]
 
-    # c. the sharp bound for amended, given ‖Bv‖
+    return Claim(
+        id="T10b",
+        where="new",
+        statement="‖Bv‖ > (1 + √2)(√κ − 1)‖B‖‖v‖ ⇒ the amended sign is right.",
+        assumptions="H ≻ 0",
+        verdict=Verdict.HOLDS,
+        because="With H scaled to [1/√κ, √κ], BHv and BH⁻¹v are Bv up to errors of length d = "
+        "(√κ − 1)‖B‖‖v‖, and x² − 2xd − d² > 0 for x > (1 + √2)d. Already √2·d is enough (two "
+        "angles below 45°). But it is empty for κ ≥ 2, and T10c is sharp.",
+        evidence=(
+            SmtProof("two errors of length d, ‖x‖ > (1 + √2)d", lambda: two_errors(2, True)),
+            SmtProof("two errors of length d, ‖x‖ > √2·d", lambda: two_errors(2, False)),
+            PropertyTest(
+                "instances with κ < 2",
+                asked,
+                lambda case: agreement(formulas, case.instance),
+                strict=True,
+                count=100,
+                seed=3,
+            ),
+            ExactIdentity("the bound asks for a share of 1 at κ = 2", vacuous),
+        ),
+        formula=r"\|Bv\|>(1+\sqrt{2})(\sqrt{\kappa}-1)\|B\|\,\|v\|",
+    )
+
+
+def sharp_share(formulas: Formulas) -> Claim:
+    """T10c: the sharp bound for amended, given ‖Bv‖."""
+
     def split() -> list[tuple[str, object, object]]:
         rng, sides = Random(0), list[tuple[str, object, object]]()
         for k in range(5):
@@ -209,13 +278,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             across = column(0, 1, 0) - dot(lean, column(0, 1, 0)) / square(lean) * lean
             rows = [tuple(_unit_below(across)), tuple(_unit_below(lean))]
             known = Shared(
-                Instance(
-                    case.hessian,
-                    Matrix.of(rows),
-                    case.slope,
-                    case.eigenvalues,
-                    case.eigenvectors,
-                ),
+                replace(case, mixed=Matrix.of(rows)),
                 Fraction(1),
             )
         else:
@@ -229,7 +292,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     def worst(mixed: Matrix) -> tuple[Instance, Fraction, Fraction]:
         """κ = 16: the extremal H and v, with this B; the share squared and the product."""
         case = extremal(Fraction(4), column(Fraction(4, 5), 0, Fraction(3, 5)))
-        case = Instance(case.hessian, mixed, case.slope, case.eigenvalues, case.eigenvectors)
+        case = replace(case, mixed=mixed)
         return case, Fraction(square(mixed @ case.slope)), agreement(formulas, case)
 
     def tight() -> Exhibit:
@@ -284,106 +347,46 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         share = formulas.one_row_share(case.instance.condition)
         return case if case.share_squared(case.instance.slope) > share**2 else None
 
-    return (
-        Claim(
-            id="T10a",
-            where="new",
-            statement="For M ≻ 0 with condition number c: ‖Bx‖ > (c − 1)/(c + 1)·‖B‖‖x‖ ⇒ "
-            "⟨Bx, BMx⟩ > 0. So DARTS is right if ‖Bv‖ > (κ − 1)/(κ + 1)·‖B‖‖v‖ (H ≻ 0), and "
-            "amended if ‖BHv‖ > (κ² − 1)/(κ² + 1)·‖B‖‖Hv‖ (any invertible H). Both sharp.",
-            assumptions="M ≻ 0; κ = max|λ|/min|λ|",
-            verdict=Verdict.HOLDS,
-            because="Scaled by 2/(max + min), M = I + E with ‖E‖ ≤ (c − 1)/(c + 1), and "
-            "⟨Bx, Bx + BEx⟩ ≥ ‖Bx‖(‖Bx‖ − ‖B‖‖E‖‖x‖). DARTS: x = v, M = H⁻¹. Amended: x = Hv, "
-            "M = H⁻². An estimator can check it on its own output.",
-            evidence=(
-                SmtProof("n = 2, m = 1", cone_smt),
-                PropertyTest("M ≻ 0, n = 3, m ≤ 3", cone, cone_product, strict=True),
-                PropertyTest(
-                    "DARTS, H ≻ 0",
-                    safe_darts,
-                    lambda case: darts_agreement(formulas, case.instance),
-                    strict=True,
-                    seed=1,
-                ),
-                PropertyTest(
-                    "amended, H of any signature",
-                    safe_amended,
-                    lambda case: agreement(formulas, case.instance),
-                    strict=True,
-                    seed=2,
-                ),
-                ExactExample("at the share itself the product can be 0", cone_tight),
-                ExactCounterexample("just below it the sign can be wrong", cone_below),
-                ExactCounterexample("DARTS with H indefinite, share 1", darts_indefinite),
+    return Claim(
+        id="T10c",
+        where="new",
+        statement="‖Bv‖ > s*(κ)‖B‖‖v‖ ⇒ the amended sign is right, s*(κ) = 4κ^¼(√κ − 1)/(√κ + "
+        "1)² = 2ρ√(1 − ρ²), ρ = (√κ − 1)/(√κ + 1), for κ < (3 + 2√2)² ≈ 33.97. No smaller "
+        "share is enough (n ≥ 3, m ≥ 2), and from 33.97 on none is. m = 1: (κ − 1)/(κ + 1) is.",
+        assumptions="H ≻ 0",
+        verdict=Verdict.HOLDS,
+        because="⟨BHv, BH⁻¹v⟩ = ‖Bp‖² − ‖Bw‖² with p, w = (Hv ± H⁻¹v)/2; the errors in p and w "
+        "are tied together by the spectrum, and the worst case is three eigenvalues 1/√κ, 1, "
+        "√κ. Its trigonometric margin factorises into two terms ≥ 0.",
+        evidence=(
+            ExactIdentity("the product as a difference of squares", split),
+            ExactIdentity("the factorisation that proves the bound", factorisation),
+            ExactIdentity("two forms of s*", same_number),
+            PropertyTest(
+                "instances above s*, near the worst case and elsewhere",
+                near_extremal,
+                lambda case: agreement(formulas, case.instance),
+                strict=True,
+                count=150,
+                seed=4,
             ),
-            formula=r"\|Bx\|>\frac{c-1}{c+1}\|B\|\,\|x\|\ \Rightarrow\ \langle Bx,BMx\rangle>0",
-        ),
-        Claim(
-            id="T10b",
-            where="new",
-            statement="‖Bv‖ > (1 + √2)(√κ − 1)‖B‖‖v‖ ⇒ the amended sign is right.",
-            assumptions="H ≻ 0",
-            verdict=Verdict.HOLDS,
-            because="With H scaled to [1/√κ, √κ], BHv and BH⁻¹v are Bv up to errors of length d = "
-            "(√κ − 1)‖B‖‖v‖, and x² − 2xd − d² > 0 for x > (1 + √2)d. Already √2·d is enough (two "
-            "angles below 45°). But it is empty for κ ≥ 2, and T10c is sharp.",
-            evidence=(
-                SmtProof("two errors of length d, ‖x‖ > (1 + √2)d", lambda: two_errors(2, True)),
-                SmtProof("two errors of length d, ‖x‖ > √2·d", lambda: two_errors(2, False)),
-                PropertyTest(
-                    "instances with κ < 2",
-                    asked,
-                    lambda case: agreement(formulas, case.instance),
-                    strict=True,
-                    count=100,
-                    seed=3,
-                ),
-                ExactIdentity("the bound asks for a share of 1 at κ = 2", vacuous),
+            PropertyTest(
+                "m = 1: (κ − 1)/(κ + 1) is enough",
+                one_row,
+                lambda case: agreement(formulas, case.instance),
+                strict=True,
+                seed=5,
             ),
-            formula=r"\|Bv\|>(1+\sqrt{2})(\sqrt{\kappa}-1)\|B\|\,\|v\|",
-        ),
-        Claim(
-            id="T10c",
-            where="new",
-            statement="‖Bv‖ > s*(κ)‖B‖‖v‖ ⇒ the amended sign is right, s*(κ) = 4κ^¼(√κ − 1)/(√κ + "
-            "1)² = 2ρ√(1 − ρ²), ρ = (√κ − 1)/(√κ + 1), for κ < (3 + 2√2)² ≈ 33.97. No smaller "
-            "share is enough (n ≥ 3, m ≥ 2), and from 33.97 on none is. m = 1: (κ − 1)/(κ + 1) is.",
-            assumptions="H ≻ 0",
-            verdict=Verdict.HOLDS,
-            because="⟨BHv, BH⁻¹v⟩ = ‖Bp‖² − ‖Bw‖² with p, w = (Hv ± H⁻¹v)/2; the errors in p and w "
-            "are tied together by the spectrum, and the worst case is three eigenvalues 1/√κ, 1, "
-            "√κ. Its trigonometric margin factorises into two terms ≥ 0.",
-            evidence=(
-                ExactIdentity("the product as a difference of squares", split),
-                ExactIdentity("the factorisation that proves the bound", factorisation),
-                ExactIdentity("two forms of s*", same_number),
-                PropertyTest(
-                    "instances above s*, near the worst case and elsewhere",
-                    near_extremal,
-                    lambda case: agreement(formulas, case.instance),
-                    strict=True,
-                    count=150,
-                    seed=4,
-                ),
-                PropertyTest(
-                    "m = 1: (κ − 1)/(κ + 1) is enough",
-                    one_row,
-                    lambda case: agreement(formulas, case.instance),
-                    strict=True,
-                    seed=5,
-                ),
-                ExactExample("at s* the product can be 0: κ = 16, share 24/25", tight),
-                ExactCounterexample("below s* the sign can be wrong: κ = 16", below),
-                ExactCounterexample("κ = 49: share 1, and the sign is wrong", beyond),
-                ExactCounterexample(
-                    "κ = 39.06, just above 33.97: the same", partial(beyond_the_limit, formulas)
-                ),
-                ExactExample("m = 1: the share is sharp", partial(one_row_is_sharp, formulas)),
+            ExactExample("at s* the product can be 0: κ = 16, share 24/25", tight),
+            ExactCounterexample("below s* the sign can be wrong: κ = 16", below),
+            ExactCounterexample("κ = 49: share 1, and the sign is wrong", beyond),
+            ExactCounterexample(
+                "κ = 39.06, just above 33.97: the same", partial(beyond_the_limit, formulas)
             ),
-            formula=r"\|Bv\|>\frac{4\kappa^{1/4}(\sqrt{\kappa}-1)}{(\sqrt{\kappa}+1)^2}\,"
-            r"\|B\|\,\|v\|\ \Rightarrow\ \langle g_2',g_2\rangle>0",
+            ExactExample("m = 1: the share is sharp", partial(one_row_is_sharp, formulas)),
         ),
+        formula=r"\|Bv\|>\frac{4\kappa^{1/4}(\sqrt{\kappa}-1)}{(\sqrt{\kappa}+1)^2}\,"
+        r"\|B\|\,\|v\|\ \Rightarrow\ \langle g_2',g_2\rangle>0",
     )
 
 
@@ -394,5 +397,4 @@ def _rho(k: Fraction) -> Fraction:
 def _unit_below(x: Matrix) -> Matrix:
     """x scaled to a length just below 1, in rational numbers."""
     above = Fraction(isqrt(int(square(x) * 10**12)) + 1, 10**6)  # just above ‖x‖
-    scaled: Matrix = (1 / above) * x
-    return scaled
+    return (1 / above) * x

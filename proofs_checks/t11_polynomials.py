@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from math import acosh, ceil, log
@@ -22,7 +22,7 @@ from proofs_checks.evidence import (
     SmtProof,
 )
 from proofs_checks.extremal_shares import methods_are_sharp
-from proofs_checks.instances import Instance, Shared, from_eigenvalues, shared
+from proofs_checks.instances import Shared, from_eigenvalues, shared
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.rational import Matrix, column, diagonal, dot, matrix, square
 
@@ -37,6 +37,12 @@ class Method:
 
 
 def claims(formulas: Formulas) -> tuple[Claim, ...]:
+    return any_polynomial(formulas), landweber_steps(formulas)
+
+
+def any_polynomial(formulas: Formulas) -> Claim:
+    """T11a: the share that q = p(H)v needs."""
+
     def best_of_two(h: Matrix, v: Matrix, low: Fraction, high: Fraction) -> Matrix:
         return (low + high) * v - h @ v
 
@@ -64,9 +70,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             inner = case.instance
             if which == "truth":  # make what B was fitted to, v, the truth: v ← Hv
                 slope = inner.hessian @ inner.slope
-                inner = Instance(
-                    inner.hessian, inner.mixed, slope, inner.eigenvalues, inner.eigenvectors
-                )
+                inner = replace(inner, slope=slope)
                 case = Shared(inner, case.norm)
             q = method.solve(inner.hessian, inner.slope, low, low * half)
             looked_at = q if which == "own" else inner.hessian.inverse() @ inner.slope
@@ -150,37 +154,6 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         one, two = formulas.best_share(kappa, 1), formulas.best_share(kappa, 2)
         return Fraction(min(formulas.landweber_share(kappa, 1) - one, one - two))
 
-    def any_step(rng: Random) -> tuple[Fraction, Fraction, int]:
-        kappa = 1 + Fraction(rng.randint(1, 60), 12)
-        return kappa, 2 / kappa**2 * Fraction(rng.randint(1, 199), 200), 2 * rng.randint(1, 3)
-
-    def step_is_best(drawn: tuple[Fraction, Fraction, int]) -> Fraction:
-        """Even K: no η < 2/L² needs a smaller share than 2/(μ² + L²); μ = 1, L = κ."""
-        kappa, eta, steps = drawn
-        left = [(1 - eta * x) ** steps for x in (Fraction(1), kappa**2)]
-        inside = 1 <= 1 / eta <= kappa**2
-        highest, lowest = 1 - (0 if inside else min(left)), 1 - max(left)
-        ratio = Fraction(highest / lowest)
-        return Fraction(formulas.own_share(ratio) - formulas.landweber_share(kappa, steps))
-
-    def steps_needed() -> Exhibit:
-        """κ = 100 and a share of ½."""
-        kappa, share = Fraction(100), Fraction(1, 2)
-        landweber_count = 2 * ceil(log(1.5) / log(10001 / 9999) / 2)
-        best = ceil(acosh(2) / acosh(101 / 99))
-        return Exhibit(
-            {"κ": kappa, "share": share, "Landweber steps": landweber_count, "best degree": best},
-            {"share < (κ − 1)/(κ + 1)": share < formulas.own_share(kappa)},
-            {
-                "Landweber: this even K is enough": formulas.landweber_share(kappa, landweber_count)
-                < share,
-                "and K − 2 is not": formulas.landweber_share(kappa, landweber_count - 2) > share,
-                "best polynomial: this many products are enough": formulas.best_share(kappa, best)
-                < share,
-                "and one less is not": formulas.best_share(kappa, best - 1) > share,
-            },
-        )
-
     def sign_change() -> Exhibit:
         """Neumann with γ > 2/L: p changes sign on the spectrum, and a share of 1 does not help."""
         hessian, mixed, slope = diagonal(1, 4), matrix([0, 1]), column(0, 1)
@@ -216,58 +189,92 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
     def landweber_needs(steps: int, kappa: Fraction) -> Fraction:
         return Fraction(formulas.landweber_share(kappa, steps))
 
-    return (
-        Claim(
-            id="T11a",
-            where="new",
-            statement="q = p(H)v, p > 0 on [μ, L], c = max λp(λ)/min λp(λ): the sign is right if "
-            "‖Bq‖ > (c − 1)/(c + 1)·‖B‖‖q‖, or if the same holds of H⁻¹v; no smaller share is "
-            "enough. Over deg p < K the least is 1/T_K((κ + 1)/(κ − 1)): DARTS for K = 1, and q ∝ "
-            "(μ + L)v − Hv for K = 2. Amended needs (κ² − 1)/(κ² + 1), more than DARTS.",
-            assumptions="0 < μ ≤ λ(H) ≤ L",
-            verdict=Verdict.HOLDS,
-            because="T10a with M = Hp(H) or its inverse. The residual 1 − λp(λ) is 1 at λ = 0, so "
-            "after scaling it is a polynomial that Chebyshev's bounds below. With the same two "
-            "curvature products, the best guarantee subtracts Hv; the paper's term adds it.",
-            evidence=(
-                ExactIdentity("the shares, for every κ", thresholds),
-                ExactIdentity("the best ones are Chebyshev's", chebyshev),
-                SmtProof("K = 2: no a + bλ varies less", no_better_line),
-                *(
-                    PropertyTest(
-                        f"{method.name}: above its share, of {word}, the sign is right",
-                        safe(method, which),
-                        product,
-                        strict=True,
-                        count=40,
-                        seed=seed,
-                    )
-                    for seed, method in enumerate(methods)
-                    for which, word in (("own", "q"), ("truth", "H⁻¹v"))
-                ),
-                PropertyTest("amended > DARTS > best of two", ranking, amended_needs_most),
-                ExactExample("every method: a wrong sign within 1 % below its share", sharp),
-                ExactExample("(μ + L)v − Hv at its share: product 0", lambda: tight(0)),
-                ExactCounterexample("and below it: wrong", lambda: tight(1)),
-                ExactCounterexample("p > 0 dropped: no share is enough", sign_change),
+    return Claim(
+        id="T11a",
+        where="new",
+        statement="q = p(H)v, p > 0 on [μ, L], c = max λp(λ)/min λp(λ): the sign is right if "
+        "‖Bq‖ > (c − 1)/(c + 1)·‖B‖‖q‖, or if the same holds of H⁻¹v; no smaller share is "
+        "enough. Over deg p < K the least is 1/T_K((κ + 1)/(κ − 1)): DARTS for K = 1, and q ∝ "
+        "(μ + L)v − Hv for K = 2. Amended needs (κ² − 1)/(κ² + 1), more than DARTS.",
+        assumptions="0 < μ ≤ λ(H) ≤ L",
+        verdict=Verdict.HOLDS,
+        because="T10a with M = Hp(H) or its inverse. The residual 1 − λp(λ) is 1 at λ = 0, so "
+        "after scaling it is a polynomial that Chebyshev's bounds below. With the same two "
+        "curvature products, the best guarantee subtracts Hv; the paper's term adds it.",
+        evidence=(
+            ExactIdentity("the shares, for every κ", thresholds),
+            ExactIdentity("the best ones are Chebyshev's", chebyshev),
+            SmtProof("K = 2: no a + bλ varies less", no_better_line),
+            *(
+                PropertyTest(
+                    f"{method.name}: above its share, of {word}, the sign is right",
+                    safe(method, which),
+                    product,
+                    strict=True,
+                    count=40,
+                    seed=seed,
+                )
+                for seed, method in enumerate(methods)
+                for which, word in (("own", "q"), ("truth", "H⁻¹v"))
             ),
-            formula=r"\frac{c-1}{c+1}\ \geq\ 1/T_K\left(\frac{\kappa+1}{\kappa-1}\right)",
+            PropertyTest("amended > DARTS > best of two", ranking, amended_needs_most),
+            ExactExample("every method: a wrong sign within 1 % below its share", sharp),
+            ExactExample("(μ + L)v − Hv at its share: product 0", lambda: tight(0)),
+            ExactCounterexample("and below it: wrong", lambda: tight(1)),
+            ExactCounterexample("p > 0 dropped: no share is enough", sign_change),
         ),
-        Claim(
-            id="T11b",
-            where="new",
-            statement="K Landweber steps, K even, at η = 2/(μ² + L²) need a share ρᴷ/(2 − ρᴷ), ρ = "
-            "(κ² − 1)/(κ² + 1), and no other η < 2/L² needs less. So K > ln((1 + s)/2s)/ln((κ² + "
-            "1)/(κ² − 1)) ≈ ½κ² ln((1 + s)/2s) suffice for a share s; the best polynomial takes "
-            "arccosh(1/s)/arccosh((κ + 1)/(κ − 1)) ≈ ½√κ ln(2/s).",
-            assumptions="0 < μ ≤ |λ(H)| ≤ L for Landweber; H ≻ 0 for the best polynomial",
-            verdict=Verdict.HOLDS,
-            because="For even K the residual polynomial (1 − ηλ²)ᴷ lies in [0, ρᴷ], and its "
-            "maximum over [μ, L] is least when both ends are equal. T6 certifies it at run time.",
-            evidence=(
-                PropertyTest("no other step needs a smaller share", any_step, step_is_best),
-                ExactExample("κ = 100, s = ½: 2028 steps against 7 products", steps_needed),
-            ),
-            formula=r"K>\ln\frac{1+s}{2s}\,/\,\ln\frac{\kappa^2+1}{\kappa^2-1}",
+        formula=r"\frac{c-1}{c+1}\ \geq\ 1/T_K\left(\frac{\kappa+1}{\kappa-1}\right)",
+    )
+
+
+def landweber_steps(formulas: Formulas) -> Claim:
+    """T11b: the share that K Landweber steps need."""
+
+    def any_step(rng: Random) -> tuple[Fraction, Fraction, int]:
+        kappa = 1 + Fraction(rng.randint(1, 60), 12)
+        return kappa, 2 / kappa**2 * Fraction(rng.randint(1, 199), 200), 2 * rng.randint(1, 3)
+
+    def step_is_best(drawn: tuple[Fraction, Fraction, int]) -> Fraction:
+        """Even K: no η < 2/L² needs a smaller share than 2/(μ² + L²); μ = 1, L = κ."""
+        kappa, eta, steps = drawn
+        left = [(1 - eta * x) ** steps for x in (Fraction(1), kappa**2)]
+        inside = 1 <= 1 / eta <= kappa**2
+        highest, lowest = 1 - (0 if inside else min(left)), 1 - max(left)
+        ratio = Fraction(highest / lowest)
+        return Fraction(formulas.own_share(ratio) - formulas.landweber_share(kappa, steps))
+
+    def steps_needed() -> Exhibit:
+        """κ = 100 and a share of ½."""
+        kappa, share = Fraction(100), Fraction(1, 2)
+        landweber_count = 2 * ceil(log(1.5) / log(10001 / 9999) / 2)
+        best = ceil(acosh(2) / acosh(101 / 99))
+        return Exhibit(
+            {"κ": kappa, "share": share, "Landweber steps": landweber_count, "best degree": best},
+            {"share < (κ − 1)/(κ + 1)": share < formulas.own_share(kappa)},
+            {
+                "Landweber: this even K is enough": formulas.landweber_share(kappa, landweber_count)
+                < share,
+                "and K − 2 is not": formulas.landweber_share(kappa, landweber_count - 2) > share,
+                "best polynomial: this many products are enough": formulas.best_share(kappa, best)
+                < share,
+                "and one less is not": formulas.best_share(kappa, best - 1) > share,
+            },
+        )
+
+    return Claim(
+        id="T11b",
+        where="new",
+        statement="K Landweber steps, K even, at η = 2/(μ² + L²) need a share ρᴷ/(2 − ρᴷ), ρ = "
+        "(κ² − 1)/(κ² + 1), and no other η < 2/L² needs less. So K > ln((1 + s)/2s)/ln((κ² + "
+        "1)/(κ² − 1)) ≈ ½κ² ln((1 + s)/2s) suffice for a share s; the best polynomial takes "
+        "arccosh(1/s)/arccosh((κ + 1)/(κ − 1)) ≈ ½√κ ln(2/s).",
+        assumptions="0 < μ ≤ |λ(H)| ≤ L for Landweber; H ≻ 0 for the best polynomial",
+        verdict=Verdict.HOLDS,
+        because="For even K the residual polynomial (1 − ηλ²)ᴷ lies in [0, ρᴷ], and its "
+        "maximum over [μ, L] is least when both ends are equal. T6 certifies it at run time.",
+        evidence=(
+            PropertyTest("no other step needs a smaller share", any_step, step_is_best),
+            ExactExample("κ = 100, s = ½: 2028 steps against 7 products", steps_needed),
         ),
+        formula=r"K>\ln\frac{1+s}{2s}\,/\,\ln\frac{\kappa^2+1}{\kappa^2-1}",
     )

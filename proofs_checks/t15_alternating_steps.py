@@ -86,6 +86,10 @@ class Alternation:
 
 
 def claims(formulas: Formulas) -> tuple[Claim, ...]:
+    return below_the_bound(formulas), any_step_length(formulas)
+
+
+def below_the_bound(formulas: Formulas) -> Claim:
     def drawn(rng: Random) -> tuple[Alternation, Fraction] | None:
         """H ≻ 0, ‖B‖ known, 0 < s < 2/L; and the bound on τ, (4/(sL) − 2)/‖B‖²."""
         n = rng.choice((1, 2, 3))
@@ -190,6 +194,83 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             {"moved": first != at, "back after two alternations": second == at},
         )
 
+    def by_the_package() -> list[Reading]:
+        """`alternating_step` with Amended and SGD, n = 3, m = 2: below the bound and above it."""
+        hessian = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64))
+        mixed = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.5, 0.0]], dtype=torch.float64)
+        target = torch.tensor([1.0, -1.0, 0.5], dtype=torch.float64)
+        inner_rate, eta = 0.25, 0.1
+
+        def inner(omega: Tree, alpha: Tree) -> torch.Tensor:
+            value: torch.Tensor = omega @ hessian @ omega / 2 + alpha @ mixed @ omega
+            return value
+
+        def outer(omega: Tree, alpha: Tree) -> torch.Tensor:
+            value: torch.Tensor = (omega - target).square().sum() / 2 + 0 * alpha.sum()
+            return value
+
+        bound = float(formulas.alternating_limit(Fraction(1)))  # sL = 1, ‖B‖ = 1
+        wanted = -torch.linalg.solve(mixed @ mixed.T, mixed @ hessian @ target)
+        readings = []
+        for share, least, most in ((0.95, 0.0, 1e-6), (1.05, 10.0, float("inf"))):
+            omega = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+            alpha = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+            movers = (
+                torch.optim.SGD([alpha], lr=share * bound / eta),
+                torch.optim.SGD([omega], lr=inner_rate),
+            )
+            problem = BilevelProblem(inner, outer)
+            for _ in range(300):
+                alternating_step(
+                    problem, omega, alpha, estimator=Amended(eta), outer=movers[0], inner=movers[1]
+                )
+            gap = float((alpha.detach() - wanted).norm())
+            readings.append(
+                Reading(f"distance to the limit at {share} of the bound", gap, least, most)
+            )
+        return readings
+
+    return Claim(
+        id="T15a",
+        where="new; §3.1's alternation",
+        statement="L_train = ωᵀHω/2 + αᵀBω, L_val = ‖ω − ω₀‖²/2: alternating a step −t·g₂′ of "
+        "α and a step of length s of ω, 0 < s < 2/L, converges if tη‖B‖² < 4/(sL) − 2, to "
+        "ω*(α) at the minimiser of (η/2)‖∇_ωL_train(ω₀, α)‖². On the bound it can cycle, "
+        "beyond it diverge.",
+        assumptions="H ≻ 0, λ(H) ≤ L; B of full row rank (else its part in ker Bᵀ stays)",
+        verdict=Verdict.HOLDS,
+        because="θ = 1 − z, z an eigenvalue, solves aθ² − s(c + tηe)θ + stηe = 0, a = d*H⁻¹d, "
+        "c = ‖d‖², e = d*BᵀBd. What is minimised is the distance of ω* to ω₀ in the metric H², "
+        "where the truth has I and DARTS H: another minimiser, and Φ can be higher there than "
+        "at the start. With a g₁ of α alone it is a penalty added to that loss.",
+        evidence=(
+            PropertyTest("H ≻ 0, n ≤ 3, below the bound", inside, converges, count=60),
+            PropertyTest(
+                "B along the top eigenvector, 1 % below the bound",
+                just_inside,
+                converges,
+                count=40,
+                seed=1,
+            ),
+            PropertyTest(
+                "the same 1 % above it: diverges",
+                beyond,
+                lambda case: -converges(case),
+                count=40,
+                seed=1,
+            ),
+            ExactExample("on the bound: a cycle of two", two_cycle),
+            ExactIdentity("what each term is the gradient of", penalties),
+            ExactCounterexample("the limit is not Φ's minimiser, nor lower", another_limit),
+            Measurement("the package's alternating steps, n = 3, m = 2", by_the_package),
+        ),
+        formula=r"t\,\eta\,\|B\|^2<\frac{4}{sL}-2",
+    )
+
+
+def any_step_length(formulas: Formulas) -> Claim:
+    """T15b, which fails."""
+
     def field(hessian: Matrix, mixed: Matrix, outer: Matrix) -> Matrix:
         """M: g₂′ = ηMα at ω*(α) for L_val = ωᵀWω/2."""
         response = -(hessian.inverse() @ mixed.T)
@@ -234,93 +315,19 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             },
         )
 
-    def by_the_package() -> list[Reading]:
-        """`alternating_step` with Amended and SGD, n = 3, m = 2: below the bound and above it."""
-        hessian = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64))
-        mixed = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.5, 0.0]], dtype=torch.float64)
-        target = torch.tensor([1.0, -1.0, 0.5], dtype=torch.float64)
-        inner_rate, eta = 0.25, 0.1
-
-        def inner(omega: Tree, alpha: Tree) -> torch.Tensor:
-            value: torch.Tensor = omega @ hessian @ omega / 2 + alpha @ mixed @ omega
-            return value
-
-        def outer(omega: Tree, alpha: Tree) -> torch.Tensor:
-            value: torch.Tensor = (omega - target).square().sum() / 2 + 0 * alpha.sum()
-            return value
-
-        bound = float(formulas.alternating_limit(Fraction(1)))  # sL = 1, ‖B‖ = 1
-        wanted = -torch.linalg.solve(mixed @ mixed.T, mixed @ hessian @ target)
-        readings = []
-        for share, least, most in ((0.95, 0.0, 1e-6), (1.05, 10.0, float("inf"))):
-            omega = torch.zeros(3, dtype=torch.float64, requires_grad=True)
-            alpha = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-            movers = (
-                torch.optim.SGD([alpha], lr=share * bound / eta),
-                torch.optim.SGD([omega], lr=inner_rate),
-            )
-            problem = BilevelProblem(inner, outer)
-            for _ in range(300):
-                alternating_step(
-                    problem, omega, alpha, estimator=Amended(eta), outer=movers[0], inner=movers[1]
-                )
-            gap = float((alpha.detach() - wanted).norm())
-            readings.append(
-                Reading(f"distance to the limit at {share} of the bound", gap, least, most)
-            )
-        return readings
-
-    return (
-        Claim(
-            id="T15a",
-            where="new; §3.1's alternation",
-            statement="L_train = ωᵀHω/2 + αᵀBω, L_val = ‖ω − ω₀‖²/2: alternating a step −t·g₂′ of "
-            "α and a step of length s of ω, 0 < s < 2/L, converges if tη‖B‖² < 4/(sL) − 2, to "
-            "ω*(α) at the minimiser of (η/2)‖∇_ωL_train(ω₀, α)‖². On the bound it can cycle, "
-            "beyond it diverge.",
-            assumptions="H ≻ 0, λ(H) ≤ L; B of full row rank (else its part in ker Bᵀ stays)",
-            verdict=Verdict.HOLDS,
-            because="θ = 1 − z, z an eigenvalue, solves aθ² − s(c + tηe)θ + stηe = 0, a = d*H⁻¹d, "
-            "c = ‖d‖², e = d*BᵀBd. What is minimised is the distance of ω* to ω₀ in the metric H², "
-            "where the truth has I and DARTS H: another minimiser, and Φ can be higher there than "
-            "at the start. With a g₁ of α alone it is a penalty added to that loss.",
-            evidence=(
-                PropertyTest("H ≻ 0, n ≤ 3, below the bound", inside, converges, count=60),
-                PropertyTest(
-                    "B along the top eigenvector, 1 % below the bound",
-                    just_inside,
-                    converges,
-                    count=40,
-                    seed=1,
-                ),
-                PropertyTest(
-                    "the same 1 % above it: diverges",
-                    beyond,
-                    lambda case: -converges(case),
-                    count=40,
-                    seed=1,
-                ),
-                ExactExample("on the bound: a cycle of two", two_cycle),
-                ExactIdentity("what each term is the gradient of", penalties),
-                ExactCounterexample("the limit is not Φ's minimiser, nor lower", another_limit),
-                Measurement("the package's alternating steps, n = 3, m = 2", by_the_package),
-            ),
-            formula=r"t\,\eta\,\|B\|^2<\frac{4}{sL}-2",
+    return Claim(
+        id="T15b",
+        where="new; §3.1's alternation",
+        statement="Steps of the amended term converge on a quadratic with H ≻ 0 and convex Φ.",
+        assumptions="L_val = ωᵀWω/2, W ≻ 0, ω = ω*(α) at each step; any step length",
+        verdict=Verdict.FAILS,
+        because="g₂′ = ηMα with M = BHWH⁻¹Bᵀ, where Φ has BH⁻¹WH⁻¹Bᵀ ≻ 0. If W and H commute "
+        "M is positive definite. If not, M can be negative (m = 1: the iterates leave the "
+        "minimum at every step length) or a rotation (m = 2: the flow circles for ever, every "
+        "step leads outwards), so that it is no loss's gradient.",
+        evidence=(
+            ExactCounterexample("m = 1: M < 0, DARTS's is > 0", diverges),
+            ExactExample("m = 2: M² = −I", turns),
         ),
-        Claim(
-            id="T15b",
-            where="new; §3.1's alternation",
-            statement="Steps of the amended term converge on a quadratic with H ≻ 0 and convex Φ.",
-            assumptions="L_val = ωᵀWω/2, W ≻ 0, ω = ω*(α) at each step; any step length",
-            verdict=Verdict.FAILS,
-            because="g₂′ = ηMα with M = BHWH⁻¹Bᵀ, where Φ has BH⁻¹WH⁻¹Bᵀ ≻ 0. If W and H commute "
-            "M is positive definite. If not, M can be negative (m = 1: the iterates leave the "
-            "minimum at every step length) or a rotation (m = 2: the flow circles for ever, every "
-            "step leads outwards), so that it is no loss's gradient.",
-            evidence=(
-                ExactCounterexample("m = 1: M < 0, DARTS's is > 0", diverges),
-                ExactExample("m = 2: M² = −I", turns),
-            ),
-            formula=r"g_2'=\eta\,BHWH^{-1}B^\top\alpha",
-        ),
+        formula=r"g_2'=\eta\,BHWH^{-1}B^\top\alpha",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -61,9 +62,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         u = negative_direction(formulas.angle_form(case.hessian, case.mixed))
         if u is None:
             return None
-        return Instance(
-            case.hessian, case.mixed, case.hessian @ u, case.eigenvalues, case.eigenvectors
-        )
+        return replace(case, slope=case.hessian @ u)
 
     def invariant(rng: Random) -> tuple[Instance, Matrix, Matrix]:
         """range(Bᵀ) spanned by m eigenvectors; with H and B restricted to it."""
@@ -72,7 +71,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         basis = columns(case.eigenvectors, m)
         mixed = random_matrix(rng, m, m) @ basis.T
         restricted = basis.T @ case.hessian @ basis
-        moved = Instance(case.hessian, mixed, case.slope, case.eigenvalues, case.eigenvectors)
+        moved = replace(case, mixed=mixed)
         return moved, restricted, mixed @ basis
 
     def restriction_agrees(drawn: tuple[Instance, Matrix, Matrix]) -> int:
@@ -94,7 +93,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         """Any invertible H whose form S is semi-definite: range(Bᵀ) from eigenvectors of H²."""
         case = indefinite(rng, 3, 1)
         mixed = columns(case.eigenvectors, 1).T
-        moved = Instance(case.hessian, mixed, case.slope, case.eigenvalues, case.eigenvectors)
+        moved = replace(case, mixed=mixed)
         form = formulas.angle_form(case.hessian, mixed)
         return moved if is_semidefinite(form) else None
 

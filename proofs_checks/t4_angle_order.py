@@ -47,6 +47,10 @@ def squared_cosine(x: Matrix, y: Matrix) -> Fraction:
 
 
 def claims(formulas: Formulas) -> tuple[Claim, ...]:
+    return order_of_angles(formulas), order_of_products(formulas)
+
+
+def order_of_angles(formulas: Formulas) -> Claim:
     def instance(rng: Random) -> Instance:
         """A quarter of the draws have v an eigenvector."""
         case = definite(rng, 3, 1)
@@ -143,6 +147,42 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             },
         )
 
+    def indefinite_hessian() -> Exhibit:
+        hessian, slope = diagonal(1, -1), column(1, 2)
+        behind = hessian.inverse() @ slope
+        return Exhibit(
+            {"H": hessian, "v": slope},
+            {"Hv and H⁻¹v coincide: angle 0": hessian @ slope == behind},
+            {"∠(v, H⁻¹v) < 90°": dot(slope, behind) > 0},
+        )
+
+    return Claim(
+        id="T4",
+        where="new",
+        statement="∠(v, H⁻¹v) ≤ ∠(Hv, H⁻¹v), with equality iff v is an eigenvector. Worst "
+        "cases: cos∠(v, H⁻¹v) ≥ 2√κ/(κ + 1), cos∠(Hv, H⁻¹v) ≥ 2κ/(κ² + 1), both tight.",
+        assumptions="H ≻ 0",
+        verdict=Verdict.HOLDS,
+        because="m_k = vᵀHᵏv is log-convex in k, so m₋₁² m₂ ≥ m₀³; divide by m₀ m₂ m₋₂. The "
+        "worst cases are Kantorovich's inequality for H and for H².",
+        evidence=(
+            PropertyTest("m₋₁² m₂ ≥ m₀³", instance, convexity),
+            ExactIdentity("equality on eigenvectors; homogeneity", equal_on_eigenvectors),
+            PropertyTest("DARTS's cosine is the larger", instance, nearer),
+            PropertyTest("they are equal exactly for eigenvectors", instance, equality),
+            PropertyTest("no cosine is below its floor", with_square_condition, floors),
+            ExactIdentity("both floors are attained: the extremal v", tight),
+            ExactExample("κ = 10⁴: 0.02 against 0.0002", at_ten_thousand),
+            ExactCounterexample("H ≻ 0 dropped", indefinite_hessian),
+        ),
+        formula=r"m_{-1}^2\,m_2\geq m_0^3,\qquad "
+        r"\cos\angle\geq\frac{2\sqrt{\kappa}}{\kappa+1}\ ,\ \frac{2\kappa}{\kappa^2+1}",
+    )
+
+
+def order_of_products(formulas: Formulas) -> Claim:
+    """T4p: the same of products, for n = 2."""
+
     def cayley_hamilton() -> list[tuple[str, object, object]]:
         rng, sides = Random(2), list[tuple[str, object, object]]()
         for k in range(5):
@@ -162,9 +202,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         for k in range(5):
             case = definite(rng, 2, 3)
             truth = formulas.implicit(case.hessian, case.mixed, case.slope)
-            amended = dot(formulas.amended(case.hessian, case.mixed, case.slope, 1), truth)
-            darts = dot(formulas.darts(case.mixed, case.slope, 1), truth)
-            predicted = amended + case.hessian.determinant() * square(truth)
+            predicted = agreement(formulas, case) + case.hessian.determinant() * square(truth)
+            darts = darts_agreement(formulas, case)
             sides.append((f"instance {k + 1}", case.hessian.trace() * darts, predicted))
         return sides
 
@@ -198,54 +237,21 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             {"DARTS right": darts > 0},
         )
 
-    def indefinite_hessian() -> Exhibit:
-        hessian, slope = diagonal(1, -1), column(1, 2)
-        behind = hessian.inverse() @ slope
-        return Exhibit(
-            {"H": hessian, "v": slope},
-            {"Hv and H⁻¹v coincide: angle 0": hessian @ slope == behind},
-            {"∠(v, H⁻¹v) < 90°": dot(slope, behind) > 0},
-        )
-
-    return (
-        Claim(
-            id="T4",
-            where="new",
-            statement="∠(v, H⁻¹v) ≤ ∠(Hv, H⁻¹v), with equality iff v is an eigenvector. Worst "
-            "cases: cos∠(v, H⁻¹v) ≥ 2√κ/(κ + 1), cos∠(Hv, H⁻¹v) ≥ 2κ/(κ² + 1), both tight.",
-            assumptions="H ≻ 0",
-            verdict=Verdict.HOLDS,
-            because="m_k = vᵀHᵏv is log-convex in k, so m₋₁² m₂ ≥ m₀³; divide by m₀ m₂ m₋₂. The "
-            "worst cases are Kantorovich's inequality for H and for H².",
-            evidence=(
-                PropertyTest("m₋₁² m₂ ≥ m₀³", instance, convexity),
-                ExactIdentity("equality on eigenvectors; homogeneity", equal_on_eigenvectors),
-                PropertyTest("DARTS's cosine is the larger", instance, nearer),
-                PropertyTest("they are equal exactly for eigenvectors", instance, equality),
-                PropertyTest("no cosine is below its floor", with_square_condition, floors),
-                ExactIdentity("both floors are attained: the extremal v", tight),
-                ExactExample("κ = 10⁴: 0.02 against 0.0002", at_ten_thousand),
-                ExactCounterexample("H ≻ 0 dropped", indefinite_hessian),
-            ),
-            formula=r"m_{-1}^2\,m_2\geq m_0^3,\qquad "
-            r"\cos\angle\geq\frac{2\sqrt{\kappa}}{\kappa+1}\ ,\ \frac{2\kappa}{\kappa^2+1}",
+    return Claim(
+        id="T4p",
+        where="new",
+        statement="For n = 2, and any m, it is pointwise: ⟨g₂′, g₂⟩ > 0 ⇒ DARTS's product is "
+        "positive too.",
+        assumptions="H ≻ 0, n = 2",
+        verdict=Verdict.HOLDS,
+        because="Cayley–Hamilton: tr(H)⟨Bv, BH⁻¹v⟩ = ⟨BHv, BH⁻¹v⟩ + det(H)‖BH⁻¹v‖². For "
+        "n = 3 it fails.",
+        evidence=(
+            ExactIdentity("Cayley–Hamilton", cayley_hamilton),
+            SmtProof("n = 2, m = 1", pointwise),
+            ExactIdentity("its consequence for the products, n = 2, m = 3", for_products),
+            PropertyTest("amended right ⇒ DARTS right, n = 2, m = 3", right, darts_right),
+            ExactCounterexample("n = 3: amended right, DARTS wrong", three_dimensions),
         ),
-        Claim(
-            id="T4p",
-            where="new",
-            statement="For n = 2, and any m, it is pointwise: ⟨g₂′, g₂⟩ > 0 ⇒ DARTS's product is "
-            "positive too.",
-            assumptions="H ≻ 0, n = 2",
-            verdict=Verdict.HOLDS,
-            because="Cayley–Hamilton: tr(H)⟨Bv, BH⁻¹v⟩ = ⟨BHv, BH⁻¹v⟩ + det(H)‖BH⁻¹v‖². For "
-            "n = 3 it fails.",
-            evidence=(
-                ExactIdentity("Cayley–Hamilton", cayley_hamilton),
-                SmtProof("n = 2, m = 1", pointwise),
-                ExactIdentity("its consequence for the products, n = 2, m = 3", for_products),
-                PropertyTest("amended right ⇒ DARTS right, n = 2, m = 3", right, darts_right),
-                ExactCounterexample("n = 3: amended right, DARTS wrong", three_dimensions),
-            ),
-            formula=r"Hv+\det(H)\,H^{-1}v=\mathrm{tr}(H)\,v",
-        ),
+        formula=r"Hv+\det(H)\,H^{-1}v=\mathrm{tr}(H)\,v",
     )

@@ -44,6 +44,18 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         eta = 2 / (lowest**2 + largest**2)
         return formulas.landweber(case.hessian, case.slope, eta, steps)
 
+    def certificate_at(case: Instance, q: Matrix) -> Certificate | None:
+        """The certificate of q with the smallest curvature known, and ‖B‖ bounded."""
+        return certify(
+            formulas,
+            case.hessian,
+            case.mixed,
+            case.slope,
+            q,
+            lowest=min(abs(x) for x in case.eigenvalues),
+            norm_squared=frobenius(case.mixed),
+        )
+
     def certified(rng: Random) -> Drawn | None:
         """Any invertible H; q the truth disturbed, or K Landweber steps; kept where certified."""
         case = indefinite(rng, 3, rng.choice((1, 2)))
@@ -52,16 +64,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         else:
             noise = Matrix.of([random_fraction(rng) / 20] for _ in range(3))
             q = case.hessian.inverse() @ case.slope + noise
-        lowest = min(abs(x) for x in case.eigenvalues)
-        found = certify(
-            formulas,
-            case.hessian,
-            case.mixed,
-            case.slope,
-            q,
-            lowest=lowest,
-            norm_squared=frobenius(case.mixed),
-        )
+        found = certificate_at(case, q)
         return None if found is None else (case, q, found)
 
     def product(drawn: Drawn) -> Fraction:
@@ -195,17 +198,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         steps = 1
         while steps <= 128:
             q = refined(case, steps).map(lambda x: Fraction(round(x * 10**15), 10**15))
-            lowest = min(abs(x) for x in case.eigenvalues)
-            found = certify(
-                formulas,
-                case.hessian,
-                case.mixed,
-                case.slope,
-                q,
-                lowest=lowest,
-                norm_squared=frobenius(case.mixed),
-            )
-            if found is not None:
+            if certificate_at(case, q) is not None:
                 return 1
             steps *= 2
         return -1

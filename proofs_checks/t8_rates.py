@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from bilevel.estimators import ConjugateGradient, ImplicitEstimator, Landweber, Neumann
-from bilevel.problem import BilevelProblem
-from bilevel.vector import Tree
 from proofs_checks.definitions import Formulas
+from proofs_checks.estimators_agree import quadratic_problem
 from proofs_checks.evidence import (
     ExactCounterexample,
     ExactIdentity,
@@ -240,19 +239,10 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
 
 def package_solution(estimator: ImplicitEstimator, case: Instance) -> np.ndarray:
     """q of an estimator on the quadratic problem with the H, B, v of `case`."""
-
-    def tensor(m: Matrix) -> torch.Tensor:
-        return torch.tensor([[float(x) for x in row] for row in m.entries], dtype=torch.float64)
-
-    hessian, mixed, slope = tensor(case.hessian), tensor(case.mixed), tensor(case.slope)[:, 0]
-
-    def inner(omega: Tree, alpha: Tree) -> torch.Tensor:
-        value: torch.Tensor = omega @ hessian @ omega / 2 + alpha @ mixed @ omega
-        return value
-
-    problem = BilevelProblem(inner, lambda omega, alpha: slope @ omega + 0 * alpha.sum())
-    omega = torch.zeros(len(slope), dtype=torch.float64)
-    result = estimator(problem, omega, torch.zeros(len(mixed), dtype=torch.float64))
+    problem = quadratic_problem(case.hessian, case.mixed, case.slope)
+    m, n = case.mixed.shape
+    origin = (torch.zeros(size, dtype=torch.float64) for size in (n, m))
+    result = estimator(problem, *origin)
     assert result.solve is not None
     return result.solve.value.flat().numpy()
 

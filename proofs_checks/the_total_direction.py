@@ -30,6 +30,12 @@ TENTH = Fraction(1, 10)
 
 
 def claims(formulas: Formulas) -> tuple[Claim, ...]:
+    return descent(formulas), near_the_minimum(formulas), nearer_in_the_mean(formulas)
+
+
+def descent(formulas: Formulas) -> Claim:
+    """MAIN: the amended total beside g₁ + g₂."""
+
     def totals(
         direct: Matrix, curvature: tuple[Matrix, Matrix, Matrix], eta: Any
     ) -> tuple[Matrix, Matrix]:
@@ -76,6 +82,36 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
         truth, estimate = totals(column(-2), scaled_toy(scale), eta)
         return Fraction(-dot(estimate, truth))
 
+    return Claim(
+        id="MAIN",
+        where="Abstract; §2; §5",
+        statement="The amended update descends: g₁ + g₂′ makes an angle below 90° with "
+        "∇L_val(ω*(α), α) = g₁ + g₂.",
+        assumptions="ω = ω*(α), H ≻ 0, η > 0",
+        verdict=Verdict.FAILS,
+        because="With g₁ = 0 and E7's H, B and v it points the opposite way, whatever η. It can "
+        "turn a right g₁ round. And Eq. 7 would not mend it: where the second term does have the "
+        "right sign, as for n = 1, the sum has it only if η is large enough for the scale of "
+        "L_train. T14 says when the sum descends, and R4 how often it does not at minima of a "
+        "network.",
+        evidence=(
+            ExactCounterexample("2×2 integers, every η > 0", opposite_at_every_eta),
+            ExactCounterexample("g₁ alone right, g₁ + g₂′ wrong", worse_than_nothing),
+            ExactCounterexample(
+                "a right second term and a wrong sum, η = 1/10", where_the_second_term_is_right
+            ),
+            PropertyTest(
+                "for every η some multiple of A.1's L_train has the sum wrong",
+                lambda rng: _scale_for(abs(random_fraction(rng, 40)) + TENTH**3),
+                no_eta_is_large_enough,
+                strict=True,
+            ),
+        ),
+        formula=r"\langle g_1+g_2',\ g_1+g_2\rangle > 0",
+    )
+
+
+def near_the_minimum(formulas: Formulas) -> Claim:
     def near_the_optimum() -> Exhibit:
         """L_train = ½ωᵀHω + αᵀBω and L_val = vᵀω: H, B and v are the same at every ω."""
         offset = sympy.symbols("d1 d2", real=True)
@@ -115,6 +151,27 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             {"⟨g₂′, g₂⟩ ≥ 0 at some of them": max(products) >= 0, "at ω*": limit >= 0},
         )
 
+    return Claim(
+        id="§1f",
+        where="§1",
+        statement="For ω_est close to ω*(α) the angle between g₂ and g₂′, taken at ω_est, is "
+        "below 90°.",
+        assumptions="H ≻ 0",
+        verdict=Verdict.FAILS,
+        because="g₂′ is continuous in ω, so that E7's counterexample is one near ω* too. Where "
+        "H, B and v are the same at every ω it is one however near or far.",
+        evidence=(
+            ExactCounterexample(
+                "every ω_est and η, with quadratic L_train and linear L_val", near_the_optimum
+            ),
+            ExactCounterexample("H that moves with ω: the wrong sign stays", beside_the_optimum),
+        ),
+    )
+
+
+def nearer_in_the_mean(formulas: Formulas) -> Claim:
+    """§1g: at the minima of R4."""
+
     def further_than_nothing() -> Exhibit:
         estimate = formulas.amended(HESSIAN, MIXED, SLOPE, 1)
         truth = formulas.implicit(HESSIAN, MIXED, SLOPE)
@@ -124,82 +181,31 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             {"g₂′ is nearer to g₂ than 0 is": square(estimate - truth) < square(truth)},
         )
 
-    return (
-        Claim(
-            id="MAIN",
-            where="Abstract; §2; §5",
-            statement="The amended update descends: g₁ + g₂′ makes an angle below 90° with "
-            "∇L_val(ω*(α), α) = g₁ + g₂.",
-            assumptions="ω = ω*(α), H ≻ 0, η > 0",
-            verdict=Verdict.FAILS,
-            because="With g₁ = 0 and E7's H, B and v it points the opposite way, whatever η. "
-            "It can "
-            "turn a right g₁ round. And Eq. 7 would not mend it: where the second term does have "
-            "the right sign, as for n = 1, the sum has it only if η is large enough for the scale "
-            "of L_train. T14 says when the sum descends, and "
-            "R4 how often it does not at minima of a network.",
-            evidence=(
-                ExactCounterexample("2×2 integers, every η > 0", opposite_at_every_eta),
-                ExactCounterexample("g₁ alone right, g₁ + g₂′ wrong", worse_than_nothing),
-                ExactCounterexample(
-                    "a right second term and a wrong sum, η = 1/10", where_the_second_term_is_right
-                ),
-                PropertyTest(
-                    "for every η some multiple of A.1's L_train has the sum wrong",
-                    lambda rng: _scale_for(abs(random_fraction(rng, 40)) + TENTH**3),
-                    no_eta_is_large_enough,
-                    strict=True,
+    return Claim(
+        id="§1g",
+        where="§1",
+        statement="The total with the amended term is nearer to ∇L_val(ω*(α), α) than those of "
+        "first order and of DARTS's second order.",
+        assumptions="R4's minima of a small supernet, η = ξ = 0.1; supported if log₁₀ of the "
+        "ratio of relative errors, paired by seed, is below 0 against both, and that of g₂ alone "
+        "too, each term at the best η for the point",
+        verdict=Verdict.NOT_SUPPORTED,
+        because="At these minima it is further away than both: in the geometric mean its error "
+        "is 185 times that of first order and 77 times that of DARTS. The two "
+        "terms, each at its best η, are not told apart. In theory it need not be: how "
+        "near g₂′ comes to g₂ is a matter of η and of the spectrum of H (T8).",
+        evidence=(
+            Experiment(
+                "R4's points: relative error of the total, amended against the other two",
+                FIXED_NORMS,
+                Verdict.NOT_SUPPORTED,
+                (
+                    _against("first order", "total_error", "the total", "2.268"),
+                    _against("DARTS second order", "total_error", "the total", "1.885"),
+                    _against("DARTS second order", "best_error", "g₂ at the best η", "0.021"),
                 ),
             ),
-            formula=r"\langle g_1+g_2',\ g_1+g_2\rangle > 0",
-        ),
-        Claim(
-            id="§1f",
-            where="§1",
-            statement="For ω_est close to ω*(α) the angle between g₂ and g₂′, taken at ω_est, is "
-            "below 90°.",
-            assumptions="H ≻ 0",
-            verdict=Verdict.FAILS,
-            because="g₂′ is continuous in ω, so that E7's counterexample is one near ω* too. Where "
-            "H, B and v are the same at every ω it is one however near or far.",
-            evidence=(
-                ExactCounterexample(
-                    "every ω_est and η, with quadratic L_train and linear L_val", near_the_optimum
-                ),
-                ExactCounterexample(
-                    "H that moves with ω: the wrong sign stays", beside_the_optimum
-                ),
-            ),
-        ),
-        Claim(
-            id="§1g",
-            where="§1",
-            statement="The total with the amended term is nearer to ∇L_val(ω*(α), α) than those of "
-            "first order and of DARTS's second order.",
-            assumptions="R4's minima of a small supernet, η = ξ = 0.1; supported if log₁₀ of the "
-            "ratio of relative errors, paired by seed, is below 0 against both, and that of g₂ "
-            "alone "
-            "too, each term at the best η for the point",
-            verdict=Verdict.NOT_SUPPORTED,
-            because="At these minima it is further away than both: in the geometric mean its error "
-            "is 185 times that of first order and 77 times that of DARTS. The two "
-            "terms, each at its best η, are not told apart. In theory it need not be: how "
-            "near g₂′ comes to g₂ is a matter of η and of the spectrum of H (T8).",
-            evidence=(
-                Experiment(
-                    "R4's points: relative error of the total, amended against the other two",
-                    FIXED_NORMS,
-                    Verdict.NOT_SUPPORTED,
-                    (
-                        _against("first order", "total_error", "the total", "2.268"),
-                        _against("DARTS second order", "total_error", "the total", "1.885"),
-                        _against("DARTS second order", "best_error", "g₂ at the best η", "0.021"),
-                    ),
-                ),
-                ExactCounterexample(
-                    "E7's: twice as far off as leaving g₂ out", further_than_nothing
-                ),
-            ),
+            ExactCounterexample("E7's: twice as far off as leaving g₂ out", further_than_nothing),
         ),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.card.retraining import RETRAINING
 from benchmarks.card.steps import CAPTURED, FLOAT32, PRODUCT, SEARCH, WEIGHT, named
 from benchmarks.card.supernets import EXACT
+from benchmarks.tables import table
 
 IMAGES = 25_000
 """CIFAR-10's training half."""
@@ -15,20 +16,17 @@ IMAGES = 25_000
 
 def presets(record: dict[str, Any]) -> list[str]:
     """Hours of the paper's trainings by the time that an image takes in the steps above."""
-    lines = [
-        "| training | epochs × images | hours here | the paper says |",
-        "|---|---|---|---|",
-    ]
-    found = len(lines)
+    rows = []
     for what, epochs, images, batch, names, said in trainings(record):
         if names is None:
             continue
         hours = epochs * images / batch * sum(names) / 3600
-        lines.append(f"| {what} | {epochs} × {images:,} | {hours:.1f} | {said} |")
-    if len(lines) == found:
+        rows.append((what, f"{epochs} × {images:,}", f"{hours:.1f}", said))
+    if not rows:
         return []
+    head = ("training", "epochs × images", "hours here", "the paper says")
     said = "By their steps alone: searches at batch 64, retraining at batch 96."
-    return ["## Hours of the paper's trainings on this card", said, "\n".join(lines)]
+    return ["## Hours of the paper's trainings on this card", said, table(head, rows)]
 
 
 def trainings(record: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

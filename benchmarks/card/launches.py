@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks.card.steps import ALPHA, FLOAT32, Stepping, ours
 from benchmarks.records import commit
 from benchmarks.steps import Setting, without_kernels
+from benchmarks.tables import table
 from darts.kernels import stack
 from darts.networks import adapter, weighted_sum
 from darts.spaces import depthwise
@@ -138,11 +139,12 @@ def section(timed: dict[str, Any] | None = None, path: Path = RECORD) -> list[st
     if not path.exists():
         return []
     record = json.loads(path.read_text())
-    lines = ["| | form | convolutions | norms | copies and fills | sums, products, others | all |"]
-    lines.append("|---|---|---|---|---|---|---|")
-    for step, forms in record["counts"].items():
-        for form, groups in forms.items():
-            lines.append(f"| {step} | {form} | {' | '.join(f'{n:,}' for n in groups.values())} |")
+    groups = ("convolutions", "norms", "copies and fills", "sums, products, others", "all")
+    rows = [
+        (step, form, *(f"{n:,}" for n in counts.values()))
+        for step, forms in record["counts"].items()
+        for form, counts in forms.items()
+    ]
     return [
         "## Operations a step",
         "These are counts and no times. They were taken on a CPU, along the path that a GPU "
@@ -151,7 +153,7 @@ def section(timed: dict[str, Any] | None = None, path: Path = RECORD) -> list[st
         "*One by one*, every term of a node is normed, weighted and added by itself, and so is "
         "the weight decay of every weight. *On stacks*, a node does this for all of its terms at "
         "once, in a fixed number of operations.",
-        "\n".join(lines),
+        table(("", "form", *groups), rows),
         "Views and allocations are left out. An operation can start more than one kernel: "
         "PyTorch's batch norm takes several. Norms in products count here as the operations that "
         "they are written in, and a GPU with Triton makes fewer kernels of them.",

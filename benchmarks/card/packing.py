@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmarks.card.timing import Clock
+from benchmarks.tables import table
 from darts.config.compute import Computing
 from darts.config.full import FullConfig
 from darts.config.presets import PRESETS
@@ -86,8 +87,8 @@ def packed(part: dict[str, Any]) -> list[str]:
     steps = part.get("steps a second")
     if not steps:
         return []
-    lines = ["| processes | search steps a second, all together | of one's |", "|---|---|---|"]
-    lines += [f"| {n} | {each:.3g} | {each / steps['1']:.2f}× |" for n, each in steps.items()]
+    head = ("processes", "search steps a second, all together", "of one's")
+    rows = [(n, f"{each:.3g}", f"{each / steps['1']:.2f}×") for n, each in steps.items()]
     said = [f"`{part['search']}`, {part['images a batch']} images a batch, captured steps."]
     if "fit" in part:
         said.append(
@@ -95,4 +96,4 @@ def packed(part: dict[str, Any]) -> list[str]:
             f"nine tenths are enough for {part['fit']}."
         )
     failed = [f"{n} processes failed: `{why[:200]}`" for n, why in part.get("failed", {}).items()]
-    return ["## Several searches at a time", " ".join(said), "\n".join(lines), *failed]
+    return ["## Several searches at a time", " ".join(said), table(head, rows), *failed]

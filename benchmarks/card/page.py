@@ -28,6 +28,7 @@ from benchmarks.card.steps import (
     named,
 )
 from benchmarks.card.supernets import DIFFERENCES, EXACT, FIRST, SECOND
+from benchmarks.tables import table
 
 RECORD = Path("docs/records/card_h100.json")
 PAGE = Path("docs/CARD.md")
@@ -111,7 +112,7 @@ def page(record: dict[str, Any] | None) -> str:
     for part, title in PARTS.items():
         if record.get(part, {}).get("seconds"):
             parts += [f"## {title}", *record[part].get("remarks", [])]
-            parts += ["\n".join(table(record[part])), *notes(record[part])]
+            parts += [times(record[part]), *notes(record[part])]
     parts += retrained(record.get("retraining", {}))
     parts += presets(record)
     parts += piped(record.get("pipeline", {}))
@@ -249,7 +250,7 @@ def spelt(ratio: dict[str, Any] | None, unit: str = "", digits: int = 2) -> str 
     return f"{middle}{unit} [{low}, {high}], n = {ratio['n']}"
 
 
-def table(part: dict[str, Any]) -> Iterator[str]:
+def times(part: dict[str, Any]) -> str:
     """Milliseconds by step and form; how much faster than the original, captured; memory."""
     seconds, ratios = part["seconds"], part["ratios"]
     shown = {
@@ -257,8 +258,7 @@ def table(part: dict[str, Any]) -> Iterator[str]:
         for title, column in COLUMNS.items()
         if any(named(*column, step) in seconds for step in STEPS)
     }
-    yield f"| ms | {' | '.join(shown)} | original / captured | in own weight steps, captured |"
-    yield "|---" * (len(shown) + 3) + "|"
+    rows = []
     weight = named(OURS, CAPTURED, FLOAT32, WEIGHT)
     for step in STEPS:
         found = [seconds.get(named(*column, step)) for column in shown.values()]
@@ -268,7 +268,9 @@ def table(part: dict[str, Any]) -> Iterator[str]:
         cells = [f"{1e3 * cell['median']:.1f}" if cell else "" for cell in found]
         cells += [spelt(ratios.get(f"{theirs} / {own}")) or ""]
         cells += [spelt(ratios.get(f"{own} / {weight}")) or ""]
-        yield f"| {step} | {' | '.join(cells)} |"
+        rows.append((step, *cells))
+    head = ("ms", *shown, "original / captured", "in own weight steps, captured")
+    return table(head, rows)
 
 
 def notes(part: dict[str, Any]) -> list[str]:
@@ -290,11 +292,16 @@ def profiled(name: str, whole: dict[str, Any], *kinds: dict[str, Any]) -> Iterat
     yield f"Where the time of *{readable(name)}* goes: {whole['count']:,} kernels, copies and"
     yield "fills. These take most:"
     yield ""
-    yield "| kernel | ms | share | calls |"
-    yield "|---|---|---|---|"
-    for kind in kinds[:4]:
-        share = f"{100 * kind['ms'] / whole['ms']:.0f} %"
-        yield f"| `{kind['name'][:70]}` | {kind['ms']:.1f} | {share} | {kind['count']:,} |"
+    rows = (
+        (
+            f"`{kind['name'][:70]}`",
+            f"{kind['ms']:.1f}",
+            f"{100 * kind['ms'] / whole['ms']:.0f} %",
+            f"{kind['count']:,}",
+        )
+        for kind in kinds[:4]
+    )
+    yield table(("kernel", "ms", "share", "calls"), rows)
 
 
 def compiled(part: dict[str, Any]) -> list[str]:
@@ -317,16 +324,15 @@ def retrained(part: dict[str, Any]) -> list[str]:
         seconds = part.get(title, {}).get("seconds")
         if not seconds:
             continue
-        lines = ["| | ms | images a second | original / this | peak MiB |", "|---|---|---|---|---|"]
+        rows = []
         batch, theirs = part[title]["batch"], RETRAINING[0]
         for name, value in seconds.items():
             ratio = spelt(part[title]["ratios"].get(f"{theirs} / {name}")) or ""
             peak = part[title].get("peak MiB", {}).get(name)
-            lines.append(
-                f"| {name} | {1e3 * value['median']:.1f} | {batch / value['median']:,.0f} | "
-                f"{ratio} | {'' if peak is None else f'{peak:.0f}'} |"
-            )
-        found += [f"## Retraining, {what}", "\n".join(lines)]
+            speed = f"{1e3 * value['median']:.1f}", f"{batch / value['median']:,.0f}"
+            rows.append((name, *speed, ratio, "" if peak is None else f"{peak:.0f}"))
+        head = ("", "ms", "images a second", "original / this", "peak MiB")
+        found += [f"## Retraining, {what}", table(head, rows)]
     if not found:
         return []
     return [*found, "These steps include the making of their batches.", *part.get("remarks", [])]
@@ -337,20 +343,17 @@ def products(part: dict[str, Any]) -> list[str]:
     networks = {name: found for name, found in part.items() if isinstance(found, dict)}
     if not networks:
         return []
-    lines = [
-        "| network | parameters | product, with what it needs before | in gradients | memory |"
-    ]
-    lines.append("|---|---|---|---|---|")
+    rows = []
     for name, found in networks.items():
         peaks = found["peak MiB"]
         for pair, ratio in found["ratios"].items():
             over, _, under = pair.partition(" / ")
             both = peaks.get(over), peaks.get(under)
             share = f"{both[0] / both[1]:.1f}×" if all(both) else "–"
-            lines.append(
-                f"| {name} | {found['parameters']:.2g} | {over} | {spelt(ratio)} | {share} |"
-            )
-    return ["## Products of large networks", "\n".join(lines)]
+            rows.append((name, f"{found['parameters']:.2g}", over, spelt(ratio), share))
+    before = "product, with what it needs before"
+    head = ("network", "parameters", before, "in gradients", "memory")
+    return ["## Products of large networks", table(head, rows)]
 
 
 def read(path: Path = RECORD) -> dict[str, Any] | None:

@@ -9,17 +9,12 @@ from pathlib import Path
 
 from benchmarks.experiments.beside import write_comparison_of
 from benchmarks.experiments.catalogue import EXPERIMENTS
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.packing import pack
 from benchmarks.experiments.page import write_pages
 from benchmarks.experiments.queue import Place, images_of, machine_of_runs, missing, work_through
 from benchmarks.experiments.random_search import table_path
-from benchmarks.experiments.record import (
-    fold,
-    journal_lines,
-    read_all,
-    read_records,
-    write_record,
-)
+from benchmarks.experiments.record import read_all, read_records, write_record
 from benchmarks.experiments.reproduce import compare_with_records, recorded_here
 from darts.training.accuracy_table import AccuracyTable
 

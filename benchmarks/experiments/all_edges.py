@@ -20,7 +20,7 @@ from benchmarks.experiments.retrained import (
     random_cell,
 )
 from benchmarks.experiments.retrained_report import RetrainedCurves
-from benchmarks.experiments.rules import above, all_do, none_does, to_the_end
+from benchmarks.experiments.rules import POINTS, above, all_do, none_does, to_the_end
 from benchmarks.experiments.setting import METHODS
 from bilevel.estimators import FirstOrder
 from darts.config.retrain import RetrainConfig
@@ -76,7 +76,6 @@ def _barely_changes(run: RunRecord) -> bool:
     return changed <= FEW_EDGES
 
 
-PERCENT = "Difference in percentage points"
 RANDOM_MEAN = mean_of(RANDOM_NAMES)
 SIGN = (
     "Supported if the interval of the paired difference in test accuracy lies above 0, not "
@@ -143,39 +142,39 @@ CLAIMS = (
         "First-order DARTS finds a better cell in 50 epochs than in 200: convergence and accuracy "
         "contradict each other.",
         SIGN,
-        above(difference(found("first-order", SHORT), found("first-order", EPOCHS)), PERCENT),
+        above(difference(found("first-order", SHORT), found("first-order", EPOCHS)), POINTS),
     ),
     Claim(
         "§1, §3.4",
         "The amended search ends in a better cell than first-order DARTS after as many epochs.",
         SIGN,
-        above(difference(found("amended", EPOCHS), found("first-order", EPOCHS)), PERCENT),
+        above(difference(found("amended", EPOCHS), found("first-order", EPOCHS)), POINTS),
     ),
     Claim(
         "§3.2, §5",
         "The amended cell after 200 epochs is better than first order's after 50.",
         SIGN,
-        above(difference(found("amended", EPOCHS), found("first-order", SHORT)), PERCENT),
+        above(difference(found("amended", EPOCHS), found("first-order", SHORT)), POINTS),
     ),
     Claim(
         "§4.1.3",
         "The amended cell after 200 epochs is better than random cells of the space.",
         "Of the accuracy minus the mean over the random cells of the same seed: supported if the "
         "interval lies above 0, not supported if below.",
-        above(difference(found("amended", EPOCHS), RANDOM_MEAN), PERCENT),
+        above(difference(found("amended", EPOCHS), RANDOM_MEAN), POINTS),
     ),
     Claim(
         "§1",
         "The cell of first-order DARTS after 200 epochs is worse than random cells of the space.",
         "Of the mean over the random cells of the same seed minus its accuracy: supported if the "
         "interval lies above 0, not supported if below.",
-        above(difference(RANDOM_MEAN, found("first-order", EPOCHS)), PERCENT),
+        above(difference(RANDOM_MEAN, found("first-order", EPOCHS)), POINTS),
     ),
     Claim(
         "§3.2",
         "A network of skip-connects performs worse than random cells of the space.",
         "The same rule.",
-        above(difference(RANDOM_MEAN, mean_of(["all-skip"])), PERCENT),
+        above(difference(RANDOM_MEAN, mean_of(["all-skip"])), POINTS),
     ),
 )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
-
+from benchmarks.experiments.around import Around
 from benchmarks.experiments.searched import SearchedByOwnSteps
 from bilevel import BilevelProblem, Vector
-from bilevel.estimators import Estimator, Hypergradient
-from bilevel.vector import Tree
+from bilevel.estimators import Hypergradient
 from darts.data import Batch
 from darts.training.searching import Searching
 
@@ -26,7 +24,7 @@ class OnTwoPairs(BilevelProblem):
 
 
 @dataclass(frozen=True)
-class OnOtherBatches(Estimator):
+class OnOtherBatches(Around):
     """g₁ on the batches of the step, and the inner estimator's term on the other pair.
 
     The term keeps its mean over batches and its size. What it loses is any dependence on the
@@ -39,8 +37,6 @@ class OnOtherBatches(Estimator):
         TypeError: the problem has one pair of batches.
     """
 
-    inner: Estimator
-
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         if not isinstance(problem, OnTwoPairs):
             raise TypeError(
@@ -50,11 +46,6 @@ class OnOtherBatches(Estimator):
         outer_loss, direct = problem.outer_gradient_alpha(omega, alpha)
         found = self.inner(problem.others, omega.tree(), alpha.tree())
         return Hypergradient(direct.tree(), found.implicit, outer_loss)
-
-    def following(
-        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
-    ) -> OnOtherBatches:
-        return replace(self, inner=self.inner.following(optimizer, omega, clip=clip))
 
 
 class SearchingApart(Searching):

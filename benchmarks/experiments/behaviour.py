@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.experiments.definition import Claim, Experiment
 from benchmarks.experiments.ends import accuracy_at, paired
 from benchmarks.experiments.plots import CellCurves
-from benchmarks.experiments.rules import above, all_do, any_does, has_collapsed, none_does
+from benchmarks.experiments.rules import POINTS, above, all_do, any_does, has_collapsed, none_does
 from benchmarks.experiments.setting import SMALL, planned
 
 CONTROLS = {
@@ -39,7 +39,7 @@ def _better(method: str, words: str) -> Claim:
         "not supported if below.",
         above(
             paired("amended", method, accuracy_at),
-            "Difference in percentage points",
+            POINTS,
         ),
     )
 

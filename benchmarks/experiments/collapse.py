@@ -15,7 +15,7 @@ from benchmarks.experiments.ends import (
 )
 from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
-from benchmarks.experiments.rules import above, all_do, has_collapsed, none_does, to_the_end
+from benchmarks.experiments.rules import POINTS, above, all_do, has_collapsed, none_does, to_the_end
 from benchmarks.experiments.setting import SMALL, planned
 
 RANDOM_CELL_PERCENT = 89.45
@@ -71,7 +71,7 @@ CLAIMS = (
         "first order) lies above 0, not supported if below.",
         above(
             paired("amended", "first-order", accuracy_at),
-            "Difference in percentage points",
+            POINTS,
         ),
     ),
     Claim(
@@ -82,7 +82,7 @@ CLAIMS = (
         "best epoch) lies above −1 percentage point, not supported if below.",
         above(
             paired("amended", "first-order", accuracy_at, best_accuracy),
-            "Difference in percentage points",
+            POINTS,
             line=-1.0,
         ),
     ),
@@ -94,7 +94,7 @@ CLAIMS = (
         "if below.",
         above(
             paired("amended", "first-order", supernet_accuracy_at),
-            "Difference in percentage points",
+            POINTS,
         ),
     ),
     Claim(
@@ -104,7 +104,7 @@ CLAIMS = (
         "above 0, not supported if below.",
         above(
             paired("first-order", "second-order", supernet_accuracy_at),
-            "Difference in percentage points",
+            POINTS,
         ),
     ),
     Claim(
@@ -112,7 +112,7 @@ CLAIMS = (
         "The amended search finds a better cell than chance.",
         f"Supported if the interval of its accuracy at the end minus {RANDOM_CELL_PERCENT} %, the "
         "mean of all cells without none, lies above 0, not supported if below.",
-        above(_against_random, "Difference in percentage points"),
+        above(_against_random, POINTS),
     ),
 )
 

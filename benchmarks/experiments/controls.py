@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 
+from benchmarks.experiments.around import Around
 from bilevel import BilevelProblem, Vector
 from bilevel.estimators import Estimator, Hypergradient
 from bilevel.vector import Tree
 
 
 @dataclass(frozen=True)
-class Control(Estimator):
+class Control(Around):
     """g₁ as it is, and another vector in place of the inner estimator's term.
 
     None of them estimates g₂: each keeps one property of the inner estimator's term and takes
@@ -24,24 +26,16 @@ class Control(Estimator):
         inner: whose term is replaced.
     """
 
-    inner: Estimator
-
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         found = self.inner(problem, omega.tree(), alpha.tree())
-        term, direct = Vector.of(found.implicit), Vector.of(found.direct)
-        term = self.in_place_of(term, direct, problem, omega, alpha)
+        term = self.in_place_of(Vector.of(found.implicit), problem, omega, alpha)
         return replace(found, implicit=term.tree(), solve=None)
-
-    def following(
-        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
-    ) -> Control:
-        return replace(self, inner=self.inner.following(optimizer, omega, clip=clip))
 
     @abstractmethod
     def in_place_of(
-        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
-        """What stands for the inner estimator's term, where g₁ is `direct`."""
+        """What stands for the inner estimator's term."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Flipped(Control):
     """The term with its sign changed: the same size, the opposite direction."""
 
     def in_place_of(
-        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         return -term
 
@@ -65,7 +59,7 @@ class RandomDirection(Control):
     """
 
     def in_place_of(
-        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         draw = drawing_by(term)
         leaves = tuple(
@@ -83,7 +77,7 @@ class TowardsZero(Control):
     """
 
     def in_place_of(
-        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         return at_norm(without_mean(alpha), float(term.norm()))
 
@@ -101,7 +95,7 @@ class RandomSign(Control):
     """
 
     def in_place_of(
-        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         heads = bool(torch.randint(2, (), generator=drawing_by(term)))
         return term if heads else -term
@@ -130,7 +124,7 @@ class TowardsLessCurvature(Control):
     h: float = 0.3
 
     def in_place_of(
-        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         step = at_norm(problem.outer_gradients(omega, alpha)[1], self.h)
         ahead, here, behind = (
@@ -150,19 +144,16 @@ class AtNormOf(Control):
     other: Estimator
 
     def in_place_of(
-        self, term: Vector, direct: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
+        self, term: Vector, problem: BilevelProblem, omega: Vector, alpha: Vector
     ) -> Vector:
         found = self.other(problem, omega.tree(), alpha.tree())
         return at_norm(term, float(Vector.of(found.implicit).norm()))
 
     def following(
         self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
-    ) -> AtNormOf:
-        return replace(
-            self,
-            inner=self.inner.following(optimizer, omega, clip=clip),
-            other=self.other.following(optimizer, omega, clip=clip),
-        )
+    ) -> Self:
+        followed = super().following(optimizer, omega, clip=clip)
+        return replace(followed, other=self.other.following(optimizer, omega, clip=clip))
 
 
 def at_norm(direction: Vector, norm: float) -> Vector:

@@ -13,6 +13,7 @@ from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import (
     ANY,
+    POINTS,
     Judge,
     Judgement,
     Values,
@@ -142,7 +143,7 @@ def _beats(method: str, cure: Change) -> Claim:
         "accuracy, each run at its own end, lies above 0, not supported if below.",
         above(
             _gain(method),
-            "Difference in percentage points",
+            POINTS,
             lacking="No complete run of the cure beside a long enough one of amended yet.",
         ),
     )
@@ -154,7 +155,7 @@ def _helps(method: str, switch: Change) -> Claim:
         f"The amended search finds a better cell with {switch.words}.",
         "Supported if the interval of the paired difference in accuracy (with − without), at the "
         "last epoch that both runs have, lies above 0, not supported if below.",
-        above(paired(method, "amended", accuracy_at), "Difference in percentage points"),
+        above(paired(method, "amended", accuracy_at), POINTS),
     )
 
 

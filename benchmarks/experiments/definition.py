@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.record import Key, RunRecord
 from darts.data import ImageSet
 from darts.data.digits import Digits
 from darts.data.published import Published
@@ -46,6 +46,11 @@ class Planned(ABC):
     @property
     def name(self) -> str:
         return f"{self.method}-seed-{self.seed}"
+
+    @property
+    def key(self) -> Key:
+        """As its records have it."""
+        return self.setting.name, self.method, self.seed
 
     @property
     @abstractmethod
@@ -129,11 +134,10 @@ class Experiment:
 
     def mine(self, records: Sequence[RunRecord]) -> list[RunRecord]:
         """The records of its runs, in the order of the runs."""
-        by_name = {(r.setting, r.method, r.seed): r for r in records}
-        keys = [(run.setting.name, run.method, run.seed) for run in self.runs]
-        return [by_name[key] for key in keys if key in by_name]
+        found = {record.key: record for record in records}
+        return [found[run.key] for run in self.runs if run.key in found]
 
     def others(self, everything: Sequence[RunRecord]) -> list[RunRecord]:
         """Records of its runs on further machines, beside those that `mine` takes."""
-        keys = {(run.setting.name, run.method, run.seed) for run in self.runs}
-        return [r for r in everything if (r.setting, r.method, r.seed) in keys]
+        keys = {run.key for run in self.runs}
+        return [record for record in everything if record.key in keys]

@@ -33,8 +33,9 @@ from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import Judge, Judgement
 from benchmarks.experiments.searched import Searched, SearchSetting, drive_search
 from benchmarks.experiments.setting import METHODS, SMALL
+from benchmarks.tables import table
 from darts.config.as_json import to_json
-from darts.data import ImageSet, SearchData
+from darts.data import ImageSet
 from darts.parallel.launch import Devices
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces.nasbench201 import digits
@@ -109,7 +110,7 @@ class MeasuredSearch(Searched):
         }
 
     def perform(self, images: ImageSet, run: RunFolder, devices: Devices) -> None:
-        halves = SearchData.of(images, self.config.train_share, self.seed)
+        halves = self.config.halves(images)
         searching = Searching(self.config, halves.to(devices.device), devices, run.note)
         stage = MeasuredStage(self.after, searching, run)
         drive_search(stage, run, devices)
@@ -128,16 +129,11 @@ def of(point: Any, estimator: str, number: str, reference: str = DAMPED) -> floa
     return None if value is None else float(value)
 
 
-def _counting(records: Sequence[RunRecord], enough: int = ENOUGH) -> list[RunRecord]:
-    """Runs that have been measured after so many epochs."""
-    return [r for r in records if points(r)[-1]["after_epochs"] >= enough]
-
-
 def _decided(records: Sequence[RunRecord], decide: Beside) -> Judgement:
     """What the counting runs say, if there are `FEW` of each search; else what all say, open."""
     if not records:
         return NOT_RUN, "No search has been measured yet."
-    counting = _counting(records)
+    counting = [r for r in records if points(r)[-1]["after_epochs"] >= ENOUGH]
     if any(sum(r.method == search for r in counting) < FEW for search in SEARCHES):
         numbers = _by_both(records, decide)[1]
         return UNDECIDED, f"Deciding nothing yet (n = {len(records)}). {numbers}"
@@ -251,15 +247,16 @@ class Directions:
 
 
 def _places(records: Sequence[RunRecord]) -> str:
-    rows = [
-        "| Search | Seed | After epochs | Cell | ‖∇_ω L_train‖ | ‖∇_ω L_val‖ | λ of H (Ritz) | "
-        "Negative share | Damping | Residual undamped | ‖g₁‖ | ‖g₂‖ damped |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    head = (
+        *("Search", "Seed", "After epochs", "Cell", "‖∇_ω L_train‖", "‖∇_ω L_val‖"),
+        *("λ of H (Ritz)", "Negative share", "Damping", "Residual undamped"),
+        *("‖g₁‖", "‖g₂‖ damped"),
+    )
+    rows = []
     for record in records:
         for p in points(record):
             damped, undamped = p["references"]["damped"], p["references"]["undamped"]
-            values = (
+            row = (
                 record.method,
                 record.seed,
                 p["after_epochs"],
@@ -273,15 +270,12 @@ def _places(records: Sequence[RunRecord]) -> str:
                 f"{p['direct_norm']:.2g}",
                 f"{damped['implicit_norm']:.2g}",
             )
-            rows.append(f"| {' | '.join(map(str, values))} |")
-    return "\n".join(rows)
+            rows.append(row)
+    return table(head, rows)
 
 
 def _cosines(records: Sequence[RunRecord], reference: str) -> str:
-    rows = [
-        f"| Search | After epochs | n | {' | '.join(COMPARED)} |",
-        f"|---|---|---|{'---|' * len(COMPARED)}",
-    ]
+    rows: list[tuple[object, ...]] = []
     for search in SEARCHES:
         runs = [r for r in records if r.method == search]
         for after in MEASURED_AFTER:
@@ -292,15 +286,12 @@ def _cosines(records: Sequence[RunRecord], reference: str) -> str:
                     f"({_mean(here, n, 'total_cosine', reference)})"
                     for n in COMPARED
                 )
-                rows.append(f"| {search} | {after} | {len(here)} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+                rows.append((search, after, len(here), *cells))
+    return table(("Search", "After epochs", "n", *COMPARED), rows)
 
 
 def _parts(records: Sequence[RunRecord]) -> str:
-    rows = [
-        "| Estimate | Bias | Batch noise | Mean over batches | Kinks | Right sign |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     everywhere = [p for r in records for p in points(r)]
     for name in COMPARED:
         numbers = (_mean(everywhere, name, n) for n in ("error", "noise", "shift", "kink"))
@@ -311,8 +302,9 @@ def _parts(records: Sequence[RunRecord]) -> str:
             if c is not None
         ]
         share = f"{sum(signs)} of {len(signs)}" if signs else "–"
-        rows.append(f"| {name} | {' | '.join(numbers)} | {share} |")
-    return "\n".join(rows)
+        rows.append((name, *numbers, share))
+    head = ("Estimate", "Bias", "Batch noise", "Mean over batches", "Kinks", "Right sign")
+    return table(head, rows)
 
 
 def _mean(here: Sequence[Any], estimator: str, number: str, reference: str = DAMPED) -> str:

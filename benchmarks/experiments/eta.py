@@ -15,7 +15,7 @@ from benchmarks.experiments.ends import (
 )
 from benchmarks.experiments.plots import CellCurves
 from benchmarks.experiments.record import RunRecord
-from benchmarks.experiments.rules import above, all_do, has_collapsed, none_does
+from benchmarks.experiments.rules import POINTS, above, all_do, has_collapsed, none_does
 from benchmarks.experiments.setting import SMALL, planned
 
 SMALL_ETAS = ("first-order", "amended-eta-0.001", "amended-eta-0.01")
@@ -73,7 +73,7 @@ CLAIMS = (
         "supported if below.",
         above(
             paired("amended", "amended-eta-1", accuracy_at),
-            "Difference in percentage points",
+            POINTS,
         ),
     ),
 )

@@ -7,7 +7,7 @@ from benchmarks.experiments.kept import difference, found, mean_of, skip_share
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.retrained import RetrainedSearch, RetrainedSetting, random_cell
 from benchmarks.experiments.retrained_report import RetrainedCurves
-from benchmarks.experiments.rules import above, all_do, none_does
+from benchmarks.experiments.rules import POINTS, above, all_do, none_does
 from benchmarks.experiments.setting import METHODS
 from bilevel.estimators import FirstOrder
 from darts.config.retrain import RetrainConfig
@@ -78,7 +78,6 @@ def _runs() -> tuple[Planned, ...]:
 
 
 SIGN = "Supported if the interval lies above 0, not supported if below."
-PERCENT = "Difference in percentage points"
 HELD = "More than half of the upper cells' edges were skip-connect"
 CLAIMS = (
     Claim(
@@ -99,20 +98,20 @@ CLAIMS = (
         "§4.1.3",
         "In S2 the amended search ends in a better network than first-order DARTS.",
         f"Of the paired difference in test accuracy: {SIGN[0].lower()}{SIGN[1:]}",
-        above(difference(found("amended", END), found("first-order", END)), PERCENT),
+        above(difference(found("amended", END), found("first-order", END)), POINTS),
     ),
     Claim(
         "§4.1.3",
         "In S2 the amended search ends in a better network than random ones.",
         "Of its test accuracy minus the mean over the random networks of the same seed: "
         f"{SIGN[0].lower()}{SIGN[1:]}",
-        above(difference(found("amended", END), mean_of(RANDOM_NAMES)), PERCENT),
+        above(difference(found("amended", END), mean_of(RANDOM_NAMES)), POINTS),
     ),
     Claim(
         "§4.1.3",
         "In S2 first-order DARTS ends in a better network than random ones (on CIFAR-10).",
         "The same rule.",
-        above(difference(found("first-order", END), mean_of(RANDOM_NAMES)), PERCENT),
+        above(difference(found("first-order", END), mean_of(RANDOM_NAMES)), POINTS),
     ),
 )
 

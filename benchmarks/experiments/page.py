@@ -12,6 +12,7 @@ from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.definition import NOT_RUN, VERDICTS, Experiment
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.stability import stability, with_sentences
+from benchmarks.tables import table
 
 DOCS = Path("docs/experiments")
 FRONT = Path("README.md")
@@ -62,7 +63,7 @@ def with_table(text: str, table: str) -> str:
 def overview(records: Sequence[RunRecord]) -> str:
     """How many claims have which verdict, a row for each that has runs, and the others' pages."""
     counts = dict.fromkeys(VERDICTS, 0)
-    rows = ["| Claim | In the paper | Verdict | Page |", "|---|---|---|---|"]
+    rows = []
     waiting = []
     for experiment in EXPERIMENTS.values():
         mine = experiment.mine(records)
@@ -71,11 +72,12 @@ def overview(records: Sequence[RunRecord]) -> str:
         for claim, verdict in zip(experiment.claims, verdicts, strict=True):
             counts[verdict] += 1
             if verdict != NOT_RUN:
-                rows.append(f"| {claim.text} | {claim.where} | **{verdict}** | {link} |")
+                rows.append((claim.text, claim.where, f"**{verdict}**", link))
         if NOT_RUN in verdicts:
             waiting.append(f"{verdicts.count(NOT_RUN)} of {link}")
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    parts = [f"Of {sum(counts.values())} claims: {found}.", "\n".join(rows)]
+    head = ("Claim", "In the paper", "Verdict", "Page")
+    parts = [f"Of {sum(counts.values())} claims: {found}.", table(head, rows)]
     if waiting:
         parts.append(f"Claims not run yet: {', '.join(waiting)}.")
     return "\n\n".join(parts)
@@ -140,14 +142,14 @@ def page(
 
 
 def _answers(experiment: Experiment, records: Sequence[RunRecord]) -> str:
-    rows = ["| Claim | In the paper | Verdict | Found | Rule |", "|---|---|---|---|---|"]
+    rows = []
     above = ""
     for claim in experiment.claims:
         verdict, numbers = claim.judge(records)
         rule = "The same rule." if claim.rule == above else claim.rule
-        rows.append(f"| {claim.text} | {claim.where} | **{verdict}** | {numbers} | {rule} |")
+        rows.append((claim.text, claim.where, f"**{verdict}**", numbers, rule))
         above = claim.rule
-    return "\n".join(rows)
+    return table(("Claim", "In the paper", "Verdict", "Found", "Rule"), rows)
 
 
 def _cost(records: Sequence[RunRecord]) -> str:

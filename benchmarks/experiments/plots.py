@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.experiments.ends import TABLE, collapse_epoch
 from benchmarks.experiments.final_cell import in_words
 from benchmarks.experiments.record import RunRecord
+from benchmarks.tables import table
 
 PANELS = (
     ("mean weight of skip-connect", lambda run: run.weight("skip_connect")),
@@ -26,31 +27,31 @@ class CellCurves:
     """Searches in NAS-Bench-201: where each ended, and its curves."""
 
     def table(self, records: Sequence[RunRecord]) -> str:
-        rows = [
-            "| Method | Seed | Epochs | Last cell, none allowed | Without none | "
-            "Best without none | Skip | None | Collapsed from epoch | Supernet | Where |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
-        ]
+        head = (
+            *("Method", "Seed", "Epochs", "Last cell, none allowed", "Without none"),
+            *("Best without none", "Skip", "None", "Collapsed from epoch", "Supernet", "Where"),
+        )
+        rows = []
         for run in records:
             of_cell = run.curve(TABLE)
             without = run.curve(f"{TABLE}_without_none")
             best = max(range(run.epochs), key=without.__getitem__)
             bare = run.content["cells_without_none"]
             planned = run.content["epochs_planned"]
-            values = (
+            row = (
                 label(run, records),
-                str(run.seed),
-                f"{run.epochs} of {planned}" if not run.complete else str(run.epochs),
+                run.seed,
+                run.epochs if run.complete else f"{run.epochs} of {planned}",
                 f"{run.cells[-1]}, {of_cell[-1]:.2f} %",
                 f"{bare[-1]}, {without[-1]:.2f} %",
                 f"{without[best]:.2f} % at epoch {best + 1}",
                 f"{run.weight('skip_connect')[-1]:.2f}",
                 f"{run.weight('none')[-1]:.2f}",
-                str(collapse_epoch(run) or "–"),
+                collapse_epoch(run) or "–",
                 f"{run.curve('val_accuracy_percent')[-1]:.1f} %",
                 run.machine,
             )
-            rows.append(f"| {' | '.join(values)} |")
+            rows.append(row)
         note = (
             "Cells are the table's digits, an edge each: 0 none, 1 skip-connect, 2 and 3 "
             "convolutions 1×1 and 3×3, 4 average pooling. Percentages of cells are true CIFAR-10 "
@@ -59,7 +60,7 @@ class CellCurves:
         others = [words for run in records if (words := in_words(run)) is not None]
         if others:
             note += f" Runs that do not end with their last cell: {'; '.join(others)}."
-        return "\n".join(rows) + "\n\n" + note
+        return f"{table(head, rows)}\n\n{note}"
 
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """One line a run, one colour a method. The file holds the digest of the records."""

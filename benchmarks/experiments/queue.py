@@ -50,13 +50,12 @@ def missing(
     experiment: Experiment, records: Sequence[RunRecord], only: str | None = None
 ) -> list[Planned]:
     """The runs without a complete record, in order; of some methods alone if `only` names them."""
-    done = {(r.setting, r.method, r.seed) for r in records if r.complete}
+    done = {record.key for record in records if record.complete}
     wanted = None if only is None else set(only.split(","))
     return [
         run
         for run in experiment.runs
-        if (run.setting.name, run.method, run.seed) not in done
-        and (wanted is None or run.method in wanted or run.name in wanted)
+        if run.key not in done and (wanted is None or run.method in wanted or run.name in wanted)
     ]
 
 

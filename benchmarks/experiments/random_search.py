@@ -20,9 +20,10 @@ from benchmarks.experiments.definition import NOT_RUN, Claim, Experiment, Planne
 from benchmarks.experiments.ends import accuracy_at, long_enough
 from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
-from benchmarks.experiments.rules import Judge, Judgement, above
+from benchmarks.experiments.rules import POINTS, Judge, Judgement, above
 from benchmarks.experiments.searched import SearchSetting
 from benchmarks.experiments.setting import METHODS, SMALL, planned
+from benchmarks.tables import table
 from bilevel.estimators import Estimator
 from darts.config.as_json import to_json
 from darts.config.retrain import RetrainConfig
@@ -203,7 +204,7 @@ def beats_random(twin: str) -> Judge:
             runs = long_enough(records, twin, horizon).values()
             return [accuracy_at(run, run.epochs) - mean for run in runs]
 
-        return above(gain, "Difference in percentage points")(records)
+        return above(gain, POINTS)(records)
 
     return judge
 
@@ -213,28 +214,29 @@ class Draws:
 
     def table(self, records: Sequence[RunRecord]) -> str:
         """A row for each cost; nothing where no record is of random search."""
-        rows = [
-            "| At the cost of | Cells trained | Best cell of random search | "
-            "Search, seed: its cell's accuracy | Random searches that were better |",
-            "|---|---|---|---|---|",
-        ]
+        head = (
+            *("At the cost of", "Cells trained", "Best cell of random search"),
+            *("Search, seed: its cell's accuracy", "Random searches that were better"),
+        )
+        rows = []
         for twin in TWINS:
             for record in (r for r in records if r.method == name_of(twin)):
                 result = record.content["result"]
                 accuracies = result["accuracies_percent"]
                 ends = _ends(records, twin)
-                rows.append(
-                    f"| {twin} | {result['cells']} | {result['mean_percent']:.2f} ± "
-                    f"{result['deviation_percent']:.2f} % (mean ± s.d., n = {len(accuracies)}) | "
-                    + "; ".join(f"{s}: {x:.2f} % after {e} epochs" for s, x, e in ends)
-                    + " | "
-                    + "; ".join(
+                row = (
+                    twin,
+                    result["cells"],
+                    f"{result['mean_percent']:.2f} ± {result['deviation_percent']:.2f} % "
+                    f"(mean ± s.d., n = {len(accuracies)})",
+                    "; ".join(f"{s}: {x:.2f} % after {e} epochs" for s, x, e in ends),
+                    "; ".join(
                         f"{s}: {100 * sum(a > x for a in accuracies) / len(accuracies):.1f} %"
                         for s, x, _ in ends
-                    )
-                    + " |"
+                    ),
                 )
-        return "\n".join(rows) if len(rows) > 2 else ""
+                rows.append(row)
+        return table(head, rows) if rows else ""
 
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """A histogram of random searches for each cost; a line where each search ended."""

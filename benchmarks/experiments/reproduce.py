@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.experiments.definition import Experiment, Planned
-from benchmarks.experiments.record import CURVES, RunRecord
+from benchmarks.experiments.record import CURVES, Key, RunRecord
 from darts.config.as_json import differences
 
-Key = tuple[str, str, int]
-"""Setting, method, seed."""
 COMPARED = tuple(name for name in CURVES if name != "warnings")
 """Numbers of an epoch."""
 EPOCH, RETRAINING, RESULT = "epoch", "the retraining of the cell of epoch", "its result"
@@ -37,8 +35,8 @@ def recorded_here(
     experiment: Experiment, records: Sequence[RunRecord], machine: str
 ) -> list[Planned]:
     """The runs of an experiment that have a record of this kind of machine."""
-    there = {(r.setting, r.method, r.seed) for r in records if r.machine == machine}
-    return [run for run in experiment.runs if (run.setting.name, run.method, run.seed) in there]
+    there = {record.key for record in records if record.machine == machine}
+    return [run for run in experiment.runs if run.key in there]
 
 
 def compare_with_records(
@@ -74,7 +72,7 @@ def _compared(
 ) -> Compared:
     (_, method, seed), machine = key
     name = f"{method}, seed {seed}"
-    of_run = [r for r in records if (r.setting, r.method, r.seed) == key[0]]
+    of_run = [r for r in records if r.key == key[0]]
     same = [r for r in of_run if r.machine == machine]
     if not same:
         others = ", ".join(sorted(r.machine for r in of_run)) or "none"

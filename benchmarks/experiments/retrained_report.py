@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from benchmarks.experiments.kept import digits, skip_share, skips_from
 from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
+from benchmarks.tables import table
 from darts.spaces.space import NONE
 
 
@@ -32,25 +33,22 @@ class RetrainedCurves:
     def table(self, records: Sequence[RunRecord]) -> str:
         columns = [f"Retrained, epoch {after}" for after in self.after]
         head = ["Method", "Seed", "Epochs", "Kept operations", "Skip", "None", "Skips from"]
-        rows = [_row([*head, *columns, "Where"]), "|---" * (8 + len(columns)) + "|"]
+        rows = []
         for run in (r for r in records if r.method not in self.others):
             kept = [digits(run, "kept", kind)[-1] for kind in self.kinds]
             from_epoch = [skips_from(run, kind) for kind in self.kinds]
-            rows.append(
-                _row(
-                    [
-                        run.method,
-                        str(run.seed),
-                        f"{run.epochs} of {run.content['epochs_planned']}",
-                        " ".join(kept),
-                        f"{100 * skip_share(run, *self.kinds)[-1]:.0f} %",
-                        f"{_none(run, self.kinds)[-1]:.2f}",
-                        " ".join(str(epoch or "–") for epoch in from_epoch),
-                        *(_accuracy(run, after) for after in self.after),
-                        run.machine,
-                    ]
-                )
+            row = (
+                run.method,
+                run.seed,
+                f"{run.epochs} of {run.content['epochs_planned']}",
+                " ".join(kept),
+                f"{100 * skip_share(run, *self.kinds)[-1]:.0f} %",
+                f"{_none(run, self.kinds)[-1]:.2f}",
+                " ".join(str(epoch or "–") for epoch in from_epoch),
+                *(_accuracy(run, after) for after in self.after),
+                run.machine,
             )
+            rows.append(row)
         names = _operations(records)
         note = (
             f"Kept operations are digits: {names}. Skip is the share of edges whose strongest "
@@ -58,18 +56,19 @@ class RetrainedCurves:
             "last epoch. *Skips from* is the epoch from which on all kept edges but at most one "
             "are skip-connect to the end. Retrained are test accuracies in per cent."
         )
-        return "\n\n".join(("\n".join(rows), note, self._cells(records)))
+        searches = table([*head, *columns, "Where"], rows)
+        return "\n\n".join((searches, note, self._cells(records)))
 
     def _cells(self, records: Sequence[RunRecord]) -> str:
-        rows = ["| Cell | Test accuracy, % | Parameters, millions |", "|---|---|---|"]
+        rows = []
         for name in self.others:
             results = [r.content["result"] for r in records if r.method == name]
             if results:
                 accuracies = [result["test_accuracy_percent"] for result in results]
                 sizes = [result["params_millions"] for result in results]
                 shown = (_spread(accuracies, "{:.2f}"), _spread(sizes, "{:.4f}"))
-                rows.append(_row([name, *shown]))
-        return "\n".join(rows)
+                rows.append((name, *shown))
+        return table(("Cell", "Test accuracy, %", "Parameters, millions"), rows)
 
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """Fig. 1's three curves, a colour a method; cells that no search found as dashed lines."""
@@ -133,7 +132,3 @@ def _spread(values: Sequence[float], form: str) -> str:
     if len(values) < 2:
         return f"{mean} (n = 1)"
     return f"{mean} ± {form.format(statistics.stdev(values))} (mean ± s.d., n = {len(values)})"
-
-
-def _row(values: Sequence[str]) -> str:
-    return f"| {' | '.join(values)} |"

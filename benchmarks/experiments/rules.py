@@ -16,6 +16,8 @@ Values = Callable[[Sequence[RunRecord], int], list[float]]
 """Numbers of the runs, or pairs of runs, with at least so many epochs."""
 ANY = 1
 """Epochs of a run that is shown, though it decides nothing yet."""
+POINTS = "Difference in percentage points"
+"""What intervals of accuracies are of."""
 
 
 def all_do(holds: Callable[[RunRecord], bool], methods: Sequence[str], words: str) -> Judge:

@@ -13,14 +13,15 @@ from typing import Any
 import torch
 
 from benchmarks.experiments.definition import Planned
-from benchmarks.experiments.record import append, machine_name
+from benchmarks.experiments.journal import append
+from benchmarks.experiments.record import machine_name
 from bilevel.estimators.alerts import HypergradientWarning
 from darts.config.as_json import differences
 from darts.config.compute import Computing
 from darts.data import ImageSet
 from darts.parallel.launch import Devices, Placement, launched
 from darts.records.environment import describe_environment
-from darts.records.run_folder import Record, RunFolder
+from darts.records.run_folder import Listener, Record, RunFolder
 from darts.training.evaluation import NonFiniteLossError
 from darts.training.search import STAGE as SEARCH
 
@@ -32,7 +33,7 @@ class BudgetSpent(Exception):  # noqa: N818  (nothing went wrong)
 
 
 @dataclass
-class Journalist:
+class Journalist(Listener):
     """Follows a search: writes a line an epoch, counts warnings, and ends it when time is over.
 
     Attributes:
@@ -51,11 +52,6 @@ class Journalist:
     epochs: int | None
     heard: list[warnings.WarningMessage]
 
-    def begin(
-        self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
-    ) -> None:
-        """Nothing is to be made ready."""
-
     def tick(self, stage: str, epoch: int, step: int) -> None:
         late = self.deadline is not None and time.time() > self.deadline
         enough = self.epochs is not None and stage == SEARCH and epoch >= self.epochs
@@ -71,9 +67,6 @@ class Journalist:
 
     def note(self, text: str) -> None:
         print(f"{self.head['method']}, seed {self.head['seed']}: {text}", flush=True)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def left_alone() -> bool:

@@ -14,7 +14,7 @@ from benchmarks.experiments.record import CURVES, short
 from bilevel.estimators import Estimator
 from darts.config.as_json import to_json
 from darts.config.search import SearchConfig
-from darts.data import ImageSet, SearchData
+from darts.data import ImageSet
 from darts.parallel.launch import Devices
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces import Genotype
@@ -69,7 +69,7 @@ class Searched(Planned):
         return {"data": to_json(self.setting.data), "search": to_json(self.config)}
 
     def perform(self, images: ImageSet, run: RunFolder, devices: Devices) -> None:
-        data = SearchData.of(images, self.config.train_share, self.seed)
+        data = self.config.halves(images)
         found = search(self.config, data, run, devices=devices)
         if found.stopped is not None and not run.records(ENDED):
             kept, reason = found.stopped.keep, found.stopped.reason
@@ -106,7 +106,7 @@ class SearchedByOwnSteps(Searched):
                 f"{self.name} with captured steps: {self.why_not_captured}. Run it without "
                 "--capture."
             )
-        halves = SearchData.of(images, self.config.train_share, self.seed)
+        halves = self.config.halves(images)
         searching = self.searching(self.config, halves.to(devices.device), devices, run.note)
         drive_search(SearchStage(self.config, searching, run, score=None), run, devices)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
+from benchmarks.experiments.around import Around
 from benchmarks.experiments.searched import SearchedByOwnSteps
 from bilevel import BilevelProblem, Vector
-from bilevel.estimators import Estimator, Hypergradient
-from bilevel.vector import Tree
+from bilevel.estimators import Hypergradient
 from darts.spaces import Space
 from darts.training.searching import Searching
 from darts.training.step_terms import StepTerms
@@ -50,7 +50,7 @@ class TwoMoments(Adam):
 
 
 @dataclass(frozen=True)
-class InSecondMoment(Estimator):
+class InSecondMoment(Around):
     """The inner estimator, for a search that takes only its second moment.
 
     `SearchedOnTwoMoments` moves α by it: Adam's first moment is of g₁, its second of g₁ and the
@@ -60,15 +60,8 @@ class InSecondMoment(Estimator):
         inner: whose total Adam squares.
     """
 
-    inner: Estimator
-
     def estimate(self, problem: BilevelProblem, omega: Vector, alpha: Vector) -> Hypergradient:
         return self.inner(problem, omega.tree(), alpha.tree())
-
-    def following(
-        self, optimizer: torch.optim.Optimizer, omega: Tree, *, clip: float | None = None
-    ) -> InSecondMoment:
-        return replace(self, inner=self.inner.following(optimizer, omega, clip=clip))
 
 
 class SearchingOnTwoMoments(Searching):

@@ -105,6 +105,9 @@ METHODS: dict[str, Estimator] = {
 
 def planned(setting: SearchSetting, method: str, seed: int) -> Searched:
     estimator = METHODS[method]
-    of_its_own = {OnOtherBatches: SearchedApart, InSecondMoment: SearchedOnTwoMoments}
+    of_its_own: dict[type[Estimator], type[Searched]] = {
+        OnOtherBatches: SearchedApart,
+        InSecondMoment: SearchedOnTwoMoments,
+    }
     run = of_its_own.get(type(estimator), Searched)
     return run(setting, method, seed, estimator)

@@ -13,8 +13,9 @@ from benchmarks.experiments.definition import Claim, Experiment, Planned, Settin
 from benchmarks.experiments.paired import interval
 from benchmarks.experiments.plots import save
 from benchmarks.experiments.record import RunRecord
-from benchmarks.experiments.rules import Values, above
+from benchmarks.experiments.rules import POINTS, Values, above
 from benchmarks.experiments.setting import METHODS
+from benchmarks.tables import table
 from bilevel.estimators import Estimator
 from darts.config.as_json import to_json
 from darts.data import ImageSet
@@ -88,10 +89,7 @@ class Pairs:
     """The three errors of every run, and their paired differences."""
 
     def table(self, records: Sequence[RunRecord]) -> str:
-        rows = [
-            "| Error in % | With g₂′ | Without | Difference | In the paper |",
-            "|---|---|---|---|---|",
-        ]
+        rows = []
         for way in WAYS:
             found = differences(records, way)
             means = (
@@ -100,9 +98,9 @@ class Pairs:
             )
             shown = (f"{sum(m) / len(m):.2f} (n = {len(m)})" if m else "–" for m in means)
             gap = str(interval(found)) if found else "–"
-            paper = "{} and {}".format(*PAPER[way])
-            rows.append(f"| {way} | {' | '.join(shown)} | {gap} | {paper} |")
-        return "\n".join(rows)
+            rows.append((way, *shown, gap, "{} and {}".format(*PAPER[way])))
+        head = ("Error in %", "With g₂′", "Without", "Difference", "In the paper")
+        return table(head, rows)
 
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """A line a seed, from the error without g₂′ to that with it."""
@@ -156,7 +154,7 @@ GRADIENT_TRAP = Experiment(
             f"With the amended term the error is lower: {way}.",
             "Supported if the interval of the paired difference (without − with) lies above 0, not "
             "supported if below.",
-            above(_less(way), "Difference in percentage points", few=len(SEEDS)),
+            above(_less(way), POINTS, few=len(SEEDS)),
         )
         for way in WAYS
     ),

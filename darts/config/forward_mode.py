@@ -17,11 +17,11 @@ from darts.spaces.operations import (
     build,
     search_recipe,
 )
-from darts.spaces.space import NONE
+from darts.spaces.space import NONE, SKIP
 
 COMPARED = frozenset(
     {
-        *(NONE, "skip_connect", "noise", "max_pool_3x3", "avg_pool_3x3"),
+        *(NONE, SKIP, "noise", "max_pool_3x3", "avg_pool_3x3"),
         *("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "dil_conv_3x3", "dil_conv_5x5"),
         *("conv_7x1_1x7", "nor_conv_1x1", "nor_conv_3x3"),
     }

@@ -23,7 +23,7 @@ from darts.config.declared import (
 )
 from darts.config.forward_mode import require_forward_mode
 from darts.config.spelling import SHORT, Seed
-from darts.data import Augmentation, Images
+from darts.data import Augmentation, Images, ImageSet, SearchData
 from darts.methods import (
     AlphaPenalty,
     AuxiliarySkip,
@@ -190,6 +190,10 @@ class SearchConfig:
             search_recipe(pools=not macro.bare),
         )
         require_forward_mode(self.space, self.estimator, self.channels // share)
+
+    def halves(self, images: ImageSet) -> SearchData:
+        """The training images in two parts, the first for ω and the second for α."""
+        return SearchData.of(images, self.train_share, self.seed)
 
     def augmentation(self, mirror: bool, crop: bool = True) -> Augmentation:
         """The augmentation of training batches, as far as the data allow it."""

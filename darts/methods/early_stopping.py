@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from darts.spaces.genotype import Genotype
-from darts.spaces.space import Space
-
-SKIP = "skip_connect"
+from darts.spaces.space import SKIP, Space
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,7 @@ class GumbelSoftmax(Mixing):
         _require_temperatures(self, self.start, self.end)
 
     def draw(self, logits: Logits, progress: float) -> Drawn:
-        temperature = self.start + (self.end - self.start) * progress
-        return Drawn(torch.softmax((logits + gumbel(logits)) / temperature, dim=-1))
+        return Drawn(_relaxed(logits, self.start + (self.end - self.start) * progress))
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,7 @@ class SampledPath(Mixing):
         _require_temperatures(self, self.start, self.end)
 
     def draw(self, logits: Logits, progress: float) -> Drawn:
-        temperature = self.start + (self.end - self.start) * progress
-        relaxed = torch.softmax((logits + gumbel(logits)) / temperature, dim=-1)
+        relaxed = _relaxed(logits, self.start + (self.end - self.start) * progress)
         return _straight_through(relaxed, relaxed.argmax(dim=-1))
 
     def deterministic(self, logits: Logits) -> Drawn:
@@ -165,6 +163,11 @@ def gumbel(like: Tensor) -> Tensor:
     """Standard Gumbel noise, drawn on the CPU so that a seed means the same on every device."""
     exponential = torch.empty(like.shape, dtype=like.dtype).exponential_()
     return -exponential.log().to(like.device)
+
+
+def _relaxed(logits: Logits, temperature: float) -> Tensor:
+    """The Gumbel-softmax: softmax((α + noise)/τ)."""
+    return torch.softmax((logits + gumbel(logits)) / temperature, dim=-1)
 
 
 def _straight_through(relaxed: Tensor, index: Tensor) -> Drawn:

@@ -1,13 +1,13 @@
 """PC-DARTS: operations see a share of the channels, and edges have weights of their own."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from darts.spaces.incoming import incoming_rows
 from darts.spaces.space import Space
 
 
@@ -50,16 +50,10 @@ class PartialChannels:
 def edge_shares(space: Space, beta: Float[Tensor, " edges"]) -> Float[Tensor, " edges"]:
     """Softmax of β over the edges into each node."""
     shares = torch.zeros_like(beta)
-    for rows in _incoming(space, beta.device):
+    for rows in incoming_rows(space, beta.device):
         share = torch.softmax(beta.index_select(0, rows), dim=0)
         shares = shares.index_copy(0, rows, share)
     return shares
-
-
-@lru_cache(maxsize=16)
-def _incoming(space: Space, device: torch.device) -> tuple[Tensor, ...]:
-    """The edges into each node; sent to a device once, not at every step."""
-    return tuple(torch.tensor(space.incoming(target), device=device) for target in space.targets)
 
 
 def shuffled(x: Tensor, groups: int) -> Tensor:

@@ -8,9 +8,7 @@ from torch import Tensor
 
 from darts.spaces.discretisation import strongest_cell
 from darts.spaces.genotype import CellGenotype, Genotype
-from darts.spaces.space import NONE, Space
-
-SKIP = "skip_connect"
+from darts.spaces.space import NONE, SKIP, Space
 
 
 @dataclass(frozen=True)
@@ -129,10 +127,7 @@ def _limited(space: Space, kind: str, mixing: Tensor, skips: int) -> CellGenotyp
     while True:
         cell = strongest_cell(space, kind, weights)
         kept = [
-            space.edges.index((source, space.inputs + node))
-            for node in range(cell.nodes)
-            for operation, source in cell.inputs(node)
-            if operation == SKIP
+            space.edges.index(ends) for ends, operation in cell.by_ends.items() if operation == SKIP
         ]
         if len(kept) <= skips:
             return cell

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from darts.spaces.genotype import CellGenotype, Edge, Genotype
-from darts.spaces.space import NONE, Space
+from darts.spaces.space import NONE, SKIP, Space
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def random_genotype(space: Space, seed: int) -> Genotype:
 
 def lightest_genotype(space: Space) -> Genotype:
     """A genotype of few weights: skips where there are any, then pools."""
-    light = (NONE, "skip_connect", "max_pool_3x3", "avg_pool_3x3")
+    light = (NONE, SKIP, "max_pool_3x3", "avg_pool_3x3")
 
     def cell(kind: str) -> CellGenotype:
         edges = []
@@ -45,7 +45,7 @@ def lightest_genotype(space: Space) -> Genotype:
                 names = space.candidates_of(kind, row)
                 chosen = next((name for name in light if name in names), names[0])
                 edges.append((chosen, space.edges[row][0]))
-        return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+        return CellGenotype.of(space, kind, edges)
 
     return Genotype(tuple(map(cell, space.cell_kinds)))
 
@@ -68,4 +68,4 @@ def _random_cell(space: Space, kind: str, generator: torch.Generator) -> CellGen
             (space.candidates_of(kind, row)[pick], space.edges[row][0])
             for row, pick in zip(chosen, picks, strict=True)
         ]
-    return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+    return CellGenotype.of(space, kind, edges)

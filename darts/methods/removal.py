@@ -117,4 +117,4 @@ def _cell(space: Space, kind: str, decisions: Sequence[Decision]) -> CellGenotyp
         for target in space.targets
         for row in kept.get(target, space.incoming(target))
     ]
-    return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+    return CellGenotype.of(space, kind, edges)

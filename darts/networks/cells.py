@@ -23,7 +23,7 @@ from darts.spaces.operations import (
     Recipe,
     build,
 )
-from darts.spaces.space import NONE, Space
+from darts.spaces.space import NONE, SKIP, Space
 
 Norm = Callable[[int], nn.Module]
 
@@ -196,7 +196,7 @@ class SearchCell(Drawing):
         self.auxiliary = nn.ModuleDict()
         for row, (source, _) in enumerate(space.edges) if auxiliary_skip else ():
             stride = edge_stride(source, space.inputs, reduction)
-            self.auxiliary[str(row)] = build("skip_connect", channels, stride, recipe)
+            self.auxiliary[str(row)] = build(SKIP, channels, stride, recipe)
 
     def forward(self, inputs: Sequence[FeatureMap], mixing: CellMixingWeights) -> FeatureMap:
         """The cell's output."""

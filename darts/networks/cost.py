@@ -14,6 +14,7 @@ from darts.networks.counting import multiply_adds_of
 from darts.networks.width import multiply_adds
 from darts.spaces.feature_map import FeatureMap
 from darts.spaces.genotype import Genotype
+from darts.spaces.incoming import incoming_rows
 from darts.spaces.operations import build, derived_recipe
 from darts.spaces.space import NONE, Space
 
@@ -64,10 +65,9 @@ class CostTable:
         total = self.fixed
         for cell in genotype.cells:
             costs = self.operations[cell.kind]
-            for node, target in enumerate(self.space.targets):
-                for name, source in cell.inputs(node):
-                    row = self.space.edges.index((source, target))
-                    total += float(costs[row, self.space.operations.index(name)])
+            for ends, name in cell.by_ends.items():
+                row = self.space.edges.index(ends)
+                total += float(costs[row, self.space.operations.index(name)])
         return total
 
     @property
@@ -214,15 +214,10 @@ def _kept(space: Space, candidates: Tensor) -> Tensor:
     if space.keep_edges is None:
         return torch.ones_like(strength)
     kept = torch.zeros_like(strength)
-    for rows in _incoming(space, candidates.device):
+    for rows in incoming_rows(space, candidates.device):
         best = strength.index_select(0, rows).topk(space.keep_edges).indices
         kept = kept.index_fill(0, rows.index_select(0, best), 1.0)
     return kept
-
-
-@lru_cache(maxsize=16)
-def _incoming(space: Space, device: torch.device) -> tuple[Tensor, ...]:
-    return tuple(torch.tensor(space.incoming(target), device=device) for target in space.targets)
 
 
 @lru_cache(maxsize=64)

@@ -7,12 +7,9 @@ from darts.networks.cells import DerivedCell, ResidualBlock, Stack
 from darts.networks.layout import LaidOut
 from darts.networks.stem_and_head import SMALL_IMAGES, StemAndHead
 from darts.networks.supernet import require_positive
-from darts.spaces.feature_map import FeatureMap
 from darts.spaces.genotype import Genotype
 from darts.spaces.macro_architecture import macro_architecture_of
-from darts.spaces.operations import (
-    derived_recipe,
-)
+from darts.spaces.operations import derived_recipe
 
 
 class DerivedNetwork(LaidOut):
@@ -82,17 +79,10 @@ class DerivedNetwork(LaidOut):
             drop_path: in training mode, the probability that a sample loses an edge; identities
                 are never dropped.
         """
-        if images.ndim != 4 or images.shape[1] != self.in_channels:
-            raise ValueError(
-                f"DerivedNetwork(in_channels={self.in_channels}) got images of shape "
-                f"{tuple(images.shape)}; it needs (batch, {self.in_channels}, height, width)."
-            )
+        self.require_images(images)
         if not 0 <= drop_path < 1:
             raise ValueError(f"drop_path={drop_path}: it is a probability in [0, 1).")
-        recent = [
-            FeatureMap(x.contiguous(memory_format=self.layout), self.recipe.activation)
-            for x in self.stem(images)
-        ]
+        recent = self.laid_out(self.stem(images))
         auxiliary: Tensor | None = None
         for index, cell in enumerate(self.cells):
             if str(index) in self.blocks:

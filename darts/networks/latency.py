@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from darts.networks.blueprint import Blueprint
+from darts.networks.blueprint import SIZES, Blueprint
 from darts.networks.cost import CostTable, Place, operation_costs
 from darts.spaces.space import NONE, Space
 
@@ -110,8 +110,7 @@ class LatencyTable:
 
 def sizes(blueprint: Blueprint, image: tuple[int, int]) -> dict[str, int]:
     """All that times depend on besides the operations."""
-    names = ("channels", "cells", "classes", "in_channels")
-    own = {name: getattr(blueprint, name) for name in names}
+    own = {name: getattr(blueprint, name) for name in SIZES}
     return {**own, "height": image[0], "width": image[1]}
 
 

@@ -17,6 +17,7 @@ from darts.networks.blueprint import Blueprint
 from darts.networks.derived import DerivedNetwork
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
 from darts.spaces.genotype import Genotype
+from darts.spaces.macro_architecture import reductions
 
 LARGEST = 2_000_000_000
 """Bytes of a file; the published networks have 25 million."""
@@ -160,7 +161,7 @@ def _shape(state: Mapping[str, Tensor], name: str, dimensions: int) -> torch.Siz
 
 def _renamed(state: Mapping[str, Tensor], genotype: Genotype, cells: int) -> dict[str, Tensor]:
     """Every tensor by our name; one that has none keeps its own, and is refused later."""
-    reducing = {cells // 3, 2 * cells // 3}
+    reducing = set(reductions(cells))
     renamed = {}
     for name, value in state.items():
         ours = _name(name, genotype, reducing)

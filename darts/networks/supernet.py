@@ -15,9 +15,7 @@ from darts.networks.stem_and_head import SMALL_IMAGES, ImageNetStem, StemAndHead
 from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
 from darts.spaces.normalization import BatchNorm
-from darts.spaces.operations import (
-    search_recipe,
-)
+from darts.spaces.operations import search_recipe
 from darts.spaces.space import Space
 
 
@@ -166,21 +164,13 @@ class Supernet(LaidOut, Drawing):
         return logits if auxiliary is None else (logits, auxiliary)
 
     def _stem(self, images: Tensor) -> list[FeatureMap]:
-        """The first cell's inputs, in the layout that lasts to the classifier."""
+        """The first cell's inputs."""
         output = self.stem(images)
-        each = output if isinstance(output, tuple) else (output,)
-        maps = [
-            FeatureMap(x.contiguous(memory_format=self.layout), self.recipe.activation)
-            for x in each
-        ]
+        maps = self.laid_out(output if isinstance(output, tuple) else (output,))
         return maps if len(maps) == self.space.inputs else maps * self.space.inputs
 
     def _require_inputs(self, images: Tensor, mixing: MixingWeights) -> None:
-        if images.ndim != 4 or images.shape[1] != self.in_channels:
-            raise ValueError(
-                f"Supernet(in_channels={self.in_channels}) got images of shape "
-                f"{tuple(images.shape)}; it needs (batch, {self.in_channels}, height, width)."
-            )
+        self.require_images(images)
         expected = (len(self.space.edges), len(self.space.operations))
         found = {kind: tuple(weights.shape) for kind, weights in mixing.operations.items()}
         if found != dict.fromkeys(self.space.cell_kinds, expected):

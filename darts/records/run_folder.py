@@ -16,19 +16,27 @@ Record = dict[str, Any]
 
 
 class Listener(Protocol):
-    """Follows a run while it goes on: a progress bar, an event file."""
+    """Follows a run while it goes on: a progress bar, an event file.
+
+    One that inherits from it does nothing where it has no method of its own.
+    """
 
     def begin(
         self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]
-    ) -> None: ...
+    ) -> None:
+        return
 
-    def tick(self, stage: str, epoch: int, step: int) -> None: ...
+    def tick(self, stage: str, epoch: int, step: int) -> None:
+        return
 
-    def record(self, stream: str, record: Record) -> None: ...
+    def record(self, stream: str, record: Record) -> None:
+        return
 
-    def note(self, text: str) -> None: ...
+    def note(self, text: str) -> None:
+        return
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        return
 
 
 @dataclass(frozen=True)

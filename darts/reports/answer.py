@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from darts.records.run_folder import Record, RunFolder
+from darts.reports.cell_names import cell_called
 from darts.reports.drawing import operation_label
 from darts.reports.measures import besides, measure_in, shown
 from darts.reports.selected import epochs_as_chosen, how_chosen
-from darts.reports.shares import NONE, SKIP, share
+from darts.reports.shares import share
 from darts.reports.statistics import Interval, paired_difference, unpaired_difference
 from darts.spaces import CellGenotype, Genotype
+from darts.spaces.space import NONE, SKIP
 from darts.tasks import Classification
 from darts.training.answers import FILE as ANSWERS
 from darts.training.comparison_cells import FOLDER, PUBLISHED
@@ -44,7 +46,7 @@ def beside(run: RunFolder) -> list[Beside]:
     result = run.read("result.json")
     own, base = result["retrain"]["test"], result["baselines"]
     check = only_checks(run.read("config.json"))
-    right = _right(run, "")
+    right = right_answers(run)
     found = []
     simple = {"Commonest class": base["majority_percent"]}
     simple["Logistic regression"] = base["logistic_percent"]
@@ -54,13 +56,12 @@ def beside(run: RunFolder) -> list[Beside]:
             found.append(Beside(name, percent, None if check else interval))
     for cell in result.get("cells", ()):
         percent = cell["test"]["accuracy_percent"]
-        theirs = _right(run, f"{FOLDER}/{cell['name']}/")
-        paired = right is not None and theirs is not None
-        interval = (
-            paired_difference(right, theirs)
-            if right is not None and theirs is not None
-            else unpaired_difference(own["accuracy_percent"], percent, own["images"])
-        )
+        theirs = right_answers(run, f"{FOLDER}/{cell['name']}/")
+        if right is not None and theirs is not None:
+            interval, paired = paired_difference(right, theirs), True
+        else:
+            interval = unpaired_difference(own["accuracy_percent"], percent, own["images"])
+            paired = False
         name = cell_name(cell["name"])
         found.append(Beside(name, percent, None if check else interval, paired))
     return sorted(found, key=lambda entry: entry.percent)
@@ -71,12 +72,13 @@ def cell_name(name: str) -> str:
     return name if name == PUBLISHED else name.replace("random-", "Random cell ")
 
 
-def _right(run: RunFolder, below: str) -> list[bool] | None:
+def right_answers(run: RunFolder, below: str = "") -> tuple[bool, ...] | None:
     """Which test images a network got right; None if that was not recorded."""
     if not run.has(below + ANSWERS):
         return None
     content = run.read(below + ANSWERS)
-    return [said == true for said, true in zip(content["answers"], content["labels"], strict=True)]
+    pairs = zip(content["answers"], content["labels"], strict=True)
+    return tuple(said == true for said, true in pairs)
 
 
 def answer(run: RunFolder) -> list[str]:
@@ -153,11 +155,6 @@ def cell_words(cell: CellGenotype) -> str:
     counts = Counter(operation_label(name) for name, _ in cell.edges)
     listed = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     return f"The {cell_called(cell.kind)} keeps {listed}"
-
-
-def cell_called(kind: str) -> str:
-    """As sentences call a kind of cell."""
-    return {"reduce": "reduction cell", "cell": "cell"}.get(kind, f"{kind} cell")
 
 
 def _better_or_worse(run: RunFolder) -> str:

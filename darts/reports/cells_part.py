@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from darts.records.run_folder import Record, RunFolder
 from darts.records.writing import write_atomically
+from darts.reports.cell_names import cell_title
 from darts.reports.drawing import DrawnEdge, as_file, cell_svg, mixing_edges
 from darts.reports.selected import epochs_as_chosen
 from darts.spaces import Genotype, spaces_in_words
@@ -28,9 +29,8 @@ def cells_part(config: Record, run: RunFolder) -> Record:
         svg = cell_svg(cell, edges, letters)
         plain = as_file(cell_svg(cell))
         write_atomically(run.path / "figures" / f"{cell.kind}.svg", plain.encode())
-        name = "Reduction" if cell.kind == "reduce" else cell.kind.replace("_", " ").capitalize()
         halves = ", which halves the resolution" if cell.kind == "reduce" else ""
-        title = f"{name} cell{halves}" if cell.kind in ("normal", "reduce") else name
+        title = f"{cell_title(cell.kind)}{halves}"
         cells.append({"kind": cell.kind, "title": title, "svg": Markup(svg)})
     first = genotype.cells[0]
     reads = "the two cells" if first.first == 2 else "the cell"

@@ -15,7 +15,7 @@ from darts.reports.answer import difference_words, interval_words, signed
 from darts.reports.entries import QUANTITIES, TEST_IMAGES, Entry, Group, differing
 from darts.reports.page import render
 from darts.reports.plots import INK, SERIES, panel, whole_epochs
-from darts.reports.shares import NONE, SKIP, share
+from darts.reports.shares import share
 from darts.reports.statistics import (
     Interval,
     mean_and_deviation,
@@ -23,6 +23,7 @@ from darts.reports.statistics import (
     paired_difference,
     unpaired_difference,
 )
+from darts.spaces.space import NONE, SKIP
 
 RANKED = ("test_accuracy_percent", "sample_accuracy_percent", "val_accuracy_percent")
 """What groups are compared by: the first of these that all have."""

@@ -108,7 +108,7 @@ def mixing_edges(
         operations: the operation of each column.
         weights: mixing weights, [edges operations].
     """
-    kept = {(edge.source, edge.target): edge.operation for edge in genotype_edges(cell)}
+    kept = cell.by_ends
     drawn = []
     for (source, target), row in zip(edges, weights, strict=True):
         chosen = kept.get((source, target))

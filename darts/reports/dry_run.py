@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.table import Table
 
 from darts.data import ImageSet
@@ -12,11 +11,9 @@ from darts.training.dry_run import GIB, DryRun, Estimate
 COLUMNS = ("times", "batch", "multiply-adds", "peak memory", "seconds", "CPU s", "hours")
 
 
-def print_dry_run(
-    found: DryRun, images: ImageSet, device: str, command: str, console: Console | None = None
-) -> None:
+def print_dry_run(found: DryRun, images: ImageSet, device: str, command: str) -> None:
     """Print a dry run; where there is no terminal, as wide as it needs to be."""
-    console = console or Terminal(highlight=False)
+    console = Terminal(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 110)
     train, shape = images.train, "×".join(map(str, images.train.shape))
@@ -96,9 +93,7 @@ def _on_less(estimate: Estimate) -> str:
         )
     (_, small), (images, large) = pair
     flat = large.cpu_seconds <= small.cpu_seconds or large.peak_bytes <= small.peak_bytes
-    most = (
-        f" What did not grow may be {estimate.images / images:.1f} times as much." if flat else ""
-    )
+    most = f" What did not grow may be {estimate.images / images:.1f} times as much."
     return (
         f"* {where}: extrapolated to {estimate.images} images on the line through {measured}. "
         f"Nothing says that it is straight." + (most if flat else "")

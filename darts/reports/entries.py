@@ -11,14 +11,13 @@ from typing import Any
 from darts.config.as_json import differences
 from darts.records.plan import FILE as SWEEP
 from darts.records.run_folder import Record, RunFolder
-from darts.reports.answer import only_checks
+from darts.reports.answer import only_checks, right_answers
 from darts.reports.measures import measure_in
 from darts.reports.settings import option, spelled
-from darts.reports.shares import SKIP
 from darts.reports.top5 import top5_percent
 from darts.spaces import Genotype
+from darts.spaces.space import SKIP
 from darts.tasks import Classification
-from darts.training.answers import FILE as ANSWERS
 from darts.training.full import LATENCY
 from darts.training.random_search import SAMPLES, STREAM
 
@@ -65,15 +64,13 @@ class Entry:
 
     @staticmethod
     def of(run: RunFolder, name: str) -> "Entry":
-        answers = run.read(ANSWERS) if run.has(ANSWERS) else {"labels": [], "answers": []}
-        right = tuple(map(int.__eq__, answers["labels"], answers["answers"]))
         return Entry(
             name,
             run.path,
             numbers_of(run),
             run.records("search/epochs"),
             run.records("retrain/epochs"),
-            right or None,
+            right_answers(run),
             run.read("result.json").get("retrain", {}).get("test", {}).get("images", 0),
             inputs_of(run),
             _seed(run.read("config.json")),

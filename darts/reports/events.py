@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from darts.records.run_folder import Record
+from darts.records.run_folder import Listener, Record
 from darts.records.writing import unwritable
 from darts.reports.scalars import epoch_scalars
 
 
-class TensorBoardEvents:
+class TensorBoardEvents(Listener):
     """A listener: every number of an epoch's record as a scalar, and the shares of skip and `none`.
 
     `tensorboard --logdir runs` then compares runs. The records remain the source: an event
@@ -33,9 +33,6 @@ class TensorBoardEvents:
         except OSError as error:
             raise unwritable(self._path, error) from error
 
-    def tick(self, stage: str, epoch: int, step: int) -> None:
-        pass
-
     def record(self, stream: str, record: Record) -> None:
         numbers = epoch_scalars(stream, record)
         if self._writer is None or not numbers:
@@ -47,9 +44,6 @@ class TensorBoardEvents:
         except OSError as error:
             self._writer = None
             raise unwritable(self._path, error) from error
-
-    def note(self, text: str) -> None:
-        pass
 
     def close(self) -> None:
         if self._writer is not None:

@@ -31,7 +31,7 @@ ListenerMaker = Callable[[Path], Listener]
 """Makes what follows a run from the run's folder."""
 
 
-class FabricLogger:
+class FabricLogger(Listener):
     """A listener that hands the config, and every number of an epoch's record, to a logger.
 
     The step of a metric counts the epochs of all stages, one after another, because trackers
@@ -54,16 +54,10 @@ class FabricLogger:
                 self._logger.log_hyperparams(RunFolder.open(self._folder).read("config.json"))
         self._before, self._epochs = self._before + self._epochs, epochs
 
-    def tick(self, stage: str, epoch: int, step: int) -> None:
-        pass
-
     def record(self, stream: str, record: Record) -> None:
         numbers = epoch_scalars(stream, record)
         if self._logger is not None and numbers:
             self._logger.log_metrics(numbers, step=self._before + record["epoch"])
-
-    def note(self, text: str) -> None:
-        pass
 
     def close(self) -> None:
         if self._logger is not None:

@@ -16,9 +16,9 @@ def measure_in(record: Mapping[str, Any], prefix: str = "") -> Measure:
     return next((m for m in MEASURES if prefix + m.name in record), Classification.measure)
 
 
-def shown(measure: Measure, value: float) -> str:
-    """ "98.70 %" or "3.142"."""
-    return f"{value:.2f}{measure.unit}" if measure.unit else f"{value:.4g}"
+def shown(measure: Measure, value: float, digits: int = 2) -> str:
+    """ "98.70 %" or "3.142"; `digits` are those of a measure with a unit."""
+    return f"{value:.{digits}f}{measure.unit}" if measure.unit else f"{value:.4g}"
 
 
 def title(measure: Measure) -> str:

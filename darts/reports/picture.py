@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
 
+from darts.reports.cell_names import cell_title
 from darts.reports.drawing import COLOURS, GREYS, cell_svg
 from darts.spaces import CellGenotype, Genotype
 
@@ -73,12 +74,9 @@ def _cell(cell: CellGenotype) -> tuple[ElementTree.Element, float, float]:
     drawn = ElementTree.fromstring(cell_svg(cell))
     width, height = float(drawn.attrib["width"]), float(drawn.attrib["height"])
     group = ElementTree.Element("g", {"font-family": FONT, "font-size": f"{SIZE:g}"})
-    name = {"normal": "Normal cell", "reduce": "Reduction cell"}.get(
-        cell.kind, cell.kind.replace("_", " ").capitalize()
-    )
     title = {"x": f"{width / 2:g}", "y": "14", "text-anchor": "middle", "font-weight": "bold"}
     heading = ElementTree.SubElement(group, "text", {**title, "fill": GREYS["other"][0]})
-    heading.text = name
+    heading.text = cell_title(cell.kind)
     body = ElementTree.SubElement(group, "g", {"transform": f"translate(0 {TITLE:g})"})
     for part in drawn.iter("g"):
         _colour(part)

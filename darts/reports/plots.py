@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from darts.records.run_folder import Record
-from darts.reports.shares import NONE, SKIP
+from darts.reports.cell_names import cell_called
+from darts.spaces.space import NONE, SKIP
 
 INK, PALE, RULE = "#23272f", "#8a919e", "#e3e6ea"
 BLUE, RED, GREEN, AMBER = "#2563a8", "#c8443a", "#2f855a", "#b7791f"
@@ -94,7 +95,7 @@ def weight_panels(epochs: Sequence[Record], even: float) -> list[Markup]:
 def cells_title(kinds: Sequence[str]) -> str:
     if len(kinds) > 1:
         return f"all {len(kinds)} cells"
-    return {"reduce": "reduction cells", "cell": "cells"}.get(kinds[0], f"{kinds[0]} cells")
+    return f"{cell_called(kinds[0])}s"
 
 
 def _weights(axes: Axes, epochs: Sequence[Record], kinds: Sequence[str], even: float) -> None:

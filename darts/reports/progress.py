@@ -14,9 +14,10 @@ from rich.progress import (
 )
 
 from darts.records.run_folder import Record
-from darts.reports.measures import measure_in
-from darts.reports.shares import NONE, SKIP, farthest_from_equal, share
+from darts.reports.measures import measure_in, shown
+from darts.reports.shares import farthest_from_equal, share
 from darts.reports.terminal import Terminal
+from darts.spaces.space import NONE, SKIP
 from darts.training.selection import DECISIONS
 
 STILL_POINTS = 1.0
@@ -38,7 +39,6 @@ class LiveProgress:
         self.console = console or Terminal(stderr=False, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._stage = ""
         self._epochs = 0
         self._steps = 0
         self._began_at = 0.0
@@ -50,7 +50,7 @@ class LiveProgress:
     ) -> None:
         epochs_done, steps_done = position
         self.close()
-        self._stage, self._epochs, self._steps = stage, epochs, steps_per_epoch
+        self._epochs, self._steps = epochs, steps_per_epoch
         self._began = time.perf_counter()
         self._began_at = epochs_done + steps_done / steps_per_epoch
         going_on = f", going on after {epochs_done} epochs and {steps_done} steps"
@@ -164,9 +164,7 @@ def _retrain_line(record: Record, tested: str) -> str:
 
 def _measured(record: Record, part: str, digits: int) -> str:
     measure = measure_in(record, f"{part}_")
-    value = record[f"{part}_{measure.name}"]
-    shown = f"{value:.{digits}f}{measure.unit}" if measure.unit else f"{value:.4g}"
-    return f"{measure.words} {shown}"
+    return f"{measure.words} {shown(measure, record[f'{part}_{measure.name}'], digits)}"
 
 
 def clock(seconds: float) -> str:

@@ -1,7 +1,8 @@
 """The numbers of an epoch's record by name, as curves are drawn from them elsewhere."""
 
 from darts.records.run_folder import Record
-from darts.reports.shares import NONE, SKIP, share
+from darts.reports.shares import share
+from darts.spaces.space import NONE, SKIP
 
 
 def epoch_scalars(stream: str, record: Record) -> dict[str, float]:

@@ -9,8 +9,9 @@ from darts.reports import plots
 from darts.reports.drawing import operation_label, state_label
 from darts.reports.measures import measure_in, title
 from darts.reports.selected import epochs_as_chosen
-from darts.reports.shares import NONE, SKIP, share
+from darts.reports.shares import share
 from darts.spaces import Genotype
+from darts.spaces.space import NONE, SKIP
 
 
 def search_part(config: Record, run: RunFolder) -> Record:
@@ -184,11 +185,7 @@ def _mixing(
 ) -> tuple[str, list[str], list[Any]]:
     """Mixing weights of every edge; the operation that was kept is marked."""
     operations = epoch["operations"]
-    kept = {
-        (source, node + cell.first): operation
-        for node in range(cell.nodes)
-        for operation, source in cell.inputs(node)
-    }
+    kept = cell.by_ends
     rows = []
     for edge, weights in zip(edges, epoch["mixing"][cell.kind], strict=True):
         source, target = (state_label(state, cell.first) for state in edge)

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from darts.records.run_folder import Record
 
-SKIP, NONE = "skip_connect", "none"
-
 
 @dataclass(frozen=True)
 class Share:

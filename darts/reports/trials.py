@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from darts.parallel.tasks import Outcome, Tell
-from darts.records.run_folder import Record
+from darts.records.run_folder import Listener
 from darts.reports.progress import clock
 
 SAID_SECONDS = 0.5
@@ -39,7 +39,7 @@ class Position:
         return epochs if self.left_seconds is None else f"{epochs}, left {clock(self.left_seconds)}"
 
 
-class Telling:
+class Telling(Listener):
     """A listener that tells another process where the run stands."""
 
     def __init__(self, tell: Tell, now: Callable[[], float] = time.monotonic) -> None:
@@ -59,12 +59,6 @@ class Telling:
         done = epoch + (step + 1) / self._steps
         if self._now() >= self._said + SAID_SECONDS or done == self._epochs:
             self._say(stage, done)
-
-    def record(self, stream: str, record: Record) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def close(self) -> None: ...
 
     def _say(self, stage: str, done: float) -> None:
         self._said = self._now()

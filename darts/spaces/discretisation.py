@@ -26,4 +26,4 @@ def strongest_cell(
         if space.keep_edges is not None:
             best = sorted(best, key=lambda pair: -pair[0])[: space.keep_edges]
         edges += [edge for _, edge in best]
-    return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+    return CellGenotype.of(space, kind, edges)

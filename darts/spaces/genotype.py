@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import accumulate
@@ -77,6 +78,11 @@ class CellGenotype:
                 f"cell {self.kind!r} of the genotype concatenates {self.concat}: one state twice."
             )
 
+    @staticmethod
+    def of(space: Space, kind: str, edges: Iterable[Edge]) -> "CellGenotype":
+        """A cell of `space`, of as many edges a node as it keeps."""
+        return CellGenotype(kind, tuple(edges), space.output, space.kept_inputs, space.inputs)
+
     @property
     def nodes(self) -> int:
         return len(self._counts)
@@ -85,6 +91,15 @@ class CellGenotype:
         """The edges that node `node` (from 0) adds."""
         start = sum(self._counts[:node])
         return self.edges[start : start + self._counts[node]]
+
+    @property
+    def by_ends(self) -> dict[tuple[int, int], str]:
+        """The operation of each edge by its (source, target); in a space no two have the same."""
+        return {
+            (source, self.first + node): operation
+            for node in range(self.nodes)
+            for operation, source in self.inputs(node)
+        }
 
     @property
     def _counts(self) -> tuple[int, ...]:

@@ -61,9 +61,5 @@ def from_string(text: str) -> Genotype:
 def digits(genotype: Genotype) -> str:
     """One digit an edge, the operation's place: how accuracy tables name a cell ("333132")."""
     genotype.require(NASBENCH201)
-    chosen = {
-        (source, node + 1): operation
-        for node in range(NASBENCH201.nodes)
-        for operation, source in genotype["cell"].inputs(node)
-    }
+    chosen = genotype["cell"].by_ends
     return "".join(str(NASBENCH201.operations.index(chosen[edge])) for edge in NASBENCH201.edges)

@@ -16,7 +16,7 @@ from darts.spaces.feature_map import Activation, FeatureMap
 from darts.spaces.joint_draws import Drawing
 from darts.spaces.native_node import pointwise_norm
 from darts.spaces.normalization import BatchNorm
-from darts.spaces.space import NONE
+from darts.spaces.space import NONE, SKIP
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ def search_recipe(activation: Activation = torch.relu, *, pools: bool = True) ->
     return Recipe(_plain_norm, _plain_norm if pools else _no_norm, activation)
 
 
-def derived_recipe(activation: Activation = torch.relu) -> Recipe:
+def derived_recipe() -> Recipe:
     """In a network to be trained: ordinary norms, and none after pools."""
-    return Recipe(norm=nn.BatchNorm2d, pool_norm=_no_norm, activation=activation)
+    return Recipe(norm=nn.BatchNorm2d, pool_norm=_no_norm, activation=torch.relu)
 
 
 def _plain_norm(channels: int) -> nn.Module:
@@ -300,31 +300,27 @@ def _skip(channels: int, stride: int, recipe: Recipe) -> Operation:
     return Identity() if stride == 1 else FactorizedReduce(channels, channels, recipe)
 
 
-def _separable(size: int) -> Callable[[int, int, Recipe], Operation]:
-    return lambda channels, stride, recipe: SeparableConvolution(channels, size, stride, recipe)
+Make = Callable[[int, int, Recipe], Operation]
+"""(channels, stride, recipe) ↦ an operation."""
 
 
-def _plain(size: int) -> Callable[[int, int, Recipe], Operation]:
-    return lambda channels, stride, recipe: PlainConvolution(channels, size, stride, recipe)
+def _of_size(make: Callable[[int, int, int, Recipe], Operation], size: int) -> Make:
+    return lambda channels, stride, recipe: make(channels, size, stride, recipe)
 
 
-def _dilated(size: int) -> Callable[[int, int, Recipe], Operation]:
-    return lambda channels, stride, recipe: DilatedConvolution(channels, size, stride, recipe)
-
-
-_TABLE: dict[str, Callable[[int, int, Recipe], Operation]] = {
+_TABLE: dict[str, Make] = {
     NONE: lambda channels, stride, recipe: Zero(stride),
     "max_pool_3x3": _max_pool,
     "avg_pool_3x3": _avg_pool,
-    "skip_connect": _skip,
-    "sep_conv_3x3": _separable(3),
-    "sep_conv_5x5": _separable(5),
-    "sep_conv_7x7": _separable(7),
-    "dil_conv_3x3": _dilated(3),
-    "dil_conv_5x5": _dilated(5),
+    SKIP: _skip,
+    "sep_conv_3x3": _of_size(SeparableConvolution, 3),
+    "sep_conv_5x5": _of_size(SeparableConvolution, 5),
+    "sep_conv_7x7": _of_size(SeparableConvolution, 7),
+    "dil_conv_3x3": _of_size(DilatedConvolution, 3),
+    "dil_conv_5x5": _of_size(DilatedConvolution, 5),
     "conv_7x1_1x7": FactorizedConvolution,
-    "nor_conv_1x1": _plain(1),
-    "nor_conv_3x3": _plain(3),
+    "nor_conv_1x1": _of_size(PlainConvolution, 1),
+    "nor_conv_3x3": _of_size(PlainConvolution, 3),
     "noise": lambda channels, stride, recipe: Noise(stride),
 }
 
@@ -335,7 +331,7 @@ OPERATIONS = MappingProxyType(_TABLE)
 """Every operation that a network here can be built of, those registered included."""
 
 
-def register_operation(name: str, make: Callable[[int, int, Recipe], Operation]) -> None:
+def register_operation(name: str, make: Make) -> None:
     """Add an operation, so that spaces and genotypes can hold it.
 
     Args:

@@ -6,7 +6,8 @@ from functools import reduce
 
 from darts.spaces.macro_architecture import MacroArchitecture, TwoKinds
 
-NONE = "none"
+NONE, SKIP = "none", "skip_connect"
+"""Operations that methods and reports know by their names."""
 
 
 @dataclass(frozen=True)

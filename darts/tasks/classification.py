@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from darts.tasks.task import Measure, Task
+from darts.tasks.task import Measure, Task, widened
 
 TOP = 5
 """Answers a network has where the right one among them counts (ImageNet's second measure)."""
@@ -30,15 +30,14 @@ class Classification(Task):
 
         F.cross_entropy would not do: its forward mode writes in place.
         """
-        logits = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        logits = widened(outputs)
         centred = logits - logits.detach().amax(1, keepdim=True)
         chosen = centred.gather(1, labels[:, None]).squeeze(1)
         return (centred.exp().sum(1).log() - chosen).mean()
 
     def training_loss(self, outputs: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
         """With a share of each target spread over all classes, its own among them."""
-        wide = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
-        return F.cross_entropy(wide, labels, label_smoothing=label_smoothing)
+        return F.cross_entropy(widened(outputs), labels, label_smoothing=label_smoothing)
 
     def sums(self, outputs: Tensor, labels: Tensor) -> Float[Tensor, " k"]:
         found = [

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from darts.tasks.task import Measure, Task
+from darts.tasks.task import Measure, Task, widened
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class MultiLabel(Task):
 
     def loss(self, outputs: Float[Tensor, "b k"], labels: Float[Tensor, "b k"]) -> Tensor:
         """Mean binary cross-entropy in nats."""
-        wide = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        wide = widened(outputs)
         return (F.softplus(wide) - labels.to(wide.dtype) * wide).mean()
 
     def sums(self, outputs: Tensor, labels: Tensor) -> Float[Tensor, " k"]:

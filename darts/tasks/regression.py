@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from darts.tasks.task import Measure, Task
+from darts.tasks.task import Measure, Task, widened
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Regression(Task):
 
     def loss(self, outputs: Float[Tensor, "b k"], labels: Float[Tensor, "b k"]) -> Tensor:
         """Mean squared error of standardised numbers."""
-        wide = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        wide = widened(outputs)
         return (wide - self._standardised(labels).to(wide.dtype)).square().mean()
 
     def sums(self, outputs: Tensor, labels: Tensor) -> Float[Tensor, " k"]:

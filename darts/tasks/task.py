@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -80,3 +81,8 @@ class Task(ABC):
     def to_dict(self) -> dict[str, Any]:
         """As records hold it."""
         return {"name": self.name, **asdict(self)}
+
+
+def widened(outputs: Tensor) -> Tensor:
+    """In float32 if they are in half precision, else as they are."""
+    return outputs.to(torch.promote_types(outputs.dtype, torch.float32))

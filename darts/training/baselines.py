@@ -11,6 +11,8 @@ from darts.data.seeds import derive_seed
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse strengths C of the L2 penalty, the candidates."""
+ITERATIONS = 200
+"""The most that L-BFGS is allowed for a fit."""
 MOST_WORK = 2_000_000_000
 """Images × pixels × classes beyond which no linear model is fitted: it would take hours, or more
 memory than there is. CIFAR-10 has 1.5 × 10⁹, CIFAR-100 ten times as much."""
@@ -38,33 +40,28 @@ class Baselines:
 
 
 def measure_baselines(
-    train: Images,
-    test: Images,
-    normalisation: Normalisation,
-    seed: int,
-    iterations: int = 200,
+    train: Images, test: Images, normalisation: Normalisation, seed: int
 ) -> Baselines:
     """Both from the training set, the linear one if it can be; look at the test set once."""
     majority = int(torch.tensor(train.counts).argmax())
     majority_percent = 100 * test.counts[majority] / len(test)
     if len(train) * math.prod(train.shape) * train.classes > MOST_WORK:
-        return Baselines(majority_percent, None, None, None, iterations)
+        return Baselines(majority_percent, None, None, None, ITERATIONS)
     try:
         fitted, held_out = split(train, 0.8, derive_seed(seed, "baseline split"))
     except ValueError:  # a class of four images or fewer has none in a fifth
-        return Baselines(majority_percent, None, None, None, iterations)
+        return Baselines(majority_percent, None, None, None, ITERATIONS)
     scores = {
-        penalty: _logistic(fitted, held_out, normalisation, penalty, iterations)[0]
-        for penalty in PENALTIES
+        penalty: _logistic(fitted, held_out, normalisation, penalty)[0] for penalty in PENALTIES
     }
     best = max(PENALTIES, key=lambda penalty: scores[penalty])
-    accuracy, converged = _logistic(train, test, normalisation, best, iterations)
+    accuracy, converged = _logistic(train, test, normalisation, best)
     return Baselines(
         majority_percent=majority_percent,
         logistic_percent=accuracy,
         penalty=best,
         converged=converged,
-        iterations=iterations,
+        iterations=ITERATIONS,
     )
 
 
@@ -73,12 +70,11 @@ def _logistic(
     held_out: Images,
     normalisation: Normalisation,
     penalty: float,
-    iterations: int,
 ) -> tuple[float, bool]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=penalty, max_iter=iterations)
+    model = LogisticRegression(C=penalty, max_iter=ITERATIONS)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(_pixels(fitted, normalisation), fitted.labels.cpu().numpy())

@@ -14,6 +14,8 @@ from bilevel.estimators import Amended, DartsSecondOrder, Estimator, FirstOrder,
 from bilevel.reading import left_on_device
 from darts.config.compute import Computing
 from darts.data import Batch
+from darts.networks.layout import LaidOut
+from darts.parallel.launch import Devices
 
 Update = Callable[..., Tensor]
 """One step on one batch or several, in place; what was measured, in one tensor."""
@@ -77,13 +79,12 @@ class CapturedStep:
     Args:
         update: moves ω and α, and reads no number.
         record: the function that captures, `cuda_graph`.
-        warm_up: number of steps before the capture, at least one.
     """
 
-    def __init__(self, update: Update, record: Recorder, warm_up: int = WARM_UP) -> None:
+    def __init__(self, update: Update, record: Recorder) -> None:
         self._update = update
         self._record = record
-        self._left = warm_up
+        self._left = WARM_UP
         self._batches: tuple[Batch, ...] = ()
         self._replay: Callable[[], Tensor] | None = None
 
@@ -173,3 +174,40 @@ class Capturing:
         if reason not in self._said:
             self._said.add(reason)
             self._note(f"Steps are not captured: {reason}.")
+
+
+def capturing_on(
+    devices: Devices,
+    note: Callable[[str], None],
+    record: Recorder | None,
+    estimator: Estimator | None = None,
+) -> tuple[Capturing, bool]:
+    """What takes the steps of a stage, and whether these read no number before their end.
+
+    Args:
+        devices: the device, and whether steps are to be captured there.
+        note: called with a line that says why steps are not captured, where that was asked for.
+        record: the function that captures; None decides by `devices`.
+        estimator: the estimator of a search's steps.
+    """
+    computing, on_gpu = devices.computing, _is_gpu(devices.device)
+    if record is None and computing.capture and on_gpu:
+        record = cuda_graph
+    # a step without reads is worth it on a GPU, and is what can be captured
+    needed = needed_reads(computing, estimator)
+    reads_nothing = needed is None and (on_gpu or record is not None)
+    capturing = Capturing(record, note)
+    if computing.capture and not reads_nothing:
+        capturing.stop(needed or "there is no GPU")
+    return capturing, reads_nothing
+
+
+def lay_out(network: LaidOut, device: str) -> None:
+    """Weights as feature maps on a GPU, so that no convolution turns them around. In place."""
+    if _is_gpu(device):
+        network.layout = GPU_LAYOUT
+        network.to(memory_format=GPU_LAYOUT)
+
+
+def _is_gpu(device: str) -> bool:
+    return torch.device(device).type == "cuda"

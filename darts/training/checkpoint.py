@@ -43,7 +43,6 @@ class StageCheckpoints:
         stage: name of the stage's folder in the run.
         config: the stage's config as JSON; a state from another one is refused.
         share: largest share of the time for writing, in (0, 1]; 1 is a state after every step.
-        keep: number of states kept, the latest ones.
         ranks: the processes of the run; the first one writes, and sends all what it reads.
     """
 
@@ -51,7 +50,6 @@ class StageCheckpoints:
     stage: str
     config: Any
     share: float = 0.02
-    keep: int = 2
     ranks: Ranks = ALONE
     _began: float = field(default=-inf, init=False)
     _took: float = field(default=0.0, init=False)
@@ -68,7 +66,7 @@ class StageCheckpoints:
         return time.perf_counter() - self._began >= self._took / self.share
 
     def save(self, position: Position, state: State) -> None:
-        """Write the state, then remove all but the last `keep`.
+        """Write the state, then remove all but the last two.
 
         Raises:
             NonFiniteLossError: the state holds a number that is not finite; nothing is written.
@@ -155,7 +153,7 @@ class StageCheckpoints:
 
     @property
     def _files(self) -> CheckpointFiles:
-        return CheckpointFiles(self.folder, self.keep)
+        return CheckpointFiles(self.folder)
 
 
 def _name(position: Position) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from darts.config.full import FullConfig
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
-from darts.data import ImageSet, RetrainData, SearchData
+from darts.data import ImageSet, RetrainData
 from darts.methods.random_search import lightest_genotype
 from darts.networks.cost import CostTable
 from darts.networks.latency import LatencyTable
@@ -61,7 +61,7 @@ def full_run(
     found, trained, baselines = None, None, None
     cells: tuple[Record, ...] = ()
     classes = isinstance(images.task, Classification)
-    halves = _halves(config, images)
+    halves = None if config.search is None else config.search.halves(images)
     record_images(run, images, halves)
     if config.search is not None and halves is not None:
         score = None if config.accuracy_table is None else AccuracyTable.read(config.accuracy_table)
@@ -87,12 +87,12 @@ def require_feasible(
     config: FullConfig, images: ImageSet, genotype: Genotype | None = None
 ) -> None:
     """Raise ValueError, before anything is written, if images, table or genotype do not fit."""
-    halves = _halves(config, images)
-    if config.search is not None and halves is not None:
+    if config.search is not None:
+        halves = config.search.halves(images)
         paired_batches(config.search, halves)
     if config.accuracy_table is not None:
         AccuracyTable.read(config.accuracy_table)
-    if config.search is not None and halves is not None and config.search.target is not None:
+    if config.search is not None and config.search.target is not None:
         costs, sizes = run_costs(config, images), "the retraining"
         if costs is None:
             costs, sizes = supernet_costs(config.search, halves), "the supernet"
@@ -160,13 +160,6 @@ def _require_reach(search: SearchConfig, costs: CostTable, sizes: str) -> None:
             f"{search.space.name!r} cost {costs.least:.4g} {costs.unit} at the sizes of "
             f"{sizes}. Raise the limit, or take fewer cells or channels."
         )
-
-
-def _halves(config: FullConfig, images: ImageSet) -> SearchData | None:
-    """The halves of the training set for ω and for α; None if there is no search."""
-    if config.search is None:
-        return None
-    return SearchData.of(images, config.search.train_share, config.search.seed)
 
 
 def _summary(result: FullResult) -> dict[str, Any]:

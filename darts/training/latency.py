@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from statistics import mean
 from typing import Any
 
@@ -71,13 +72,8 @@ def measure_latency(
         ValueError: the times of whole networks do not fit those of their operations.
     """
     light = replace(blueprint, genotype=lightest_genotype(space))
-    wanted = {
-        place: None
-        for places in places_of(space, light, image).values()
-        for place in places
-        if place.operation != NONE
-    }
     times = {}
+    wanted = _timed_places(space, light, image)
     for done, place in enumerate(wanted):
         tick(done, len(wanted))
         times[place] = _milliseconds(_pass(place, device), device, repeats)
@@ -112,6 +108,12 @@ def measure_latency(
         for taken, sum_ in drawn("latency, comparison")
     ]
     return Measured(replace(bare, times=scaled, fixed=fixed), scale, compared)
+
+
+def _timed_places(space: Space, blueprint: Blueprint, image: tuple[int, int]) -> list[Place]:
+    """Every place of an operation once; `none` takes no time."""
+    places = chain.from_iterable(places_of(space, blueprint, image).values())
+    return [place for place in dict.fromkeys(places) if place.operation != NONE]
 
 
 def _pass(place: Place, device: str) -> Callable[[], Tensor]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from bilevel.state import pack
 from darts.config.full import FullConfig
-from darts.data import Batch, Images, ImageSet, Normalisation, RetrainData, SearchData
+from darts.data import Batch, Images, ImageSet, Normalisation, RetrainData
 from darts.data.batches import in_order
 from darts.methods.removal import Masks
 from darts.networks.counting import count_parameters, multiply_adds_of
@@ -67,7 +67,7 @@ def phases_of(
     The retraining is of α's genotype after the steps taken so far, or of the one given.
     """
     if config.search is not None:
-        halves = SearchData.of(images, config.search.train_share, config.search.seed)
+        halves = config.search.halves(images)
         searching = Searching(config.search, halves.to(devices.device), devices)
         for number in range(searching.stages):
             searching.enter(number * searching.stage_epochs)

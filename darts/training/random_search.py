@@ -10,7 +10,7 @@ from darts.methods import RandomSearch
 from darts.methods.random_search import random_genotype
 from darts.parallel.launch import CPU, Devices
 from darts.records.data_record import record_images
-from darts.records.run_folder import RunFolder
+from darts.records.run_folder import Record, RunFolder
 from darts.spaces import S1_FIXED, Genotype, Space
 from darts.training.retrain import retrain
 from darts.training.retraining import training_batches
@@ -63,30 +63,8 @@ def random_search(
     data = _for_training(halves)
     done = {record["epoch"] for record in run.records(STREAM)}
     for number in range(config.random.samples):
-        if number in done:
-            continue
-        genotype = random_genotype(config.space, derive_seed(config.seed, "sample", number))
-        seed = derive_seed(config.seed, "evaluation", number) % 2**31
-        evaluation = replace(config.evaluation, seed=seed, test_every=None)
-        folder = run.path / SAMPLES / str(number)
-        sample = (
-            RunFolder.open(folder, run.listeners)
-            if (folder / "config.json").is_file()
-            else RunFolder.create(
-                folder, to_json(evaluation), run.read("environment.json"), run.listeners
-            )
-        )
-        sample.write("data.json", run.read("data.json"))
-        trained = retrain(evaluation, genotype, data, sample, devices=devices)
-        run.append(
-            STREAM,
-            {
-                "epoch": number,
-                "genotype": genotype.to_dict(),
-                **trained.test.to_record("val"),
-                "params_millions": trained.params_millions,
-            },
-        )
+        if number not in done:
+            run.append(STREAM, _trained(config, number, data, run, devices))
     measure = images.task.measure
     samples = [
         Sample(
@@ -101,6 +79,31 @@ def random_search(
         run.write(f"genotype-{place}.json", sample_kept.genotype.to_dict())
     run.write("genotype.json", best[0].genotype.to_dict())
     return best
+
+
+def _trained(
+    config: RandomSearchConfig, number: int, data: RetrainData, run: RunFolder, devices: Devices
+) -> Record:
+    """Train a sample in its own folder, or go on; its record."""
+    genotype = random_genotype(config.space, derive_seed(config.seed, "sample", number))
+    seed = derive_seed(config.seed, "evaluation", number) % 2**31
+    evaluation = replace(config.evaluation, seed=seed, test_every=None)
+    folder = run.path / SAMPLES / str(number)
+    sample = (
+        RunFolder.open(folder, run.listeners)
+        if (folder / "config.json").is_file()
+        else RunFolder.create(
+            folder, to_json(evaluation), run.read("environment.json"), run.listeners
+        )
+    )
+    sample.write("data.json", run.read("data.json"))
+    trained = retrain(evaluation, genotype, data, sample, devices=devices)
+    return {
+        "epoch": number,
+        "genotype": genotype.to_dict(),
+        **trained.test.to_record("val"),
+        "params_millions": trained.params_millions,
+    }
 
 
 def require_feasible(config: RandomSearchConfig, images: ImageSet) -> None:

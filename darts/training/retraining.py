@@ -21,7 +21,8 @@ from darts.networks.counting import count_multiply_adds, count_parameters
 from darts.parallel.launch import CPU, Devices
 from darts.spaces import Genotype
 from darts.spaces.joint_draws import WHOLE, Shard
-from darts.training.captured import GPU_LAYOUT, Capturing, Recorder, cuda_graph, needed_reads
+from darts.tasks.task import widened
+from darts.training.captured import Recorder, capturing_on, lay_out
 from darts.training.evaluation import Evaluation, evaluate
 from darts.training.mixed_precision import MixedPrecision, require_finite_norm
 from darts.training.optimizers import restore, set_rate, weights_optimizer
@@ -92,23 +93,14 @@ class Training:
         self.device = device = devices.device
         self.ranks = devices.ranks
         self.precision = MixedPrecision(computing.precision, device)
-        on_gpu = torch.device(device).type == "cuda"
-        if record is None and computing.capture and on_gpu:
-            record = cuda_graph
-        needed = needed_reads(computing)
-        self.reads_nothing = needed is None and (on_gpu or record is not None)
-        self.capturing = Capturing(record, note)
-        if computing.capture and not self.reads_nothing:
-            self.capturing.stop(needed or "there is no GPU")
+        self.capturing, self.reads_nothing = capturing_on(devices, note, record)
         self.wall_seconds = 0.0
         self.totals = Totals()
         self.batches = training_batches(config, data, self.ranks.shard)
         self.blueprint = config.blueprint(genotype, data.train.shape, data.train.classes)
         with seeded(derive_seed(config.seed, "derived network"), device):
             self.network = self.blueprint.build(auxiliary=config.auxiliary_weight > 0).to(device)
-        if on_gpu:  # weights as feature maps, so that no convolution turns them around
-            self.network.layout = GPU_LAYOUT
-            self.network = self.network.to(memory_format=GPU_LAYOUT)
+        lay_out(self.network, device)
         self.ranks.join(self.network)
         self.trained: Callable[..., Any] = (
             compiled(self.network) if computing.compiled else self.network
@@ -182,8 +174,7 @@ class Training:
         _, length = self.precision.step(self.optimizer, config.clip)
         numbers = (whole_loss, length, self.ranks.mean(loss))
         with torch.no_grad():
-            wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            sums = self.task.sums(wide, labels)
+            sums = self.task.sums(widened(logits), labels)
         each = [torch.as_tensor(x).to(whole_loss.device, torch.float64) for x in numbers]
         return torch.cat([torch.stack(each), sums])
 

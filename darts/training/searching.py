@@ -22,13 +22,7 @@ from darts.parallel.launch import CPU, Devices
 from darts.records.run_folder import Record
 from darts.spaces import Genotype, Space
 from darts.spaces.joint_draws import WHOLE, Shard
-from darts.training.captured import (
-    GPU_LAYOUT,
-    Capturing,
-    Recorder,
-    cuda_graph,
-    needed_reads,
-)
+from darts.training.captured import Recorder, capturing_on, lay_out
 from darts.training.evaluation import Evaluation, NonFiniteLossError, evaluate
 from darts.training.mixed_precision import MixedPrecision
 from darts.training.optimizers import alpha_optimizer, restore, set_rate, weights_optimizer
@@ -75,15 +69,7 @@ class Searching:
         self.ranks = devices.ranks
         self.recompute = devices.computing.checkpoint_activations
         self.precision = MixedPrecision(devices.computing.precision, devices.device)
-        self.on_gpu = torch.device(devices.device).type == "cuda"
-        if record is None and devices.computing.capture and self.on_gpu:
-            record = cuda_graph
-        # a step without reads is worth it on a GPU, and is what can be captured
-        needed = needed_reads(devices.computing, config.estimator)
-        self.reads_nothing = needed is None and (self.on_gpu or record is not None)
-        self.capturing = Capturing(record, note)
-        if devices.computing.capture and not self.reads_nothing:
-            self.capturing.stop(needed or "there is no GPU")
+        self.capturing, self.reads_nothing = capturing_on(devices, note, record, config.estimator)
         self.wall_seconds = 0.0
         self.batches = paired_batches(config, data, self.ranks.shard)
         self.stages = 1 if config.progressive is None else config.progressive.stages
@@ -105,9 +91,7 @@ class Searching:
                 auxiliary_skip=config.auxiliary_skip is not None,
                 auxiliary_head=config.auxiliary_weight > 0,
             ).to(self.device)
-        if self.on_gpu:  # weights as feature maps, so that no convolution turns them around
-            self.supernet.layout = GPU_LAYOUT
-            self.supernet = self.supernet.to(memory_format=GPU_LAYOUT)
+        lay_out(self.supernet, self.device)
         self.supernet.recompute = self.recompute
         self.ranks.join(self.supernet)
         partial = config.partial_channels
@@ -162,22 +146,26 @@ class Searching:
             f"{progressive.operations[stage]} operations an edge."
         )
 
+    def _in_stage(self, epoch: int) -> int:
+        """The number of an epoch among those of its stage."""
+        return epoch - self.stage * self.stage_epochs
+
     def progress(self, epoch: int, step: int = 0) -> float:
         """The share of the stage that is done, in [0, 1)."""
-        within = epoch - self.stage * self.stage_epochs
-        return (within + step / self.batches.per_epoch) / self.stage_epochs
+        return (self._in_stage(epoch) + step / self.batches.per_epoch) / self.stage_epochs
 
     def regularisation(self, epoch: int) -> Regularisation:
         """Drop-path, dropout, the weights of auxiliary skips and of α's penalty in an epoch."""
         config, progress = self.config, self.progress(epoch)
-        within = epoch - self.stage * self.stage_epochs
         progressive, skip = config.progressive, config.auxiliary_skip
         penalty = config.alpha_penalty
         return Regularisation(
             auxiliary_skip=skip.weight(progress) if skip else 0.0,
             drop_path=config.drop_path * progress,
             skip_dropout=(
-                progressive.dropout(self.stage, within, self.stage_epochs) if progressive else 0.0
+                progressive.dropout(self.stage, self._in_stage(epoch), self.stage_epochs)
+                if progressive
+                else 0.0
             ),
             dropout=config.dropout,
             alpha_penalty=penalty.weight(progress) if penalty else 0.0,
@@ -187,7 +175,7 @@ class Searching:
         """Whether α is frozen in an epoch."""
         progressive = self.config.progressive
         epochs = max(self.config.frozen_epochs, progressive.frozen_epochs if progressive else 0)
-        return epoch - self.stage * self.stage_epochs < epochs
+        return self._in_stage(epoch) < epochs
 
     def step(self, epoch: int, step: int) -> Record:
         """One alternating update, or one of ω alone, and its record."""

@@ -8,7 +8,6 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 from darts.config.full import FullConfig
-from darts.data import SearchData
 from darts.parallel.workers import Worker, ctrl_c_held_back, ended_in_any_case, telling_failures
 from darts.training.phases import STEP, phases_of
 from darts.training.room import Place
@@ -126,7 +125,7 @@ def _step_on_demand(config: FullConfig, place: Place, connection: Connection) ->
         phase = next(phases_of(config, images, None, devices))
         work = next(work for work in phase.works if work.name == STEP)
         assert config.search is not None
-        halves = SearchData.of(images, config.search.train_share, config.search.seed)
+        halves = config.search.halves(images)
         per_epoch = paired_batches(config.search, halves).per_epoch
         for _ in range(WARM_UP_STEPS - 1):
             work.once(work.images)

@@ -14,20 +14,16 @@ from benchmarks.experiments.all_edges import (
     RULES,
 )
 from benchmarks.experiments.definition import NOT_RUN, UNDECIDED
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.kept import kinds, skip_share, skips_from
-from benchmarks.experiments.record import (
-    RunRecord,
-    fold,
-    journal_lines,
-    read_records,
-    write_record,
-)
+from benchmarks.experiments.record import RunRecord, read_records, write_record
 from benchmarks.experiments.reproduce import compare_with_records
 from benchmarks.experiments.retrained import RetrainedSearch, TrainedCell, random_cell
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS
 from darts.data import Digits
 from darts.spaces import S1
+from tests.benchmarks.made_records import made_record
 from tests.benchmarks.test_claims_of_experiments import ALL_DO, DIFFERENCES, MORE, NONE_DOES
 
 IMAGES = Digits(train_size=20)
@@ -156,30 +152,23 @@ def run(
     weights["normal none"] = [0.1] * (epochs - 1) + [none]
     weights["normal skip_connect"] = [0.1] * (epochs - 1) + [skips]
     accuracies = retrained or {}
-    return RunRecord(
-        {
-            "setting": setting,
-            "method": method,
-            "seed": seed,
-            "machine": "m",
-            "complete": True,
-            "epochs_planned": 200,
-            "config": {"search": {"space": {"operations": list(S1.operations)}}},
-            "cells": texts(cells, SKIP * 14),
-            "cells_without_none": texts(without, SKIP * 14),
-            "kept": texts(kept, SKIP * 8),
-            "weights": weights,
-            "retrained": {
-                str(after): {"test_accuracy_percent": x} for after, x in accuracies.items()
-            },
-        }
+    return made_record(
+        setting,
+        method,
+        seed,
+        epochs_planned=200,
+        config={"search": {"space": {"operations": list(S1.operations)}}},
+        cells=texts(cells, SKIP * 14),
+        cells_without_none=texts(without, SKIP * 14),
+        kept=texts(kept, SKIP * 8),
+        weights=weights,
+        retrained={str(after): {"test_accuracy_percent": x} for after, x in accuracies.items()},
     )
 
 
 def cell(name: str, seed: int, accuracy: float) -> RunRecord:
-    head = {"setting": DIGITS.name, "method": name, "seed": seed, "machine": "m", "cells": []}
     result = {"test_accuracy_percent": accuracy, "params_millions": 0.01}
-    return RunRecord({**head, "complete": True, "config": {"retrain": {}}, "result": result})
+    return made_record(DIGITS.name, name, seed, config={"retrain": {}}, result=result)
 
 
 def randoms(seed: int, mean: float) -> list[RunRecord]:

@@ -12,6 +12,7 @@ from benchmarks.experiments.eta import ETA
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.setting import SMALL
 from benchmarks.experiments.trap import A3, GRADIENT_TRAP, PAPER
+from tests.benchmarks.made_records import made_record
 from toy.gradient_trap import WAYS
 
 SKIPS, GOOD = "111113", "333133"  # five of six edges are skip-connect, and one
@@ -35,21 +36,18 @@ def run(
     def curve(values: float | list[float]) -> list[float]:
         return values if isinstance(values, list) else [values] * len(cells)
 
-    return RunRecord(
-        {
-            "setting": setting,
-            "method": method,
-            "seed": seed,
-            "machine": "m",
-            "complete": True,
-            "cells": cells,
-            "cells_without_none": cells,
-            "weights": {"none": curve(none)},
-            "curves": {
-                "table_cifar10_percent_without_none": curve(accuracy),
-                "val_accuracy_percent": curve(supernet),
-            },
-        }
+    curves = {
+        "table_cifar10_percent_without_none": curve(accuracy),
+        "val_accuracy_percent": curve(supernet),
+    }
+    return made_record(
+        setting,
+        method,
+        seed,
+        cells=cells,
+        cells_without_none=cells,
+        weights={"none": curve(none)},
+        curves=curves,
     )
 
 
@@ -305,17 +303,7 @@ def test_average_pooling_is_preferred_from_half_of_the_edges_on(cell, wanted):
 def test_each_error_of_the_gradient_trap_is_judged_by_itself(gap, wanted):
     for way in WAYS:
         records = [
-            RunRecord(
-                {
-                    "setting": A3.name,
-                    "method": method,
-                    "seed": seed,
-                    "machine": "m",
-                    "complete": True,
-                    "cells": [],
-                    "result": {w: error if w == way else 5.0 for w in WAYS},
-                }
-            )
+            made_record(A3.name, method, seed, result={w: error if w == way else 5.0 for w in WAYS})
             for seed, more in enumerate((-0.002, -0.001, 0.0, 0.001, 0.002))
             for method, error in (("first-order", 5.0), ("amended", 5.0 - gap + more))
         ]

@@ -15,8 +15,9 @@ from benchmarks.experiments.cures import (
 )
 from benchmarks.experiments.definition import NOT_RUN, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from benchmarks.experiments.final_cell import final_accuracy
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.plots import CellCurves
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.searched import Searched
 from benchmarks.experiments.setting import METHODS, SMALL

@@ -16,6 +16,7 @@ from benchmarks.experiments.direction import (
     MeasuredSearch,
     points,
 )
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.pointing import (
     CERTIFIED_ERROR,
     DAMPED,
@@ -26,7 +27,7 @@ from benchmarks.experiments.pointing import (
     negative_share,
     references_at,
 )
-from benchmarks.experiments.record import RunRecord, fold, journal_lines, read_records, write_record
+from benchmarks.experiments.record import RunRecord, read_records, write_record
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.searched import Searched
 from benchmarks.experiments.setting import METHODS
@@ -36,6 +37,7 @@ from bilevel.estimators.results import Hypergradient
 from bilevel.krylov.lanczos import lanczos
 from bilevel.linear import LinearOperator
 from darts.records.run_folder import RunFolder
+from tests.benchmarks.made_records import made_record
 from tests.benchmarks.test_experiments import IMAGES, TINY
 from tests.quadratics import with_spectrum
 
@@ -161,9 +163,8 @@ def made(
             estimators["amended"][reference]["total_cosine"] = total
         return {"after_epochs": epochs, "estimators": estimators}
 
-    content = {"setting": DIRECTION.runs[0].setting.name, "method": search, "seed": seed}
-    content |= {"machine": "m", "complete": True, "cells": ["333333"] * 2}
-    return RunRecord({**content, "points": [point(0, 0.5), point(after, cosine)]})
+    name, both = DIRECTION.runs[0].setting.name, [point(0, 0.5), point(after, cosine)]
+    return made_record(name, search, seed, cells=["333333"] * 2, points=both)
 
 
 def runs(cosines: tuple[float, float], *, seeds: int = 3, **how):

@@ -22,17 +22,11 @@ from benchmarks.experiments.definition import (
 )
 from benchmarks.experiments.direction import MeasuredSearch
 from benchmarks.experiments.ends import HORIZON, collapse_epoch
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.packing import pack, unpack
 from benchmarks.experiments.paired import interval
 from benchmarks.experiments.queue import Place, missing, work_through
-from benchmarks.experiments.record import (
-    RunRecord,
-    fold,
-    journal_lines,
-    read_all,
-    read_records,
-    write_record,
-)
+from benchmarks.experiments.record import RunRecord, read_all, read_records, write_record
 from benchmarks.experiments.rules import above, all_do, any_does, has_collapsed, none_does
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.searched import ENDED, Searched, SearchSetting
@@ -41,6 +35,7 @@ from darts.data import Digits, SearchData
 from darts.records.run_folder import RunFolder
 from darts.training.accuracy_table import AccuracyTable
 from darts.training.searching import Searching
+from tests.benchmarks.made_records import made_record
 from tests.darts.data.real_files import cifar10_images, real
 
 IMAGES = Digits(train_size=60)
@@ -219,18 +214,15 @@ def test_a_torn_last_line_is_left_out_and_a_torn_one_before_is_an_error(tmp_path
 
 def made(cells: list[str], method: str = "first-order", seed: int = 0, none: float = 0.1):
     """A record with given cells and nothing else of interest."""
-    return RunRecord(
-        {
-            "setting": SMALL.name,
-            "method": method,
-            "seed": seed,
-            "machine": "m",
-            "complete": len(cells) == 200,
-            "cells": cells,
-            "cells_without_none": cells,
-            "weights": {"none": [none] * len(cells)},
-            "curves": {"table_cifar10_percent_without_none": [90.0 + seed] * len(cells)},
-        }
+    return made_record(
+        SMALL.name,
+        method,
+        seed,
+        complete=len(cells) == 200,
+        cells=cells,
+        cells_without_none=cells,
+        weights={"none": [none] * len(cells)},
+        curves={"table_cifar10_percent_without_none": [90.0 + seed] * len(cells)},
     )
 
 

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.kept import kinds
 from benchmarks.experiments.no_sharing import HIGH, KINDS, NO_SHARING, RANDOM_NAMES, SETTING
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.retrained import RetrainedSearch
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS
 from darts.data import Digits
+from tests.benchmarks.made_records import made_record
 from tests.benchmarks.test_all_edges import timeless
 from tests.benchmarks.test_claims_of_experiments import ALL_DO, DIFFERENCES, MORE, NONE_DOES
 
@@ -49,26 +51,21 @@ def run(method: str, seed: int, skips: int, accuracy: float = 50.0) -> RunRecord
     upper = "0" * skips + "1" * (24 - skips)
     cells = " ".join(["0" * 8] * 3 + [upper[k : k + 8] for k in (0, 8, 16)])
     operations = ["skip_connect", "sep_conv_3x3"]
-    return RunRecord(
-        {
-            "setting": SETTING.name,
-            "method": method,
-            "seed": seed,
-            "machine": "m",
-            "complete": True,
-            "config": {"search": {"space": {"operations": operations}}},
-            "cells": [cells] * 200,
-            "cells_without_none": [cells] * 200,
-            "weights": {f"{kind} {name}": [0.5] * 200 for kind in KINDS for name in operations},
-            "retrained": {"200": {"test_accuracy_percent": accuracy}},
-        }
+    return made_record(
+        SETTING.name,
+        method,
+        seed,
+        config={"search": {"space": {"operations": operations}}},
+        cells=[cells] * 200,
+        cells_without_none=[cells] * 200,
+        weights={f"{kind} {name}": [0.5] * 200 for kind in KINDS for name in operations},
+        retrained={"200": {"test_accuracy_percent": accuracy}},
     )
 
 
 def randoms(seed: int, accuracy: float) -> list[RunRecord]:
-    head = {"setting": SETTING.name, "seed": seed, "machine": "m", "complete": True, "cells": []}
     result = {"test_accuracy_percent": accuracy, "params_millions": 0.01}
-    return [RunRecord({**head, "method": name, "result": result}) for name in RANDOM_NAMES]
+    return [made_record(SETTING.name, name, seed, result=result) for name in RANDOM_NAMES]
 
 
 def verdict(beginning: str, records: list[RunRecord]) -> str:

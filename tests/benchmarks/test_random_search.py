@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.experiments import random_search
 from benchmarks.experiments.definition import NOT_RUN, NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.page import page
 from benchmarks.experiments.random_search import (
     CELLS,
@@ -18,10 +19,11 @@ from benchmarks.experiments.random_search import (
     one_random_search,
     step_of_a_training,
 )
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.spaces.nasbench201 import digits
+from tests.benchmarks.made_records import made_record
 from tests.benchmarks.test_claims_of_experiments import GOOD, MORE, run
 from tests.benchmarks.test_experiments import IMAGES, TINY
 
@@ -81,9 +83,9 @@ def _codes(length: int) -> list[str]:
 
 def drawn(twin: str, mean: float) -> RunRecord:
     result = {"mean_percent": mean, "cells": 9, "deviation_percent": 0.5}
-    content = {"setting": SMALL.name, "method": name_of(twin), "seed": 0, "machine": "m"}
-    content |= {"complete": True, "cells": [], "result": {**result, "accuracies_percent": [mean]}}
-    return RunRecord(content)
+    return made_record(
+        SMALL.name, name_of(twin), 0, result={**result, "accuracies_percent": [mean]}
+    )
 
 
 @pytest.mark.parametrize("twin", ["amended", "first-order"])

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from benchmarks.experiments import __main__ as command
 from benchmarks.experiments.catalogue import EXPERIMENTS
+from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.queue import Place
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.reproduce import compare_with_records, recorded_here
 from benchmarks.experiments.run import carry_out
 from tests.benchmarks.test_experiments import ACCURACY, IMAGES, tiny

@@ -6,7 +6,8 @@ from benchmarks.experiments import beside
 from benchmarks.experiments.beside import write_comparison_of
 from benchmarks.experiments.cures import CURES_EXPERIMENT
 from benchmarks.experiments.final_cell import final_accuracy
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.journal import fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.reproduce import compare_with_records
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.searched import Searched

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.experiments.journal import journal_lines
 from benchmarks.experiments.queue import Place, work_through
-from benchmarks.experiments.record import journal_lines
 from benchmarks.experiments.run import carry_out
 from tests.benchmarks.test_experiments import IMAGES, timeless, tiny
 

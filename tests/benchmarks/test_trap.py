@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.experiments.definition import SUPPORTED, UNDECIDED
-from benchmarks.experiments.record import RunRecord, fold, journal_lines
+from benchmarks.experiments.journal import fold, journal_lines
+from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS
 from benchmarks.experiments.trap import A3, GRADIENT_TRAP, TrapRun, differences
+from tests.benchmarks.made_records import made_record
 from tests.toy.test_gradient_trap import IMAGES, SMALL
 from toy.gradient_trap import WAYS
 
@@ -27,17 +29,7 @@ def test_a_run_becomes_a_record_with_three_errors(tmp_path):
 
 
 def made(method: str, seed: int, error: float) -> RunRecord:
-    return RunRecord(
-        {
-            "setting": A3.name,
-            "method": method,
-            "seed": seed,
-            "machine": "m",
-            "complete": True,
-            "cells": [],
-            "result": dict.fromkeys(WAYS, error),
-        }
-    )
+    return made_record(A3.name, method, seed, result=dict.fromkeys(WAYS, error))
 
 
 def test_differences_are_of_one_seed_each():

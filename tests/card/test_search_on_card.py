@@ -9,7 +9,7 @@ from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, FirstOrder
 from bilevel.state import pack, unpack
 from darts.config.compute import Computing
-from darts.data import RetrainData, SearchData
+from darts.data import RetrainData
 from darts.parallel.launch import Devices
 from darts.records.run_folder import RunFolder
 from darts.spaces import NASBENCH201, Genotype
@@ -37,7 +37,7 @@ ESTIMATORS = {
 
 
 def halves(config, device="cpu"):
-    return SearchData.of(images(), config.train_share, config.seed).to(device)
+    return config.halves(images()).to(device)
 
 
 def stepping(config, device, notes, *, capture=False, precision="32") -> Searching:

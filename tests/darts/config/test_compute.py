@@ -8,7 +8,6 @@ from bilevel.estimators import Amended, FirstOrder
 from darts.config.as_json import differences, to_json
 from darts.config.compute import PLAIN, Computing
 from darts.config.full import full_config
-from darts.data import SearchData
 from darts.names import TYPES
 from darts.parallel.launch import Devices
 from darts.training.search import search
@@ -18,7 +17,7 @@ from tests.darts.training import tiny
 
 def searched(estimator, device: str, recompute: bool) -> Searching:
     config = tiny.search_config(estimator, drop_path=0.3, dropout=0.2)
-    data = SearchData.of(tiny.images(), config.train_share, config.seed).to(device)
+    data = config.halves(tiny.images()).to(device)
     devices = Devices(device, computing=Computing(checkpoint_activations=recompute))
     searching = Searching(config, data, devices)
     assert searching.supernet.recompute is recompute
@@ -48,7 +47,7 @@ def test_a_config_comes_back_with_how_it_computes():
 
 def test_a_state_of_another_precision_is_refused(tmp_path):
     config = tiny.search_config(epochs=1)
-    data = SearchData.of(tiny.images(), config.train_share, config.seed)
+    data = config.halves(tiny.images())
     run = tiny.new_run(tmp_path / "run")
     search(config, data, run)
     other = Devices(computing=Computing("bf16"))

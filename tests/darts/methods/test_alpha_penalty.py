@@ -9,7 +9,6 @@ from bilevel import Vector
 from bilevel.estimators import Amended, DartsSecondOrder, FirstOrder, Minres
 from bilevel.estimators.alerts import HypergradientWarning
 from darts.config.as_json import from_json, to_json
-from darts.data import SearchData
 from darts.methods import BetaDecay
 from darts.names import ALPHA_PENALTIES, TYPES
 from darts.networks import Architecture
@@ -61,7 +60,7 @@ def test_a_step_along_it_brings_unequal_weights_nearer_to_each_other():
 
 def test_its_weight_grows_in_equal_steps_from_nothing_to_its_largest():
     config = search_config(alpha_penalty=BetaDecay(8.0), epochs=4)
-    searching = Searching(config, SearchData.of(images(), config.train_share, config.seed))
+    searching = Searching(config, config.halves(images()))
     weights = [searching.regularisation(epoch).alpha_penalty for epoch in range(4)]
     assert weights == [0.0, 2.0, 4.0, 6.0]
 
@@ -73,7 +72,7 @@ def test_its_weight_grows_in_equal_steps_from_nothing_to_its_largest():
 def test_a_search_has_the_term_in_the_direct_term_alone(estimator):
     """In float32: differences are held to a few roundings of the terms that they are taken of."""
     plain, decayed = (
-        Searching(config, SearchData.of(images(), config.train_share, config.seed))
+        Searching(config, config.halves(images()))
         for config in (
             search_config(estimator),
             search_config(estimator, alpha_penalty=BetaDecay(6.0)),

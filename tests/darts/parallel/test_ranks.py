@@ -12,7 +12,7 @@ from bilevel import Autograd, CentralDifference
 from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended, ConjugateGradient, FirstOrder, HypergradientWarning
 from darts.config.compute import Computing
-from darts.data import Batch, PairedBatches, RetrainData, SearchData
+from darts.data import Batch, PairedBatches, RetrainData
 from darts.methods import GumbelSoftmax, RandomPerturbation
 from darts.parallel.launch import CPU, Devices
 from darts.parallel.ranks import Ranks
@@ -85,7 +85,7 @@ def on_type(dtype: torch.dtype, made: Any) -> Any:
 def searched(rank: int | None, name: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """α after each step, ω and the running statistics after the last, and what records hold."""
     config = SEARCHES[name]
-    data = SearchData.of(images(), config.train_share, config.seed)
+    data = config.halves(images())
     config = replace(config, epochs=STEPS)
     searching = on_type(dtype, lambda: Searching(config, data, devices(rank)))
     per_epoch, alphas, records = searching.batches.per_epoch, [], []

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from darts.data import RetrainData, SearchData
+from darts.data import RetrainData
 from darts.records.run_folder import RunFolder
 from darts.spaces import CellGenotype, Genotype
 from darts.training.retrain import retrain
@@ -54,7 +54,7 @@ def stage(name: str, settings: dict, folder: Path, *listeners: Follower) -> None
         run = new_run(folder, *listeners)
     if name == "search":
         config = search_config(**settings)
-        search(config, SearchData.of(images(), config.train_share, config.seed), run)
+        search(config, config.halves(images()), run)
     else:
         retrain(retrain_config(test_every=1, **settings), GENOTYPE, RetrainData.of(images()), run)
 

@@ -18,7 +18,7 @@ from bilevel.estimators import Amended, ConjugateGradient, DartsSecondOrder, Fir
 from bilevel.reading import left_on_device
 from bilevel.state import pack, unpack
 from darts.config.compute import Computing
-from darts.data import RetrainData, SearchData
+from darts.data import RetrainData
 from darts.methods import BetaDecay, GumbelSoftmax, PartialChannels, Progressive, SkipLimit
 from darts.parallel.launch import Devices
 from darts.spaces import NASBENCH201
@@ -72,7 +72,7 @@ class Replaying:
 
 
 def halves(config):
-    return SearchData.of(images(), config.train_share, config.seed)
+    return config.halves(images())
 
 
 def pair(config, record) -> tuple[Searching, Searching]:
@@ -154,7 +154,6 @@ def test_stages_are_captured_anew_and_their_random_ones_are_not(tmp_path):
     config = search_config(FirstOrder(), epochs=8, progressive=stages)
     record, followed = Replaying(), Follower()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(searching_module, "cuda_graph", record)
         _captured_run(config, tmp_path / "captured", patch, record, followed)
     run = new_run(tmp_path / "eager")
     search(config, halves(config), run)

@@ -13,7 +13,7 @@ from bilevel.estimators import FirstOrder
 from bilevel.state import pack
 from darts import cli
 from darts.config.presets import PRESETS
-from darts.data import Digits, ImageFolders, ImageSet, RetrainData, SearchData
+from darts.data import Digits, ImageFolders, ImageSet, RetrainData
 from darts.data.batches import Batches
 from darts.methods import EigenvalueGrowth
 from darts.networks import DerivedNetwork, Supernet
@@ -413,7 +413,7 @@ def marked(slow: Callable[[str], bool]) -> list:
 def test_the_networks_of_every_preset_are_built_at_full_width(name):
     config, data = PRESETS[name], images_of(name)
     if config.search is not None:
-        halves = SearchData.of(data, config.search.train_share, config.search.seed)
+        halves = config.search.halves(data)
         searching = Searching(config.search, halves)
         assert searching.supernet.classifier.out_features == data.train.classes
     assert config.retrain is not None

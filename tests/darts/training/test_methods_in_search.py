@@ -67,7 +67,7 @@ EACH = pytest.mark.parametrize("name", METHODS)
 
 
 def halves(config: SearchConfig) -> SearchData:
-    return SearchData.of(images(), config.train_share, config.seed)
+    return config.halves(images())
 
 
 def timeless(records):

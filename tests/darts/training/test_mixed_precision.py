@@ -8,7 +8,7 @@ from bilevel import Autograd, BilevelProblem, CentralDifference, NonFiniteError,
 from bilevel.estimators import Amended
 from bilevel.solver import outer_step
 from darts.config.compute import Computing
-from darts.data import RetrainData, SearchData
+from darts.data import RetrainData
 from darts.parallel.launch import Devices
 from darts.spaces import SPACES
 from darts.spaces.published import PUBLISHED
@@ -23,7 +23,7 @@ f32 = torch.float32
 
 def searching_in(precision: str, device: str, **changes: object) -> Searching:
     config = search_config(**changes)
-    data = SearchData.of(images(), config.train_share, config.seed)
+    data = config.halves(images())
     return Searching(config, data.to(device), Devices(device, computing=Computing(precision)))
 
 
@@ -106,7 +106,7 @@ def test_every_operation_takes_a_step_in_half_precision(space, precision, recomp
     macro = SPACES[space].macro_architecture
     cells = 15 if macro.bare else 3
     config = search_config(space=SPACES[space], cells=cells)
-    data = SearchData.of(images(), config.train_share, config.seed).to(device)
+    data = config.halves(images()).to(device)
     computing = Computing(precision, checkpoint_activations=recompute)
     searching = Searching(config, data, Devices(device, computing=computing))
     wide = searching.problem(0, 0)

@@ -13,7 +13,6 @@ from bilevel import solver
 from bilevel.estimators import Certified, DartsSecondOrder, FirstOrder
 from darts.config.as_json import to_json
 from darts.config.compute import PLAIN
-from darts.data import SearchData
 from darts.records.run_folder import RunFolder
 from darts.reports.scalars import epoch_scalars
 from darts.reports.search_part import search_part
@@ -38,7 +37,7 @@ from tests.darts.training.tiny import (
 
 
 def halves(config):
-    return SearchData.of(images(), config.train_share, config.seed)
+    return config.halves(images())
 
 
 def saved(run: RunFolder, config) -> Saved:

@@ -9,7 +9,6 @@ from bilevel.estimators import FirstOrder
 from darts.config.as_json import from_json, to_json
 from darts.config.compute import Computing
 from darts.config.presets import PRESETS
-from darts.data import SearchData
 from darts.methods import (
     CostWeight,
     PartialChannels,
@@ -65,7 +64,7 @@ CHOOSY = Space(
 
 def searching_of(**changes):
     config = search_config(FirstOrder(), selection=Removal(epochs=1), **changes)
-    return Searching(config, SearchData.of(images(), config.train_share, config.seed))
+    return Searching(config, config.halves(images()))
 
 
 def planted():
@@ -228,7 +227,7 @@ SELECTED = {
 @pytest.mark.parametrize("name", SELECTED)
 def test_a_selection_killed_twice_has_the_bits_of_one_that_was_not(name, tmp_path):
     config = search_config(FirstOrder(), epochs=1, selection=Removal(epochs=2), **SELECTED[name])
-    data = SearchData.of(images(), config.train_share, config.seed)
+    data = config.halves(images())
     whole = new_run(tmp_path / "whole")
     result = search(config, data, whole)
     assert result.selection["edges"] == 4

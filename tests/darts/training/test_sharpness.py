@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from bilevel import BilevelProblem
-from darts.data import SearchData
 from darts.training.searching import Searching
 from darts.training.sharpness import largest_eigenvalue
 from tests.darts.training.tiny import images, search_config
@@ -26,7 +25,7 @@ def test_the_eigenvalue_of_a_quadratic_is_known():
 
 def test_the_eigenvalue_of_a_supernet_is_that_of_its_dense_hessian():
     config = search_config()
-    data = SearchData.of(images(), config.train_share, config.seed)
+    data = config.halves(images())
     searching = Searching(config, data)
     problem = searching.adapter.problem(*searching.batches.at(0, 0), 1)
     omega = {name: value.detach() for name, value in searching.omega.items()}

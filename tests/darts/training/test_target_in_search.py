@@ -9,7 +9,7 @@ from bilevel import Vector
 from bilevel.estimators import FirstOrder
 from darts.config.as_json import from_json, to_json
 from darts.config.search import SearchConfig
-from darts.data import Digits, SearchData
+from darts.data import Digits
 from darts.methods import CostLimit, CostWeight
 from darts.names import TYPES
 from darts.networks.blueprint import Blueprint
@@ -25,7 +25,7 @@ from tests.darts.training import tiny
 
 
 def halves(config):
-    return SearchData.of(tiny.images(), config.train_share, config.seed)
+    return config.halves(tiny.images())
 
 
 def test_the_term_is_in_the_outer_loss_alone_and_every_estimator_sees_it():
@@ -113,7 +113,7 @@ def test_on_digits_a_limit_halves_the_multiply_adds_of_what_is_found(seed, tmp_p
     costs = retrain_costs(config, sizes, images.train.shape, images.train.classes)
 
     def found(config, name):
-        data = SearchData.of(images, config.train_share, config.seed)
+        data = config.halves(images)
         return search(config, data, RunFolder(tmp_path / name), costs=costs)
 
     before = costs.of(found(config, "plain").genotype)
