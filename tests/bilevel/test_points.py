@@ -11,11 +11,21 @@ import pytest
 import torch
 from torch import nn
 
-from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, compare, recommend
+from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, compare, recommend
 from bilevel.diagnostics import certificate, spectrum_ends, stationarity
-from bilevel.estimators import DartsSecondOrder, Estimator, Exact, Hypergradient, Unrolled
+from bilevel.estimators import (
+    ConjugateGradient,
+    DartsSecondOrder,
+    DiagonalPreconditioner,
+    Estimator,
+    Exact,
+    Hypergradient,
+    NystromPreconditioner,
+    Unrolled,
+)
 from bilevel.problems import quadratic
 from tests.estimators import ESTIMATORS, ETA
+from tests.planted_faults import PLANTED
 
 f64 = torch.float64
 X = torch.randn(6, 3, dtype=f64, generator=torch.Generator().manual_seed(0))
@@ -100,6 +110,39 @@ def test_estimates_in_inference_mode_are_those_outside_of_it(name: str, derivati
         of_inference = estimator(by_name("weight", "bias"), made, ALPHA.clone()).total
     assert torch.equal(inside, outside)
     assert torch.equal(of_inference, outside)
+
+
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        *(ESTIMATORS[name].make(ETA, Autograd()) for name in ESTIMATORS),
+        ConjugateGradient(3, preconditioner=NystromPreconditioner(2)),
+        ConjugateGradient(3, preconditioner=DiagonalPreconditioner()),
+        Exact(derivatives=Autograd(chunk=3)),
+    ],
+    ids=repr,
+)
+def test_a_default_device_does_not_reach_points_elsewhere(estimator: Estimator) -> None:
+    """"meta" stands for a GPU: a tensor that is made there has no numbers."""
+    omega = dict(net().named_parameters())
+    usual = estimator(by_name("weight", "bias"), omega, ALPHA).total
+    with torch.device("meta"):
+        assert torch.equal(estimator(by_name("weight", "bias"), omega, ALPHA).total, usual)
+
+
+def test_diagnostics_work_under_a_default_device() -> None:
+    point = quadratic(30, 2, condition=5.0, seed=4).point
+    wrong = PLANTED["a backward that is right once and wrong twice"].make()
+
+    def said() -> list[str]:
+        return [str(check(*point)), str(check(*wrong)), str(recommend(*point))]
+
+    usual, ends = said(), spectrum_ends(*point)
+    assert "At fault: the custom function" in usual[1]
+    with torch.device("meta"):
+        assert said() == usual
+        assert spectrum_ends(*point) == ends
 
 
 def test_diagnostics_work_in_inference_mode() -> None:
