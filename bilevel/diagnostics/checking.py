@@ -41,6 +41,7 @@ ASYMMETRY = 1e-6
 """Of ⟨u, Hv⟩ − ⟨v, Hu⟩ in float64, relative to ‖u‖‖Hv‖: far above rounding, far below a fault."""
 
 
+@torch.inference_mode(False)
 def check(
     problem: BilevelProblem,
     params: Tree,

@@ -35,11 +35,11 @@ def read_past_arguments(
         kept = [leaf.clone() for leaf in leaves]
         try:
             for leaf in leaves:
-                leaf.add_(0.1 * (1 + leaf.abs()))
+                _write(leaf, leaf + 0.1 * (1 + leaf.abs()))
             return values() != before
         finally:
             for leaf, own in zip(leaves, kept, strict=True):
-                leaf.copy_(own)
+                _write(leaf, own)
 
     with torch.no_grad():
         before = values()
@@ -53,6 +53,12 @@ def read_past_arguments(
             for leaf, name in zip(own[symbol], point.names(), strict=True)
             if moves([leaf])
         ]
+
+
+def _write(leaf: torch.Tensor, numbers: torch.Tensor) -> None:
+    """Put numbers into a leaf, also one that was made in inference mode."""
+    with torch.inference_mode(leaf.is_inference()):
+        leaf.copy_(numbers)
 
 
 def _finding(symbol: str, name: str) -> Finding:

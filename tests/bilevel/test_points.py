@@ -124,7 +124,7 @@ def test_estimates_in_inference_mode_are_those_outside_of_it(name: str, derivati
     ids=repr,
 )
 def test_a_default_device_does_not_reach_points_elsewhere(estimator: Estimator) -> None:
-    """"meta" stands for a GPU: a tensor that is made there has no numbers."""
+    """The device "meta" stands for a GPU: a tensor that is made there has no numbers."""
     omega = dict(net().named_parameters())
     usual = estimator(by_name("weight", "bias"), omega, ALPHA).total
     with torch.device("meta"):
@@ -150,6 +150,11 @@ def test_diagnostics_work_in_inference_mode() -> None:
     with torch.inference_mode():
         assert spectrum_ends(*ready.point).highest == pytest.approx(1, rel=1e-6)
         assert stationarity(*ready.point).inner_gradient_norm < 1e-10
+        assert check(*ready.point).ok
+        problem, omega, alpha = ready.point
+        omega, alpha = (Vector.of(tree).flat().clone() for tree in (omega, alpha))
+        assert omega.is_inference()
+        assert str(check(problem, omega, alpha)) == str(check(*ready.point))
         assert compare(*ready.point, [Exact()], repetitions=0).rows[0].error_implicit == 0
         assert "Use Certified" in str(recommend(*ready.point))
         q = Exact()(*ready.point).solve
