@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from bilevel.diagnostics.check_report import Finding
+from bilevel.point import expanded_axes
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
 
@@ -56,7 +57,9 @@ def read_past_arguments(
 
 
 def _write(leaf: torch.Tensor, numbers: torch.Tensor) -> None:
-    """Put numbers into a leaf, also one that was made in inference mode."""
+    """Put numbers into a leaf, also one that is expanded, or was made in inference mode."""
+    for axis in expanded_axes(leaf):
+        leaf, numbers = leaf.narrow(axis, 0, 1), numbers.narrow(axis, 0, 1)
     with torch.inference_mode(leaf.is_inference()):
         leaf.copy_(numbers)
 

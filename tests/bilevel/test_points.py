@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, compare, recommend
+from bilevel.derivatives import ReverseOverForward
 from bilevel.diagnostics import certificate, spectrum_ends, stationarity
 from bilevel.estimators import (
     ConjugateGradient,
@@ -160,6 +161,28 @@ def test_diagnostics_work_in_inference_mode() -> None:
         q = Exact()(*ready.point).solve
         assert q is not None
         assert certificate(*ready.point, q.value, mu=0.1).sign
+
+
+@pytest.mark.parametrize("derivatives", [Autograd(), CentralDifference(), ReverseOverForward()])
+def test_expanded_tensors_are_points_like_others(derivatives: Any) -> None:
+    problem = BilevelProblem(
+        lambda w, a: (w - 1).square().sum() + (a.exp() * w.square()).sum() + w.prod(),
+        lambda w, a: (w + 1).pow(3).sum(),
+    )
+    omega = torch.tensor([[0.5], [0.7]], dtype=f64).expand(2, 3)
+    alpha = ALPHA.expand(3)
+    expected = Exact()(problem, omega.contiguous(), alpha.contiguous()).total
+    found = Exact(derivatives=derivatives)(problem, omega, alpha).total
+    assert torch.allclose(found, expected, rtol=1e-6)
+    assert check(problem, omega, alpha, derivatives=derivatives).ok
+    beside = BilevelProblem(lambda w, a: problem.inner(w, a) + alpha.sum(), problem.outer)
+    assert "reads it from the enclosing scope" in str(check(beside, omega, alpha))
+
+
+def test_sparse_tensors_are_refused_with_a_remedy() -> None:
+    with pytest.raises(TypeError, match=r"leaf <root>.*sparse_coo.*to_dense\(\)"):
+        Exact()(by_name(0, 1), torch.eye(3, dtype=f64).to_sparse(), ALPHA)
+    assert "to_dense()" in str(check(by_name(0, 1), torch.eye(3, dtype=f64).to_sparse(), ALPHA))
 
 
 class Mine(Estimator):
