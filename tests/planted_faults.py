@@ -404,6 +404,13 @@ PLANTED: dict[str, Planted] = {
         module(nn.Embedding(7, 3, max_norm=0.5, dtype=f64), lambda n: n(torch.arange(7))),
         r"the leaf \['weight'\] of ω in place",
     ),
+    "a row of padding that a tied output layer trains": Planted(
+        module(
+            nn.Embedding(3, 2, padding_idx=1, dtype=f64),
+            lambda n: n(torch.arange(7) % 3).tanh() @ n.weight.T,
+        ),
+        r"ω\['weight'\]: its row 1 is the padding.*another use of it.*without padding_idx",
+    ),
     "an embedding with scale_grad_by_freq": Planted(
         module(
             nn.Embedding(3, 3, scale_grad_by_freq=True, dtype=f64),

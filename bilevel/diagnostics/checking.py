@@ -26,7 +26,7 @@ from bilevel.diagnostics.in_double import doubled, in_double
 from bilevel.diagnostics.inner_alpha_gradient import InnerAlphaGradient
 from bilevel.diagnostics.leaves import unusable_leaves
 from bilevel.diagnostics.outer_gradients import outer_gradients
-from bilevel.diagnostics.padding import Rows
+from bilevel.diagnostics.padding import Rows, padding_that_counts
 from bilevel.diagnostics.steadiness import unsteady
 from bilevel.diagnostics.undecided import undecided
 from bilevel.losses import Loss, like
@@ -200,6 +200,8 @@ class _Check:
                 point, found = self._elsewhere(point, found)
                 curvature = self._taken_at(point)
             self._say_of_differences(point, curvature, found)
+            if direction.padding:
+                self._padding(point, direction)
             if curvature.exact and not (found.hessian.wrong or found.mixed.wrong):
                 self._symmetry(point, curvature, direction)
                 if point.double and not own.double:
@@ -364,6 +366,18 @@ class _Check:
                     f"{text} are {a:.6g} and {b:.6g}. A backward of one's own is wrong, or the "
                     "loss is no function of ω and α alone.",
                 )
+
+    def _padding(self, point: _Point, direction: Direction) -> None:
+        along = point.omega.zeros_like()
+        drawn = gaussian(point.omega, self.generator, direction.sizes)
+        for place, row in direction.padding:
+            along.leaves[place][row] = drawn.leaves[place][row]
+        before = self.gradients
+        found = padding_that_counts(point.problem, point.omega, point.alpha, direction, along)
+        self.findings += found
+        values = self.gradients - before - (3 if found else 1)
+        self.gradients -= values
+        self.values += values
 
     def _own_precision(self, own: _Point, wide: _Point, direction: Direction) -> None:
         """The product in the caller's precision beside that in float64."""
