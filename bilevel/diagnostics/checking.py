@@ -186,9 +186,13 @@ class _Check:
         point = self._in_double(point)
         direction = Direction.random(point.omega, point.alpha, self.generator, self.padding)
         outer = outer_gradients(point.problem, point.omega, point.alpha, direction, self.generator)
-        self.findings += outer.findings
-        self.gradients -= outer.values
-        self.values += outer.values
+        rows = padding_that_counts(
+            point.problem, point.omega, point.alpha, direction, self.generator
+        )
+        for looked in (outer, rows):
+            self.findings += looked.findings
+            self.gradients -= looked.values
+            self.values += looked.values
         _, gradient, in_alpha = point.problem.inner_gradients(point.omega, point.alpha)
         self._look_at_alpha(point, in_alpha, direction)
         try:
@@ -200,8 +204,6 @@ class _Check:
                 point, found = self._elsewhere(point, found)
                 curvature = self._taken_at(point)
             self._say_of_differences(point, curvature, found)
-            if direction.padding:
-                self._padding(point, direction)
             if curvature.exact and not (found.hessian.wrong or found.mixed.wrong):
                 self._symmetry(point, curvature, direction)
                 if point.double and not own.double:
@@ -366,18 +368,6 @@ class _Check:
                     f"{text} are {a:.6g} and {b:.6g}. A backward of one's own is wrong, or the "
                     "loss is no function of ω and α alone.",
                 )
-
-    def _padding(self, point: _Point, direction: Direction) -> None:
-        along = point.omega.zeros_like()
-        drawn = gaussian(point.omega, self.generator, direction.sizes)
-        for place, row in direction.padding:
-            along.leaves[place][row] = drawn.leaves[place][row]
-        before = self.gradients
-        found = padding_that_counts(point.problem, point.omega, point.alpha, direction, along)
-        self.findings += found
-        values = self.gradients - before - (3 if found else 1)
-        self.gradients -= values
-        self.values += values
 
     def _own_precision(self, own: _Point, wide: _Point, direction: Direction) -> None:
         """The product in the caller's precision beside that in float64."""
