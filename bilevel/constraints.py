@@ -59,7 +59,8 @@ class Simplex:
         total: the sum of each row.
 
     Raises:
-        ValueError: total is not positive and finite; or, when it is called, a leaf has no axis.
+        ValueError: total is not positive and finite; or, when it is called, a leaf has no axis, or
+            numbers that are not finite.
     """
 
     total: float = 1.0
@@ -76,9 +77,16 @@ class Simplex:
                     f"Simplex(): the leaf {name} of α is a number and has no axis to sum over. "
                     "Give it one, or keep it in a Box."
                 )
+            if not bool(leaf.isfinite().all()):
+                raise ValueError(
+                    f"Simplex(): the leaf {name} of α holds NaN or infinite numbers, to which no "
+                    "point is nearest. Lower the outer learning rate."
+                )
         return Vector(tuple(map(self._nearest, point.leaves)), point.treespec).tree()
 
     def _nearest(self, rows: Tensor) -> Tensor:
+        if rows.numel() == 0:
+            return rows
         descending = rows.sort(-1, descending=True).values
         largest = descending[..., :1]
         # beside a large one the total is lost to rounding; the nearest point does not move with it

@@ -11,6 +11,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from bilevel.losses import Loss
+from bilevel.reentrant import none_without_gradients
 from bilevel.scope import refuse_written, versions
 from bilevel.unsupported import Explaining
 from bilevel.vector import Vector
@@ -27,7 +28,7 @@ def evaluated(loss: Loss, omega: Vector, alpha: Vector) -> Any:
     """
     before = versions((omega, alpha))
     try:
-        with Explaining(loss=True), _parametrizations_computed_afresh():
+        with Explaining(loss=True), _parametrizations_computed_afresh(), none_without_gradients():
             value = loss(omega.tree(), alpha.tree())
     except RuntimeError as error:
         known = all(leaf.requires_grad for leaf in (*omega.leaves, *alpha.leaves))

@@ -110,7 +110,7 @@ class LinearOperator:
 
         def on_arrays(action: Action, prototype: Vector):  # type: ignore[no-untyped-def]
             def apply(array):  # type: ignore[no-untyped-def]
-                flat = torch.as_tensor(array.reshape(-1)).to(prototype.leaves[0])
+                flat = torch.from_numpy(array.reshape(-1)).to(prototype.leaves[0])
                 return action(prototype.like(flat)).flat().double().cpu().numpy()
 
             return apply

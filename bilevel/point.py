@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from bilevel.vector import Tree, Vector
 
@@ -13,7 +14,8 @@ LEAST_PRECISE = 1e-4
 def point_of(omega: Tree, alpha: Tree) -> tuple[Vector, Vector]:
     """ω and α as vectors without gradients, checked to go together.
 
-    Tensors made in inference mode are copied, for autograd cannot use them.
+    Tensors made in inference mode are copied, for autograd cannot use them, and so are expanded
+    ones, for forward mode cannot.
 
     Raises:
         TypeError: a leaf is not a floating tensor, or one of them is in half precision.
@@ -42,5 +44,16 @@ def point_of(omega: Tree, alpha: Tree) -> tuple[Vector, Vector]:
 
 
 def _plain(point: Vector) -> Vector:
-    leaves = [leaf.clone() if leaf.is_inference() else leaf.detach() for leaf in point.leaves]
+    leaves = [
+        leaf.detach().clone() if leaf.is_inference() or expanded_axes(leaf) else leaf.detach()
+        for leaf in point.leaves
+    ]
     return Vector(tuple(leaves), point.treespec)
+
+
+def expanded_axes(leaf: Tensor) -> list[int]:
+    """The axes along which one number in memory stands for several coordinates."""
+    if leaf.is_contiguous():
+        return []
+    axes = enumerate(zip(leaf.shape, leaf.stride(), strict=True))
+    return [axis for axis, (size, stride) in axes if stride == 0 and size > 1]

@@ -28,6 +28,10 @@ WRONG_ONCE: Mapping[str, tuple[str, str]] = {
     "MaxUnpool2D": ("max_unpool2d with an index twice", _NO_INDEX_TWICE),
     "MaxUnpool3D": ("max_unpool3d with an index twice", _NO_INDEX_TWICE),
     "AsStridedScatter": ("as_strided_scatter", "write into a clone of the tensor"),
+    "CheckpointFunction": (
+        "checkpoint() in its reentrant form",
+        "pass use_reentrant=False to checkpoint()",
+    ),
 }
 """Nodes of a loss's graph (name, then the operation and a remedy) whose gradient is wrong already.
 A name stands for the nodes `<name>Backward`. Found on torch 2.14 as docs/CHECK.md tells."""
@@ -38,10 +42,6 @@ WRONG_TWICE: Mapping[str, tuple[str, str]] = {
         "compute the weight yourself, as g * v / v.norm(dim=1, keepdim=True)",
     ),
     "NativeLayerNormBackward": ("layer_norm inside a gradient that the loss takes itself", _NORM),
-    "CheckpointFunction": (
-        "checkpoint() in its reentrant form",
-        "pass use_reentrant=False to checkpoint()",
-    ),
     "linear_cross_entropy": (
         "linear_cross_entropy in chunks",
         "take F.cross_entropy of the logits",
@@ -72,9 +72,6 @@ WRONG_OVER_FORWARD: Mapping[str, tuple[str, str]] = {
     ),
 }
 """The same for reverse mode over forward mode."""
-
-_WHATEVER_THE_WAY = ("CheckpointFunction", *WRONG_ONCE)
-"""No other way of differentiating mends these."""
 
 _MISSING: tuple[tuple[str, str], ...] = (
     (
@@ -223,7 +220,7 @@ def refuse_wrong(how: str, values: Iterable[Tensor], wrong: Mapping[str, tuple[s
             continue
         operation, instead = found
         otherwise = "Autograd()" if name not in WRONG_TWICE else "CentralDifference()"
-        if name not in _WHATEVER_THE_WAY:
+        if name not in WRONG_ONCE:  # no other way of differentiating mends those
             instead = f"{instead}, or take {otherwise}"
         raise UnsupportedDerivativeError(
             f"{how} met {operation}, which PyTorch gets wrong without a word. "

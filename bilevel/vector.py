@@ -78,6 +78,11 @@ class Vector:
                     "it in the closure of the loss. (A state_dict() holds buffers too: pass "
                     "dict(module.named_parameters()).)"
                 )
+            if leaf.layout != torch.strided:
+                raise TypeError(
+                    f"leaf {name} has the layout {leaf.layout}; points are dense. Pass "
+                    "leaf.to_dense(), or its values() with the indices in the closure of the loss."
+                )
             if leaf.dtype != first.dtype or leaf.device != first.device:
                 raise ValueError(
                     f"leaf {name} is {leaf.dtype} on {leaf.device}, but the first leaf is "

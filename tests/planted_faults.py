@@ -241,6 +241,17 @@ def determined(w: dict[str, Tensor], a: Tensor) -> Tensor:
     return inner(w, a) + torch.logdet(gram)
 
 
+def curved(w: dict[str, Tensor], a: Tensor) -> Tensor:
+    """A second derivative that the loss takes, and that drops tangents of what is not tracked."""
+
+    def bent(first: Tensor) -> Tensor:
+        return (X @ first).tanh().sum() * a.exp().sum()
+
+    ones = torch.ones_like(w["first"])
+    _, product = torch.autograd.functional.hvp(bent, w["first"], ones, create_graph=True)
+    return inner(w, a) + product.square().mean()
+
+
 def coin(w: dict[str, Tensor], a: Tensor) -> Tensor:
     """A part that is dropped by a coin of the loss's own."""
     kept = torch.rand((), generator=own_generator) < 0.5
@@ -399,10 +410,22 @@ PLANTED: dict[str, Planted] = {
         r"L_train: it draws random numbers;.*replaying\(seed\)",
     ),
     "a derivative by forward mode inside": Planted(case(along), "by forward mode"),
+    "torch.autograd.functional under forward mode": Planted(
+        case(curved),
+        r"products with B by ReverseOverForward\(\) are off",
+        ReverseOverForward(),
+    ),
     "α clamped in place": Planted(case(clamped), r"the leaf <root> of α in place"),
     "an embedding with max_norm": Planted(
         module(nn.Embedding(7, 3, max_norm=0.5, dtype=f64), lambda n: n(torch.arange(7))),
         r"the leaf \['weight'\] of ω in place",
+    ),
+    "a row of padding that a tied output layer trains": Planted(
+        module(
+            nn.Embedding(3, 2, padding_idx=1, dtype=f64),
+            lambda n: n(torch.arange(7) % 3).tanh() @ n.weight.T,
+        ),
+        r"ω\['weight'\]: its row 1 is the padding.*another use of it.*without padding_idx",
     ),
     "an embedding with scale_grad_by_freq": Planted(
         module(

@@ -23,6 +23,7 @@ ALLOWED = {
     "bilevel.losses": ("bilevel.vector",),
     "bilevel.bound_module": ("bilevel.recomputation",),
     "bilevel.recomputation": (),
+    "bilevel.reentrant": ("bilevel.unsupported",),
     "bilevel.connection": ("bilevel.unsupported", "bilevel.vector"),
     "bilevel.point": ("bilevel.vector",),
     "bilevel.reading": (),
@@ -32,6 +33,7 @@ ALLOWED = {
     "bilevel.scope": ("bilevel.connection", "bilevel.unsupported", "bilevel.vector"),
     "bilevel.evaluation": (
         "bilevel.losses",
+        "bilevel.reentrant",
         "bilevel.scope",
         "bilevel.unsupported",
         "bilevel.vector",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from bilevel.problem import BilevelProblem
 from bilevel.randomness import REMEDY, Draws
 from bilevel.unsupported import WRONG_OVER_FORWARD, Explaining, refuse_wrong
 from bilevel.vector import Vector
+
+_one_level = threading.RLock()
+"""PyTorch has one level of forward mode for all threads of a process."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class ReverseOverForward(Derivatives):
     construction about twice one gradient, whatever the number of products; `Autograd` keeps a
     graph of 2.3 gradients and adds to it in every product. For a few products of a large network
     take this, for many products of a small one `Autograd`.
+
+    Threads take turns in forward mode, of which PyTorch has one for all of them.
 
     Jumps of the gradient (ReLU) are left out, as in `Autograd`. Leaves of ω without influence
     are not refused; their rows of H are zero.
@@ -87,7 +93,7 @@ def _along(
     alpha: Callable[[], Vector],
 ) -> Tensor | None:
     """The derivative of L_train along the tangents; None where it is zero by construction."""
-    with forward_ad.dual_level(), Explaining(forward=True):
+    with _one_level, forward_ad.dual_level(), Explaining(forward=True):
         at = omega()
         draws = Draws(at.device)
         value = problem.inner_value(at, alpha())

@@ -52,7 +52,10 @@ def gaussian(
     """Normal numbers, those of each leaf times its size; 0 in the rows of padding."""
     found = Vector(
         tuple(
-            size * torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf)
+            size
+            * torch.randn(
+                leaf.shape, generator=generator, dtype=torch.float64, device=generator.device
+            ).to(leaf)
             for leaf, size in zip(at.leaves, sizes, strict=True)
         ),
         at.treespec,

@@ -26,7 +26,7 @@ from bilevel.diagnostics.in_double import doubled, in_double
 from bilevel.diagnostics.inner_alpha_gradient import InnerAlphaGradient
 from bilevel.diagnostics.leaves import unusable_leaves
 from bilevel.diagnostics.outer_gradients import outer_gradients
-from bilevel.diagnostics.padding import Rows
+from bilevel.diagnostics.padding import Rows, padding_that_counts
 from bilevel.diagnostics.steadiness import unsteady
 from bilevel.diagnostics.undecided import undecided
 from bilevel.losses import Loss, like
@@ -41,6 +41,7 @@ ASYMMETRY = 1e-6
 """Of ⟨u, Hv⟩ − ⟨v, Hu⟩ in float64, relative to ‖u‖‖Hv‖: far above rounding, far below a fault."""
 
 
+@torch.inference_mode(False)
 def check(
     problem: BilevelProblem,
     params: Tree,
@@ -185,9 +186,13 @@ class _Check:
         point = self._in_double(point)
         direction = Direction.random(point.omega, point.alpha, self.generator, self.padding)
         outer = outer_gradients(point.problem, point.omega, point.alpha, direction, self.generator)
-        self.findings += outer.findings
-        self.gradients -= outer.values
-        self.values += outer.values
+        rows = padding_that_counts(
+            point.problem, point.omega, point.alpha, direction, self.generator
+        )
+        for looked in (outer, rows):
+            self.findings += looked.findings
+            self.gradients -= looked.values
+            self.values += looked.values
         _, gradient, in_alpha = point.problem.inner_gradients(point.omega, point.alpha)
         self._look_at_alpha(point, in_alpha, direction)
         try:
@@ -290,7 +295,7 @@ class _Check:
                 f"{found.gradient.relative:.2g} of ‖∇_ω L_train‖ along a random direction. Look "
                 "for detach(), no_grad(), .data or .item() on the way from ω to the loss, for a "
                 "straight-through estimator, a derivative by forward mode inside the loss (jvp, "
-                "jacfwd, torch.func.hessian) and a custom backward.",
+                "jacfwd, torch.func.hessian), a hook and a custom backward.",
             )
             return
         for name, agreement, names in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from bilevel.diagnostics.check_report import Finding
+from bilevel.point import expanded_axes
 from bilevel.problem import BilevelProblem
 from bilevel.vector import Vector
 
@@ -35,11 +36,11 @@ def read_past_arguments(
         kept = [leaf.clone() for leaf in leaves]
         try:
             for leaf in leaves:
-                leaf.add_(0.1 * (1 + leaf.abs()))
+                _write(leaf, leaf + 0.1 * (1 + leaf.abs()))
             return values() != before
         finally:
             for leaf, own in zip(leaves, kept, strict=True):
-                leaf.copy_(own)
+                _write(leaf, own)
 
     with torch.no_grad():
         before = values()
@@ -53,6 +54,14 @@ def read_past_arguments(
             for leaf, name in zip(own[symbol], point.names(), strict=True)
             if moves([leaf])
         ]
+
+
+def _write(leaf: torch.Tensor, numbers: torch.Tensor) -> None:
+    """Put numbers into a leaf, also one that is expanded, or was made in inference mode."""
+    for axis in expanded_axes(leaf):
+        leaf, numbers = leaf.narrow(axis, 0, 1), numbers.narrow(axis, 0, 1)
+    with torch.inference_mode(leaf.is_inference()):
+        leaf.copy_(numbers)
 
 
 def _finding(symbol: str, name: str) -> Finding:

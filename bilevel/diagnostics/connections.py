@@ -17,7 +17,7 @@ from bilevel.vector import Vector
 def connections(
     problem: BilevelProblem, omega: Vector, alpha: Vector, **given: Vector
 ) -> tuple[list[Finding], Rows]:
-    """Faults in what the losses depend on, and the rows of padding, which are constant by design.
+    """Faults in what the losses depend on, and the rows of padding that L_train holds constant.
 
     Two gradient evaluations of each loss.
 
@@ -30,7 +30,7 @@ def connections(
     """
     seen: dict[int, Tensor] = {}
     inner_omega, inner_alpha, first, rows = _used(problem.inner_value, omega, alpha, seen)
-    outer_omega, outer_alpha, second, more_rows = _used(problem.outer_value, omega, alpha, seen)
+    outer_omega, outer_alpha, second, _ = _used(problem.outer_value, omega, alpha, seen)
     # a tensor that a loss makes for itself, to take a gradient in, is another one each time
     *_, again, _ = _used(problem.inner_value, omega, alpha, seen)
     *_, more, _ = _used(problem.outer_value, omega, alpha, seen)
@@ -86,7 +86,7 @@ def connections(
                 wrong=False,
             )
         )
-    return findings, tuple(sorted({*rows, *more_rows}))
+    return findings, rows
 
 
 @torch.enable_grad()

@@ -118,10 +118,12 @@ def _wrong(
     try:
         with torch.no_grad():
             length = len(output(inputs))
-        weights = torch.randn(length, generator=generator, dtype=torch.float64).to(inputs[0])
+        weights = torch.randn(
+            length, generator=generator, dtype=torch.float64, device=generator.device
+        ).to(inputs[0])
         loss = shape(lambda leaves: (weights * torch.sin(output(leaves))).sum())
         problem = BilevelProblem(lambda w, a: a * loss(w), lambda w, a: a)
-        omega, alpha = Vector.of(inputs), Vector.of(torch.ones((), dtype=inputs[0].dtype))
+        omega, alpha = Vector.of(inputs), Vector.of(inputs[0].new_ones(()))
         _, gradient, _ = problem.inner_gradients(omega, alpha)
     except Exception:  # an operation that cannot stand alone is not checked
         return False

@@ -64,7 +64,8 @@ def spectrum_ends(
         finite_curvature(float(dense.abs().sum()))
         values = torch.linalg.eigvalsh((dense + dense.T) / 2)
         return SpectrumEnds(float(values[0]), float(values[-1]))
-    drawn = torch.randn(at.numel, generator=torch.Generator().manual_seed(0)).double()
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(at.numel, generator=generator, device=generator.device).double()
     image = hessian @ at.like(drawn.to(at.leaves[0]))
     if finite_curvature(float(image.norm())) == 0:
         return SpectrumEnds(0.0, 0.0)  # ARPACK knows no zero operator

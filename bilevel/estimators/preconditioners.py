@@ -47,7 +47,8 @@ class DiagonalPreconditioner(Precondition):
         generator = torch.Generator().manual_seed(self.seed)
         prototype = hessian.domain.leaves[0]
         shape = (self.probes, hessian.domain.numel)
-        signs = 2 * torch.randint(2, shape, generator=generator).to(prototype) - 1
+        draws = torch.randint(2, shape, generator=generator, device=generator.device)
+        signs = 2 * draws.to(prototype) - 1
         images = hessian.many(signs)
         length = images.square().mean(0).sqrt()
         entries = torch.maximum((signs * images).mean(0), self.floor * length)

@@ -129,7 +129,9 @@ class Tridiagonal:
 def random_vector(prototype: Vector, generator: torch.Generator) -> Vector:
     """Standard normal coordinates, drawn on the CPU so that a seed means one vector anywhere."""
     leaves = [
-        torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype).to(leaf.device)
+        torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype, device=generator.device).to(
+            leaf.device
+        )
         for leaf in prototype.leaves
     ]
     return Vector(tuple(leaves), prototype.treespec)

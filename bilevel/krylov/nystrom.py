@@ -47,8 +47,10 @@ def nystrom(operator: LinearOperator, rank: int, seed: int) -> LowRank:
     rank = min(rank, n)
     generator = torch.Generator().manual_seed(seed)
     prototype = operator.domain.leaves[0]
-    draws = torch.randn(n, rank, generator=generator, dtype=prototype.dtype).to(prototype.device)
-    sketch, _ = torch.linalg.qr(draws)
+    draws = torch.randn(
+        n, rank, generator=generator, dtype=prototype.dtype, device=generator.device
+    )
+    sketch, _ = torch.linalg.qr(draws.to(prototype.device))
     image = operator.many(sketch.T).T
     core = sketch.T @ image
     finite_curvature(float(core.sum()))

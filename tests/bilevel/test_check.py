@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, compare, recommend
 from bilevel.connection import DisconnectedError
@@ -76,6 +77,44 @@ def test_the_same_seed_gives_the_same_report_and_nothing_is_written() -> None:
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(omega[name], before[name]) for name in omega)
     assert all(leaf.grad is None for leaf in omega.values())
+
+
+@pytest.mark.parametrize(
+    ("tokens", "masked", "said"),
+    [([0, 1, 2, 1], False, True), ([0, 1, 2, 1], True, False), ([0, 2, 2, 0], False, False)],
+)
+def test_rows_of_padding_that_count_are_told_of(
+    tokens: list[int], masked: bool, said: bool
+) -> None:
+    """One that never occurs, or is masked, is a row like others with a gradient of 0."""
+    at, kept = torch.tensor(tokens), torch.tensor(tokens)[:, None] != (1 if masked else 7)
+
+    def loss(net: nn.Module, alpha: Tensor) -> Tensor:
+        decay = alpha.exp() * net.weight.square().sum()
+        return ((net(at) * kept).sum(1) - 1).sin().square().sum() + decay
+
+    torch.manual_seed(0)
+    net = nn.Embedding(3, 2, padding_idx=1, dtype=torch.float64)
+    alpha = torch.zeros((), dtype=torch.float64)
+    report = check(*BilevelProblem.from_module(net, loss, loss, hyperparams=alpha))
+    assert report.ok
+    assert ("note, ω['weight']: its row 1 is the padding" in str(report)) == said
+
+
+def test_an_outer_loss_whose_padding_the_inner_one_trains_is_named() -> None:
+    at = torch.tensor([0, 1, 2, 1])
+
+    def loss(w: Tensor, padding: int | None) -> Tensor:
+        return (F.embedding(at, w, padding_idx=padding) - 1).sin().square().sum()
+
+    report = check(
+        BilevelProblem(
+            lambda w, a: loss(w, None) + a.exp() * w.square().sum(), lambda w, a: loss(w, 1)
+        ),
+        torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(3, 2),
+        torch.zeros((), dtype=torch.float64),
+    )
+    assert "∇_ω L_val is not the derivative of its values" in str(report)
 
 
 def test_iterators_are_points_like_lists() -> None:

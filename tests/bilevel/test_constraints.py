@@ -147,3 +147,13 @@ def test_a_row_of_any_size_goes_to_the_nearest_point_of_the_simplex(
     found = Simplex()(far)
     expected = [0.5, 0.5, 0.0] if size > 0 else [0.0, 0.0, 1.0]
     assert found.tolist() == [expected, [0.25, 0.75, 0.0]]
+
+
+def test_the_simplex_leaves_empty_leaves_be_and_refuses_numbers_that_are_not_finite() -> None:
+    empty = torch.zeros(2, 0, dtype=f64)
+    nearest = Simplex()({"empty": empty, "row": torch.ones(2, dtype=f64)})
+    assert nearest["empty"].shape == (2, 0)
+    assert torch.equal(nearest["row"], torch.full((2,), 0.5, dtype=f64))
+    for number in (float("nan"), float("inf"), -float("inf")):
+        with pytest.raises(ValueError, match=r"leaf \['row'\] of α holds NaN or infinite"):
+            Simplex()({"row": torch.tensor([number, 0.0], dtype=f64)})

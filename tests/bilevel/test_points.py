@@ -11,11 +11,22 @@ import pytest
 import torch
 from torch import nn
 
-from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, compare, recommend
+from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, compare, recommend
+from bilevel.derivatives import ReverseOverForward
 from bilevel.diagnostics import certificate, spectrum_ends, stationarity
-from bilevel.estimators import DartsSecondOrder, Estimator, Exact, Hypergradient, Unrolled
+from bilevel.estimators import (
+    ConjugateGradient,
+    DartsSecondOrder,
+    DiagonalPreconditioner,
+    Estimator,
+    Exact,
+    Hypergradient,
+    NystromPreconditioner,
+    Unrolled,
+)
 from bilevel.problems import quadratic
 from tests.estimators import ESTIMATORS, ETA
+from tests.planted_faults import PLANTED
 
 f64 = torch.float64
 X = torch.randn(6, 3, dtype=f64, generator=torch.Generator().manual_seed(0))
@@ -102,16 +113,76 @@ def test_estimates_in_inference_mode_are_those_outside_of_it(name: str, derivati
     assert torch.equal(of_inference, outside)
 
 
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        *(ESTIMATORS[name].make(ETA, Autograd()) for name in ESTIMATORS),
+        ConjugateGradient(3, preconditioner=NystromPreconditioner(2)),
+        ConjugateGradient(3, preconditioner=DiagonalPreconditioner()),
+        Exact(derivatives=Autograd(chunk=3)),
+    ],
+    ids=repr,
+)
+def test_a_default_device_does_not_reach_points_elsewhere(estimator: Estimator) -> None:
+    """The device "meta" stands for a GPU: a tensor that is made there has no numbers."""
+    omega = dict(net().named_parameters())
+    usual = estimator(by_name("weight", "bias"), omega, ALPHA).total
+    with torch.device("meta"):
+        assert torch.equal(estimator(by_name("weight", "bias"), omega, ALPHA).total, usual)
+
+
+def test_diagnostics_work_under_a_default_device() -> None:
+    point = quadratic(30, 2, condition=5.0, seed=4).point
+    wrong = PLANTED["a backward that is right once and wrong twice"].make()
+
+    def said() -> list[str]:
+        return [str(check(*point)), str(check(*wrong)), str(recommend(*point))]
+
+    usual, ends = said(), spectrum_ends(*point)
+    assert "At fault: the custom function" in usual[1]
+    with torch.device("meta"):
+        assert said() == usual
+        assert spectrum_ends(*point) == ends
+
+
 def test_diagnostics_work_in_inference_mode() -> None:
     ready = quadratic(8, 2, condition=5.0, seed=4)
     with torch.inference_mode():
         assert spectrum_ends(*ready.point).highest == pytest.approx(1, rel=1e-6)
         assert stationarity(*ready.point).inner_gradient_norm < 1e-10
+        assert check(*ready.point).ok
+        problem, omega, alpha = ready.point
+        omega, alpha = (Vector.of(tree).flat().clone() for tree in (omega, alpha))
+        assert omega.is_inference()
+        assert str(check(problem, omega, alpha)) == str(check(*ready.point))
         assert compare(*ready.point, [Exact()], repetitions=0).rows[0].error_implicit == 0
         assert "Use Certified" in str(recommend(*ready.point))
         q = Exact()(*ready.point).solve
         assert q is not None
         assert certificate(*ready.point, q.value, mu=0.1).sign
+
+
+@pytest.mark.parametrize("derivatives", [Autograd(), CentralDifference(), ReverseOverForward()])
+def test_expanded_tensors_are_points_like_others(derivatives: Any) -> None:
+    problem = BilevelProblem(
+        lambda w, a: (w - 1).square().sum() + (a.exp() * w.square()).sum() + w.prod(),
+        lambda w, a: (w + 1).pow(3).sum(),
+    )
+    omega = torch.tensor([[0.5], [0.7]], dtype=f64).expand(2, 3)
+    alpha = ALPHA.expand(3)
+    expected = Exact()(problem, omega.contiguous(), alpha.contiguous()).total
+    found = Exact(derivatives=derivatives)(problem, omega, alpha).total
+    assert torch.allclose(found, expected, rtol=1e-6)
+    assert check(problem, omega, alpha, derivatives=derivatives).ok
+    beside = BilevelProblem(lambda w, a: problem.inner(w, a) + alpha.sum(), problem.outer)
+    assert "reads it from the enclosing scope" in str(check(beside, omega, alpha))
+
+
+def test_sparse_tensors_are_refused_with_a_remedy() -> None:
+    with pytest.raises(TypeError, match=r"leaf <root>.*sparse_coo.*to_dense\(\)"):
+        Exact()(by_name(0, 1), torch.eye(3, dtype=f64).to_sparse(), ALPHA)
+    assert "to_dense()" in str(check(by_name(0, 1), torch.eye(3, dtype=f64).to_sparse(), ALPHA))
 
 
 class Mine(Estimator):

@@ -1,5 +1,9 @@
 """Reverse over forward mode gives the products of double backward, or refuses."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -78,3 +82,27 @@ def test_norms_that_pytorch_gets_wrong_are_refused(norm):
     curvature = ReverseOverForward()(case, at, Vector.of(alpha))
     with pytest.raises(NotImplementedError, match=r"met (batch|layer|instance)_norm.*Autograd"):
         curvature.hessian @ at
+
+
+def test_threads_take_turns_in_forward_mode():
+    """PyTorch has one level of it for all threads; each thread waits within its first loss."""
+    met = threading.Barrier(2)
+    waiting = threading.local()
+
+    def inner(w, a):
+        if not getattr(waiting, "over", False):
+            waiting.over = True
+            with suppress(threading.BrokenBarrierError):
+                met.wait(timeout=0.2)
+        return (w - a).square().sum() + w.prod()
+
+    w = torch.tensor([0.3, 0.7], dtype=torch.float64)
+
+    def product():
+        products = ReverseOverForward()(BilevelProblem(inner, inner), Vector.of(w), Vector.of(w))
+        return products.hessian @ Vector.of(w)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [task.result().flat() for task in [pool.submit(product) for _ in range(2)]]
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], 2 * w + w.flip(0))

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
-from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, relative_error
+from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, relative_error
 from bilevel.derivatives import Derivatives, ReverseOverForward
-from bilevel.estimators import Amended, FirstOrder
+from bilevel.estimators import Amended, Exact, FirstOrder
 from bilevel.estimators.alerts import RandomLoss
 from bilevel.unsupported import UnsupportedDerivativeError
 
@@ -369,6 +369,39 @@ def test_a_reentrant_checkpoint_that_closes_over_omega_gives_no_silent_zero() ->
 
     with pytest.raises(UnsupportedDerivativeError, match=r"reentrant.*use_reentrant=False"):
         product(ReverseOverForward(), closed)
+
+
+@pytest.mark.parametrize("estimator", [Exact(), Exact(derivatives=CentralDifference())], ids=repr)
+@pytest.mark.parametrize("which", ["inner", "outer"])
+@pytest.mark.parametrize("tracked", [False, True])
+def test_a_reentrant_checkpoint_on_data_is_no_silent_constant(
+    estimator: Exact, which: str, tracked: bool
+) -> None:
+    """Its graph has the weights that it closes over nowhere, or where no gradient reaches them."""
+
+    def value(w: Tensor, checkpointed: bool) -> Tensor:
+        x = DATA.clone().requires_grad_(tracked)
+        hidden = checkpoint(lambda x: x @ w, x, use_reentrant=True) if checkpointed else DATA @ w
+        return torch.tanh(hidden).square().sum() + w.square().sum()
+
+    problem = BilevelProblem(
+        lambda w, a: a.exp() * value(w, which == "inner"), lambda w, a: value(w, which == "outer")
+    )
+    w, a = DATA.new_full(DATA.shape[1:], 0.3), DATA.new_zeros(())
+    with pytest.raises(UnsupportedDerivativeError, match=r"reentrant.*use_reentrant=False"):
+        estimator(problem, w, a)
+    assert "use_reentrant=False" in str(check(problem, w, a)) or tracked
+
+
+def test_a_reentrant_checkpoint_of_what_is_frozen_is_let_be_without_gradients() -> None:
+    def features(w: Tensor) -> Tensor:
+        with torch.no_grad():
+            frozen = checkpoint(torch.tanh, DATA, use_reentrant=True)
+        return frozen @ w
+
+    expected = product(Autograd(), lambda w: torch.tanh(DATA) @ w)
+    with pytest.warns(UserWarning, match="None of the inputs"):
+        assert relative_error(product(Autograd(), features), expected) < 1e-12
 
 
 @pytest.mark.parametrize(
