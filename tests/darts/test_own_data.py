@@ -301,8 +301,10 @@ def test_images_of_a_registered_class_are_held_to_what_those_of_a_function_are(t
         sets.DATA_SETS[message], sets._TYPES["Bad"] = Bad, Bad
         run = tmp_path / "run"
         for command in ("full-search", "random-search", "sweep"):
+            stages = ["evaluation"] if command == "random-search" else ["search", "retrain"]
+            small = [f"--{stage}.batch-size=10" for stage in stages]
             extra = ["--dataset", message, "--preset", "digits-check", "--run-dir", str(run)]
-            assert cli.main([command, *extra]) != 0
+            assert cli.main([command, *extra, *small]) != 0
             assert message in capsys.readouterr().err, command
         with pytest.raises(ValueError, match=message):
             darts.search(Bad(), run_dir=run)
