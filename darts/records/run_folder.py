@@ -139,13 +139,19 @@ class RunFolder:
                 raise unwritable(path, error) from error
         return lengths
 
-    def shorter_than(self, stage: str, lengths: dict[str, int]) -> str | None:
-        """The first stream that lacks some of its `lengths`, in words; None if none does."""
+    def changed_within(self, stage: str, lengths: dict[str, int]) -> str | None:
+        """The first stream that is not as it was when it had its length, in words.
+
+        That is one which is shorter now, or in which no line ends there: it was edited, or its
+        bytes are gone after a power cut. None if there is none.
+        """
         for name, length in lengths.items():
             path = self.path / stage / name
             found = path.stat().st_size if path.is_file() else 0
             if found < length:
                 return f"{path} has {found} bytes and had {length}"
+            if length and not _ends_a_line(path, length):
+                return f"{path} was changed: no line ends at byte {length}, where one did"
         return None
 
     def rewind(self, stage: str, lengths: dict[str, int]) -> None:
@@ -193,6 +199,12 @@ class RunFolder:
                     "a crash; this file was changed. Restore it, or delete the line."
                 ) from error
             yield record
+
+
+def _ends_a_line(path: Path, length: int) -> bool:
+    with path.open("rb") as file:
+        file.seek(length - 1)
+        return file.read(1) == b"\n"
 
 
 def _remove_torn_line(file: Any) -> None:

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from darts.data import Digits
+from darts.records.data_record import require_images
 from darts.records.run_folder import RunFolder
 from darts.records.writing import write_atomically
 from tests.darts.training.tiny import Follower
@@ -73,9 +75,39 @@ def test_streams_are_cut_back_to_their_lengths_and_those_without_one_emptied(run
 def test_a_stream_that_lost_records_is_named(run):
     run.append("search/epochs", {"epoch": 0})
     lengths = run.lengths("search")
-    assert run.shorter_than("search", lengths) is None
+    assert run.changed_within("search", lengths) is None
     (run.path / "search" / "epochs.jsonl").write_text("")
-    assert "epochs.jsonl has 0 bytes and had 13" in run.shorter_than("search", lengths)
+    assert "epochs.jsonl has 0 bytes and had 13" in run.changed_within("search", lengths)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda lines: b"\xef\xbb\xbf" + lines,  # an editor's mark
+        lambda lines: lines.replace(b"\n", b"\r\n"),
+        lambda lines: bytes(len(lines)),  # a power cut
+    ],
+    ids=["mark", "CRLF", "zeros"],
+)
+def test_a_stream_that_was_edited_is_named_and_not_cut_in_mid_line(run, edit):
+    for epoch in range(3):
+        run.append("search/epochs", {"epoch": epoch})
+    lengths = run.lengths("search")
+    path = run.path / "search/epochs.jsonl"
+    path.write_bytes(edit(path.read_bytes()))
+    assert "was changed: no line ends at byte 39" in run.changed_within("search", lengths)
+
+
+@pytest.mark.parametrize("content", ["null", "7", "[]"])
+def test_a_record_of_images_that_is_none_is_refused_with_its_name(run, content):
+    (run.path / "data.json").write_text(content)
+    with pytest.raises(ValueError, match=r"data\.json holds .* Restore the file"):
+        require_images(run, Digits(train_size=40).load())
+
+
+def test_a_file_that_an_editor_marked_as_utf_8_is_read(run):
+    (run.path / "config.json").write_text('{"ω": 1}', encoding="utf-8-sig")
+    assert run.read("config.json") == {"ω": 1}
 
 
 def test_a_broken_line_that_is_not_the_last_is_an_error_with_its_number(run):
