@@ -35,11 +35,6 @@ def require_images(run: RunFolder, images: ImageSet) -> None:
 
 def _require_same(run: RunFolder, found: dict[str, Any]) -> None:
     known = run.read("data.json")
-    if not isinstance(known, dict):
-        raise ValueError(
-            f"{run.path / 'data.json'} holds {type(known).__name__} and not the record of a run's "
-            "images. Restore the file."
-        )
     if "search" not in found:
         known.pop("search", None)
     changed = differences(known, {name: found.get(name) for name in known})

@@ -1,9 +1,11 @@
 """A run folder survives a crash at any byte, and never holds half a file."""
 
 import json
+import os
 
 import pytest
 
+from darts import cli
 from darts.data import Digits
 from darts.records.data_record import require_images
 from darts.records.run_folder import RunFolder
@@ -99,10 +101,24 @@ def test_a_stream_that_was_edited_is_named_and_not_cut_in_mid_line(run, edit):
 
 
 @pytest.mark.parametrize("content", ["null", "7", "[]"])
-def test_a_record_of_images_that_is_none_is_refused_with_its_name(run, content):
-    (run.path / "data.json").write_text(content)
+def test_a_file_that_holds_no_object_is_refused_with_its_name(run, content, capsys):
+    for name in ("data.json", "config.json"):
+        (run.path / name).write_text(content)
     with pytest.raises(ValueError, match=r"data\.json holds .* Restore the file"):
         require_images(run, Digits(train_size=40).load())
+    for command in ("report", "compare", "evaluate", "export"):
+        assert cli.main([command, str(run.path)]) != 0
+        told = capsys.readouterr().err
+        assert f"config.json holds {content} and no object" in told, command
+        assert told.count("\n") == 1
+
+
+def test_a_file_name_that_is_no_text_is_kept_in_records(run):
+    name = os.fsdecode(b"caf\xe9")
+    run.write("environment.json", {"command": name})
+    assert run.read("environment.json") == {"command": name}
+    run.append("search/epochs", {"place": name})
+    assert run.records("search/epochs") == [{"place": name}]
 
 
 def test_a_file_that_an_editor_marked_as_utf_8_is_read(run):
