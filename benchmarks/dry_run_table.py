@@ -77,7 +77,7 @@ def _cpu_hours(run: dict[str, Any], times: Callable[[Phase], float]) -> float:
 
 
 def costs() -> dict[str, dict[str, Any]]:
-    """By preset its hours, on which hardware, and GiB where they are known.
+    """By preset its hours, on which hardware, the day of a dry run, and GiB where they are known.
 
     CPU-hours are those that dry runs estimate. Hours of a GPU are its captured steps, times how
     many the preset has: searches counted at batch 64, retraining at 96,
@@ -86,7 +86,9 @@ def costs() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         name: {
             "hours": float(f"{_cpu_hours(run, lambda phase: phase['times']):.2g}"),
-            "hardware": f"one core of an {run['environment']['processor']}",
+            "hardware": f"one core of an {run['environment']['processor']} with "
+            f"{run['environment']['instructions']}",
+            "day": run["environment"]["started"].partition("T")[0],
             "memory_gib": float(f"{run['peak_bytes'] / 2**30:.2g}"),
         }
         for name, run in json.loads(RECORD.read_text()).items()

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from darts.commands.program import of_this_process, started_by
+from darts.commands.streams import prepare
 from darts.commands.unread import UNREAD, nobody_reads
 from darts.nearest import unknown
 
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     It is 130 after Ctrl-C, and 141 where nobody reads the output to its end.
     """
+    prepare()
     try:
         try:
             return _status(argv)

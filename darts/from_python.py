@@ -12,7 +12,7 @@ from darts.config.search import SearchConfig
 from darts.data import ImageSet
 from darts.data.arrays import image_set
 from darts.data.given import Given
-from darts.data.sets import DATA_SETS, DataSet
+from darts.data.sets import DATA_SETS, DataSet, images_of_set
 from darts.parallel.launch import Devices
 from darts.records.run_folder import RunFolder
 from darts.spaces import Genotype
@@ -135,7 +135,7 @@ def _images(data: Any, labels: Any, about: dict[str, Any]) -> tuple[ImageSet, Da
             "of itself. Leave it out, or pass arrays."
         )
     if isinstance(data, DataSet) and not isinstance(data, ImageSet):
-        return data.load(), data
+        return images_of_set(data), data
     images = (
         data.require_whole() if isinstance(data, ImageSet) else image_set(data, labels, **about)
     )

@@ -7,6 +7,7 @@ from darts.commands.command import Invocation
 from darts.commands.errors import UsageError
 from darts.commands.options import Options
 from darts.config.full import FullConfig
+from darts.data import images_of_set
 from darts.parallel.launch import Devices
 from darts.reports.dry_run import print_dry_run
 from darts.spaces import Genotype
@@ -48,7 +49,7 @@ def do_dry_run(
     given: Invocation,
 ) -> None:
     """Print what so many runs of a config would take. Nothing is written."""
-    images = config.data.load()
+    images = images_of_set(config.data)
     require_feasible(config, images, genotype)
     devices = Devices(device, computing=config.computing)
     found = dry_run(config, images, devices=devices, limits=limits, genotype=genotype, runs=runs)

@@ -12,7 +12,7 @@ from darts.commands.random_search import RandomRun
 from darts.commands.requests import images_of
 from darts.config.as_json import from_json, to_json
 from darts.config.full import full_config
-from darts.data import DataSet
+from darts.data import DataSet, images_of_set
 from darts.names import DATA_SETS, TYPES
 from darts.networks.blueprint import describe
 from darts.records.run_folder import RunFolder
@@ -53,10 +53,15 @@ class Evaluate(DataOptions, Command):
             raise UsageError(f"--batch-size {self.batch_size}: ask for 1 image or more.")
         device = computing_device(self.device, self.threads)
         record = evaluate_network(
-            self.source, data.load(), to_json(data), batch_size=self.batch_size, device=device
+            self.source,
+            images_of_set(data),
+            to_json(data),
+            batch_size=self.batch_size,
+            device=device,
         )
         print(in_words(record))
-        again = () if not is_run(self.source) else (("export", self.source),)
+        run = is_run(self.source)
+        again = [("export", self.source, "--to", self.source / "exported")] if run else []
         print(closing([self.source / EVALUATION], *again))
         return 0
 

@@ -35,10 +35,13 @@ class Presets(Command):
         for name, preset in PRESETS.items():
             table.add_row(name, *what(preset), *_taken(costs.get(name)))
         Terminal(width=None if sys.stdout.isatty() else 200).print(table)
+        days = sorted({cost["day"] for cost in costs.values() if "day" in cost})
         print(
-            "\nTimes are estimates. On a core: a dry run's. On a GPU: its steps with --capture, "
-            "times their number;\nsearches counted at batch 64, retraining at 96, evaluation left "
-            "out (docs/CARD.md).\nNot measured: --dry-run takes some steps here and says."
+            f"\nTimes are estimates. On a core: processor time by a dry run of "
+            f"{' and '.join(days)}. On a GPU: its steps with --capture, times their number;\n"
+            "searches counted at batch 64, retraining at 96, evaluation left out (docs/CARD.md).\n"
+            "Another machine, and one with other work, takes another time: --dry-run takes some "
+            "steps here and says."
         )
         named = ("full-search", "--preset", "NAME")
         print(closing((), ("doctor", "--preset", "NAME"), (*named, "--dry-run"), named))

@@ -45,6 +45,11 @@ def require_one_process(options: Options, command: str) -> None:
             f"{command} has neither --devices nor --nodes: each of its trainings is one process. "
             "Leave them out; a sweep has several trainings at a time by --workers or --address."
         )
+    if options.group_timeout != Options.group_timeout:
+        raise UsageError(
+            f"{command} has no --group-timeout {options.group_timeout:g}: each of its trainings is "
+            "one process, which waits for no other. Leave it out."
+        )
 
 
 def require_plain(options: Options, command: str) -> None:

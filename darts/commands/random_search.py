@@ -1,5 +1,6 @@
 """`darts random-search`: one folder for all samples, gone on with by the same command."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,7 @@ from darts.commands.processes import computing_device, require_plain
 from darts.commands.requests import images_of, usual_path
 from darts.config.as_json import differences, to_json
 from darts.config.retrain import RetrainConfig
-from darts.data import DataSet
+from darts.data import DataSet, ImageSet, images_of_set
 from darts.methods import RandomSearch as Draws
 from darts.parallel.launch import Devices
 from darts.records.environment import describe_environment
@@ -25,6 +26,12 @@ from darts.spaces import space_named
 from darts.training.loop import Interrupted
 from darts.training.random_search import RandomSearchConfig, random_search, require_feasible
 
+UNUSED: Mapping[str, str] = {
+    "loggers": "its samples are many short trainings, which no tracker follows.",
+    "evaluation.test-every": "a sample is looked at once, after its last epoch.",
+}
+"""Options of other commands, and why they would have no effect."""
+
 
 @dataclass(frozen=True)
 class RandomRun:
@@ -34,14 +41,37 @@ class RandomRun:
     random_search: RandomSearchConfig
 
 
-def run_random_search(config: RandomRun, path: Path, command: str, device: str) -> str:
-    """Search, or go on with the search in `path`; a line about what was kept.
+def run_random_search(
+    config: RandomRun, path: Path, command: str, device: str, *, usual: bool
+) -> Path:
+    """Search, or go on with the search in `path`, and say what was kept; its folder.
+
+    Args:
+        config: data set and settings.
+        path: the folder to write.
+        command: the line that asked for it.
+        device: the device to compute on.
+        usual: whether nobody named the folder, so that another name will do if it is taken.
 
     Raises:
-        ValueError: the folder holds a search with other settings, or the images do not suffice.
+        ValueError: the images or networks do not fit, which is said before anything is written; or
+            the folder holds a search with other settings, or of other images.
+        Interrupted: Ctrl-C was pressed; it has the folder.
     """
-    images = config.data.load()
+    images = images_of_set(config.data)
     require_feasible(config.random_search, images)
+    if usual:
+        path = own_folder(path)
+    try:
+        with held(path):
+            print(_in_folder(config, images, path, command, device))
+    except Interrupted as interrupt:
+        raise Interrupted(path) from interrupt
+    return path
+
+
+def _in_folder(config: RandomRun, images: ImageSet, path: Path, command: str, device: str) -> str:
+    """The search in a folder that this process holds; a line about what was kept."""
     content, listeners = to_json(config), (LiveProgress(tested="held-out training"),)
     if (path / "config.json").is_file():
         run = RunFolder.open(path, listeners)
@@ -106,16 +136,14 @@ class RandomSearch(Options, Command):
             asked = self._asked(given)
         path = self.run_dir or usual_path(f"random-{self.space}", self.seed or 0)
         device = computing_device(self.device, self.threads)
+        usual = self.run_dir is None
         try:
-            if self.run_dir is None:
-                path = own_folder(path)
-            with held(path):
-                print(run_random_search(asked, path, given.line, device))
-                print(files_and_next(path, *_next(given, asked, path)))
+            path = run_random_search(asked, path, given.line, device, usual=usual)
         except Interrupted as interrupt:
-            where = () if self.run_dir else ("--run-dir", str(path))
+            where = ("--run-dir", str(interrupt.run)) if usual else ()
             again = replace(given, arguments=(*given.arguments, *where))
             raise CutOff(again.line) from interrupt
+        print(files_and_next(path, *_next(given, asked, path)))
         return 0
 
     def _asked(self, given: Invocation) -> RandomRun:
@@ -124,6 +152,14 @@ class RandomSearch(Options, Command):
             raise UsageError(
                 "random-search has neither --resume nor --seeds: give the same command with its "
                 "--run-dir to go on, and another --seed for other samples."
+            )
+        for option in UNUSED:
+            if given.value_of(option) is not None:
+                raise UsageError(f"random-search has no --{option}: {UNUSED[option]} Leave it out.")
+        if not 1 <= self.keep <= self.samples:
+            raise UsageError(
+                f"--samples {self.samples} with --keep {self.keep}: keep at least one and at most "
+                "all of the samples."
             )
         search = RandomSearchConfig(
             space=space_named(self.space),

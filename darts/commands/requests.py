@@ -5,6 +5,7 @@ import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from darts.commands.processes import computing_device, computing_of, placement_o
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig, full_config
 from darts.config.search import SearchConfig
-from darts.data import DataSet, ImageSet
+from darts.data import DataSet, ImageSet, images_of_set
 from darts.names import DATA_SETS, TYPES
 from darts.nearest import unknown
 from darts.parallel.launch import Devices, launched
@@ -250,7 +251,8 @@ def run_jobs(jobs: list[Job], devices: Devices) -> None:
 
     Of several processes all call this, and the first one's paths hold.
     """
-    do_jobs(jobs, devices.ranks.in_turn(jobs[0].config.data.load), devices)
+    data = jobs[0].config.data
+    do_jobs(jobs, devices.ranks.in_turn(partial(images_of_set, data)), devices)
 
 
 def do_jobs(jobs: list[Job], images: ImageSet, devices: Devices) -> list[FullResult]:

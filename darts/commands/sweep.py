@@ -16,6 +16,7 @@ from darts.commands.processes import computing_device, require_one_process
 from darts.commands.requests import config_of
 from darts.commands.trials import Execution, is_done, run_sweep
 from darts.config.as_json import differences, to_json
+from darts.data import images_of_set
 from darts.names import ESTIMATORS
 from darts.parallel.cluster import Cluster
 from darts.records.data_record import require_images
@@ -158,7 +159,7 @@ def _require_feasible(trials: Sequence[Trial], folder: Path | None = None) -> No
 
     A sweep that went on with other images would put two data sets into one mean.
     """
-    images = trials[0].config.data.load()
+    images = images_of_set(trials[0].config.data)
     for trial in trials:
         require_feasible(trial.config, images)
     if folder is None:

@@ -146,7 +146,7 @@ def run_trial(job: Job, execution: Execution, tell: Tell) -> str:
     telling: ListenerMaker = lambda folder: Telling(tell)  # noqa: E731
     job = replace(job, loggers=(*execution.loggers, telling), wait_seconds=SECONDS_TO_WAIT)
     with (
-        beside.with_name(f"{beside.name}.txt").open("a") as log,
+        beside.with_name(f"{beside.name}.txt").open("a", encoding="utf-8", errors="replace") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
         launched(Placement(execution.device), job.config.computing) as devices,

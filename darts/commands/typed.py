@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
@@ -12,6 +12,8 @@ import tyro
 from darts.commands.command import Command, Invocation
 from darts.commands.errors import UsageError, for_the_user, refusing
 from darts.commands.help import Option, options_of
+from darts.config.retrain import RetrainConfig
+from darts.config.search import SearchConfig
 from darts.names import NAMES
 from darts.nearest import nearest
 from darts.spaces import SPACES, Space, space_named
@@ -27,6 +29,8 @@ PLAINLY = {
     ),
 }
 """tyro's messages about a value that it cannot read, and the message given instead."""
+STAGES: Mapping[type, str] = {SearchConfig: "search", RetrainConfig: "retrain"}
+"""By the settings of a stage: its name in the options that messages speak of."""
 
 
 def read(kind: type[Command], given: Invocation) -> Command:
@@ -100,7 +104,7 @@ def _plainly(message: str) -> str:
 
 
 def in_options(message: str, kind: type[Command]) -> str:
-    """A message about fields of a command's configs, in the spelling of the command line."""
+    """A message about a command's configs and their options, in the spelling of its own line."""
     names = {option.name for option in options_of(kind)} | {"--seed"}
     for entry in fields(kind):  # type: ignore[arg-type]
         config = get_type_hints(kind)[entry.name]
@@ -116,6 +120,8 @@ def in_options(message: str, kind: type[Command]) -> str:
         if is_dataclass(config):
             name = config.__name__  # type: ignore[union-attr]
             message = re.sub(rf"\b{name}\(([^()]+)\)", spelled, message)
+            if config in STAGES:
+                message = message.replace(f"--{STAGES[config]}.", f"--{entry.name}.")
     return message
 
 

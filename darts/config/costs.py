@@ -10,6 +10,9 @@ FILE = Path(__file__).with_name("costs.json")
 
 
 def recorded_costs() -> Mapping[str, Mapping[str, Any]]:
-    """By preset: hours, the hardware that has them, and memory_gib or not; few are recorded."""
+    """By preset: hours, the hardware that has them, and of a dry run its day and memory_gib.
+
+    Few are recorded.
+    """
     found: Mapping[str, Mapping[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
     return found

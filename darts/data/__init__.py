@@ -20,6 +20,7 @@ from darts.data.published import Cifar100 as Cifar100
 from darts.data.published import FashionMnist as FashionMnist
 from darts.data.published import Mnist as Mnist
 from darts.data.sets import DataSet as DataSet
+from darts.data.sets import images_of_set as images_of_set
 from darts.data.sets import register_data_set as register_data_set
 from darts.data.splits import split as split
 from darts.data.splits import subset as subset

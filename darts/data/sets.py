@@ -63,13 +63,7 @@ class Registered:
                 f"{self.name!r}, ...) first, as the script that began the run did: run that script "
                 "in place of darts."
             )
-        images = make()
-        if not isinstance(images, ImageSet):
-            raise ValueError(
-                f"The function registered as {self.name!r} returned {type(images).__name__}. It "
-                "must return a darts.data.ImageSet; image_set(...) makes one of arrays."
-            )
-        images = replace(images, name=self.name).require_whole()
+        images = replace(_image_set(make(), self.name), name=self.name).require_whole()
         parts = {}
         for part, size in (("train", self.train_size), ("test", self.test_size)):
             chosen = subset(getattr(images, part), size, self.split_seed)
@@ -82,6 +76,34 @@ class Registered:
                 chosen = reduced(chosen, self.image_size)
             parts[part] = chosen
         return replace(images, **parts)
+
+
+def images_of_set(data: DataSet) -> ImageSet:
+    """The images that a data set finds or reads.
+
+    Those of a class that a script registered are held to what the project's own keep to.
+
+    Raises:
+        ValueError: they are not there, are no `ImageSet`, or do not fit together.
+    """
+    images = data.load()
+    if isinstance(data, (*_PROJECTS_OWN, Registered)):
+        return images
+    return _image_set(images, data.name).require_whole()
+
+
+def _image_set(made: object, name: str) -> ImageSet:
+    """What a script's own code made of images.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(made, ImageSet):
+        raise ValueError(
+            f"What is registered as {name!r} returned {type(made).__name__}. It must return a "
+            "darts.data.ImageSet; image_set(...) makes one of arrays."
+        )
+    return made
 
 
 _PROJECTS_OWN: tuple[type[DataSet], ...] = (

@@ -58,7 +58,7 @@ def _built(command: str, source: str, name: str, flags: Sequence[str]) -> Path:
             [command, *flags, "-x", "c++", "-", "-o", str(made)],
             input=source,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
             timeout=300,
         )

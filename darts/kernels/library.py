@@ -51,7 +51,9 @@ def kernels() -> Kernels:
     if os.environ.get(SWITCH, "").lower() == "off":
         return Kernels(None, f"{SWITCH}=off")
     try:
-        source = "\n".join(Path(__file__).with_name(name).read_text() for name in SOURCES)
+        source = "\n".join(
+            Path(__file__).with_name(name).read_text(encoding="utf-8") for name in SOURCES
+        )
         built = library(source, "units", flags())
     except NotBuiltError as error:
         return Kernels(None, str(error))

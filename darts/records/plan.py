@@ -93,9 +93,9 @@ class Plan:
             raise ValueError(f"{folder} is not empty, and no sweep. Give --run-dir a new name.")
         place.write(FILE, self.to_json())
 
-    def _differences(self, other: Any) -> list[str]:
+    def _differences(self, other: dict[str, Any]) -> list[str]:
         here = self.to_json()
-        if not isinstance(other, dict) or not isinstance(other.get("settings"), dict):
+        if not isinstance(other.get("settings"), dict):
             return ["its sweep.json is damaged"]
         there = other["settings"]
         lists = [

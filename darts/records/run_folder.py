@@ -98,13 +98,13 @@ class RunFolder:
     def write(self, name: str, content: Any) -> Path:
         """Write JSON to `name`, whole or not at all."""
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        return write_atomically(self.path / name, text.encode())
+        return write_atomically(self.path / name, _bytes(text))
 
     def read(self, name: str) -> Any:
         """The JSON in `name`, its settings by the names that they have today.
 
         Raises:
-            FileNotFoundError, ValueError: it is not there, or not JSON.
+            FileNotFoundError, ValueError: it is not there, or no object in JSON.
         """
         path = self.path / name
         if not path.is_file():
@@ -112,7 +112,12 @@ class RunFolder:
                 f"The run folder {self.path} has no {name}: the run has not come that far. "
                 f"Go on with --resume {self.path}."
             )
-        return with_current_names(read_json(path))
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise ValueError(
+                f"{path} holds {json.dumps(content)[:40]} and no object. Restore the file."
+            )
+        return with_current_names(content)
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()
@@ -125,7 +130,7 @@ class RunFolder:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab+") as file:
                 _remove_torn_line(file)
-                file.write(line.encode())
+                file.write(_bytes(line))
         except OSError as error:
             raise unwritable(path, error) from error
         for listener in self.listeners:
@@ -147,13 +152,19 @@ class RunFolder:
                 raise unwritable(path, error) from error
         return lengths
 
-    def shorter_than(self, stage: str, lengths: dict[str, int]) -> str | None:
-        """The first stream that lacks some of its `lengths`, in words; None if none does."""
+    def changed_within(self, stage: str, lengths: dict[str, int]) -> str | None:
+        """The first stream that is not as it was when it had its length, in words.
+
+        That is one which is shorter now, or in which no line ends there: it was edited, or its
+        bytes are gone after a power cut. None if there is none.
+        """
         for name, length in lengths.items():
             path = self.path / stage / name
             found = path.stat().st_size if path.is_file() else 0
             if found < length:
                 return f"{path} has {found} bytes and had {length}"
+            if length and not _ends_a_line(path, length):
+                return f"{path} was changed: no line ends at byte {length}, where one did"
         return None
 
     def rewind(self, stage: str, lengths: dict[str, int]) -> None:
@@ -201,6 +212,17 @@ class RunFolder:
                     "a crash; this file was changed. Restore it, or delete the line."
                 ) from error
             yield record
+
+
+def _bytes(text: str) -> bytes:
+    """JSON in UTF-8; a byte of a file name that is no UTF-8 stays what it is, as JSON's escape."""
+    return text.encode(errors="backslashreplace")
+
+
+def _ends_a_line(path: Path, length: int) -> bool:
+    with path.open("rb") as file:
+        file.seek(length - 1)
+        return file.read(1) == b"\n"
 
 
 def _remove_torn_line(file: Any) -> None:

@@ -20,7 +20,7 @@ def read_text(path: Path) -> str:
     if len(content) > LARGEST:
         raise ValueError(f"{path} is larger than {LARGEST:,} bytes; it is no file of this program.")
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")  # editors of Windows put a mark before the text
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not text in UTF-8 (byte {error.start:,} of {len(content):,} is "

@@ -147,7 +147,7 @@ class StageCheckpoints:
                 f"The checkpoint {path} is from another config ({'; '.join(unequal)}). Resume "
                 "with the config it was made with, or start a new run folder."
             )
-        lost = self.run.shorter_than(self.stage, records)
+        lost = self.run.changed_within(self.stage, records)
         if lost:
             raise DamageError(f"does not fit the records: {lost}")
 

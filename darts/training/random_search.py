@@ -13,7 +13,7 @@ from darts.records.data_record import record_images
 from darts.records.run_folder import Record, RunFolder
 from darts.spaces import S1_FIXED, Genotype, Space
 from darts.training.retrain import retrain
-from darts.training.retraining import training_batches
+from darts.training.retraining import require_network, training_batches
 
 STREAM = "random/samples"
 SAMPLES = "samples"
@@ -85,7 +85,7 @@ def _trained(
     config: RandomSearchConfig, number: int, data: RetrainData, run: RunFolder, devices: Devices
 ) -> Record:
     """Train a sample in its own folder, or go on; its record."""
-    genotype = random_genotype(config.space, derive_seed(config.seed, "sample", number))
+    genotype = _drawn(config, number)
     seed = derive_seed(config.seed, "evaluation", number) % 2**31
     evaluation = replace(config.evaluation, seed=seed, test_every=None)
     folder = run.path / SAMPLES / str(number)
@@ -107,9 +107,18 @@ def _trained(
 
 
 def require_feasible(config: RandomSearchConfig, images: ImageSet) -> None:
-    """Raise ValueError, before anything is written, if the images do not suffice."""
-    halves = SearchData.of(images, config.train_share, config.seed)
-    training_batches(config.evaluation, _for_training(halves))
+    """Raise ValueError, before anything is written, if images or networks do not fit."""
+    data = _for_training(SearchData.of(images, config.train_share, config.seed))
+    training_batches(config.evaluation, data)
+    images.task.require_smoothing(config.evaluation.label_smoothing)
+    alike = isinstance(config.evaluation.channels, int)  # then shapes do not depend on the cell
+    for number in range(1 if alike else config.random.samples):
+        require_network(config.evaluation, _drawn(config, number), data)
+
+
+def _drawn(config: RandomSearchConfig, number: int) -> Genotype:
+    """The genotype of a sample."""
+    return random_genotype(config.space, derive_seed(config.seed, "sample", number))
 
 
 def _for_training(halves: SearchData) -> RetrainData:

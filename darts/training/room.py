@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from darts.config.full import FullConfig
-from darts.data import ImageSet
+from darts.data import ImageSet, images_of_set
 from darts.parallel.launch import Devices, Placement, launched
 from darts.parallel.workers import Worker, ctrl_c_held_back, ended_in_any_case, telling_failures
 from darts.training.dry_run import GIB, SHARE_OF_FREE_MEMORY, Limits, Meter, extrapolated
@@ -57,7 +57,7 @@ class Place:
         if self.threads:
             torch.set_num_threads(self.threads)
         with launched(Placement(self.device), config.computing) as devices:
-            yield config.data.load(), devices
+            yield images_of_set(config.data), devices
 
 
 @dataclass(frozen=True)

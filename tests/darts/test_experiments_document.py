@@ -37,7 +37,8 @@ def test_a_command_is_taken_with_its_preset(command, monkeypatch, tmp_path, caps
     monkeypatch.setattr(requests, "launched", launched)
     monkeypatch.setattr(requests, "run_jobs", lambda jobs, devices: seen.extend(jobs))
     monkeypatch.setattr(sweep, "_here", lambda plan, *rest: seen.append(plan) or True)
-    monkeypatch.setattr(random_search, "run_random_search", lambda run, *rest: seen.append(run))
+    drawn = lambda run, path, *rest, usual: seen.append(run) or path  # noqa: E731
+    monkeypatch.setattr(random_search, "run_random_search", drawn)
     monkeypatch.setattr(Count, "lines", lambda options: seen.append(options) or ["counted"])
     words = ["DARTS_V2" if word == "RUN" else word for word in command[1:]]
     assert cli.main(words) == 0, capsys.readouterr().err

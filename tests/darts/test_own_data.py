@@ -280,6 +280,37 @@ def test_what_cannot_be_registered_is_refused():
         sets.DATA_SETS["empty"]().load()
 
 
+@pytest.mark.usefixtures("registry")
+def test_images_of_a_registered_class_are_held_to_what_those_of_a_function_are(tmp_path, capsys):
+    whole = Mine().load()
+    bytes_, shares = whole.train.images, whole.test.images.float() / 255
+    made = {
+        "on two scales": replace(whole, test=replace(whole.test, images=shares)),
+        "3 class names for 2": replace(whole, class_names=("a", "b", "c")),
+        "returned Tensor": bytes_,
+    }
+    for message, images in made.items():
+
+        @dataclass(frozen=True)
+        class Bad(Mine):
+            name: ClassVar[str] = message
+
+            def load(self, images=images):
+                return images
+
+        sets.DATA_SETS[message], sets._TYPES["Bad"] = Bad, Bad
+        run = tmp_path / "run"
+        for command in ("full-search", "random-search", "sweep"):
+            stages = ["evaluation"] if command == "random-search" else ["search", "retrain"]
+            small = [f"--{stage}.batch-size=10" for stage in stages]
+            extra = ["--dataset", message, "--preset", "digits-check", "--run-dir", str(run)]
+            assert cli.main([command, *extra, *small]) != 0
+            assert message in capsys.readouterr().err, command
+        with pytest.raises(ValueError, match=message):
+            darts.search(Bad(), run_dir=run)
+        assert not run.exists()
+
+
 def test_darts_loads_no_torch_before_it_is_asked():
     code = "import darts, sys; assert 'torch' not in sys.modules; darts.search; print(dir(darts))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

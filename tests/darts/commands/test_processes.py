@@ -172,6 +172,7 @@ REFUSED = {
     "seconds above 0": [*SEARCH, "--group-timeout", "0"],
     "neither --devices": ["sweep", "--devices", "2"],
     "each of its trainings": ["random-search", "--nodes", "2"],
+    "has no --group-timeout 40": ["sweep", "--group-timeout", "40"],
     "compared with each other": ["random-search", "--precision", "bf16"],
 }
 

@@ -20,8 +20,6 @@ from darts.names import ESTIMATORS, TYPES
 from darts.networks.stem_and_head import SMALL_IMAGES
 from tests.darts.training.tiny import full_config
 
-ROOT = Path(__file__).parents[3]
-
 
 def test_the_defaults_are_the_papers():
     search, retrain = SearchConfig(), RetrainConfig()
@@ -49,15 +47,13 @@ def test_every_preset_survives_being_written_and_read(name):
 
 
 def test_a_config_with_names_that_were_renamed_is_read_and_equal_to_todays():
-    """Old entries of dry_runs.json hold still_epochs and a frame of type SmallImageFrame."""
-    records = json.loads((ROOT / "docs/records/dry_runs.json").read_text("utf-8")).values()
-    of_before = [r["config"] for r in records if "frame" in r["config"]["retrain"]]
-    assert of_before
-    for old in of_before:
-        config = from_json(old, TYPES)
-        assert config.search.frozen_epochs == old["search"]["still_epochs"]
-        assert config.retrain.stem == SMALL_IMAGES
-        assert differences(old, to_json(config)) == []
+    """before.json, of a run of before, holds still_epochs and a frame of type SmallImageFrame."""
+    old = json.loads(Path(__file__).with_name("before.json").read_text("utf-8"))
+    config = from_json(old, TYPES)
+    assert config.search.frozen_epochs == old["search"]["still_epochs"]
+    assert "frame" in old["retrain"]
+    assert config.retrain.stem == SMALL_IMAGES
+    assert differences(old, to_json(config)) == []
     text = json.dumps(to_json(PRESETS["cifar10-p-darts"]))
     for name, before in (("frozen_epochs", "still_epochs"), ("macro_architecture", "arrangement")):
         assert name in text

@@ -123,9 +123,11 @@ def test_cifar100_has_the_settings_of_cifar10():
 
 def test_the_table_of_presets_names_every_one_with_its_data_and_its_recorded_time(capsys):
     assert cli.main(["presets"]) == 0
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    shown = capsys.readouterr().out
+    lines = {line.split()[0]: line for line in shown.splitlines() if line.strip()}
     for name, preset in PRESETS.items():
         assert preset.data.name in lines[name]
+        assert recorded_costs().get(name, {}).get("day", "") in shown
         assert ("not measured" in lines[name]) != (name in recorded_costs())
     # 5 times the 7.01 h of 100 epochs, and 4.7 of the retraining (docs/CARD.md)
     assert re.search("one NVIDIA H100 80GB HBM3 +≈ 40 h", lines["cifar10-s1-all-edges"])

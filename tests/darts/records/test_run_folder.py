@@ -1,9 +1,13 @@
 """A run folder survives a crash at any byte, and never holds half a file."""
 
 import json
+import os
 
 import pytest
 
+from darts import cli
+from darts.data import Digits
+from darts.records.data_record import require_images
 from darts.records.run_folder import RunFolder
 from darts.records.writing import write_atomically
 from tests.darts.training.tiny import Follower
@@ -73,9 +77,53 @@ def test_streams_are_cut_back_to_their_lengths_and_those_without_one_emptied(run
 def test_a_stream_that_lost_records_is_named(run):
     run.append("search/epochs", {"epoch": 0})
     lengths = run.lengths("search")
-    assert run.shorter_than("search", lengths) is None
+    assert run.changed_within("search", lengths) is None
     (run.path / "search" / "epochs.jsonl").write_text("")
-    assert "epochs.jsonl has 0 bytes and had 13" in run.shorter_than("search", lengths)
+    assert "epochs.jsonl has 0 bytes and had 13" in run.changed_within("search", lengths)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda lines: b"\xef\xbb\xbf" + lines,  # an editor's mark
+        lambda lines: lines.replace(b"\n", b"\r\n"),
+        lambda lines: bytes(len(lines)),  # a power cut
+    ],
+    ids=["mark", "CRLF", "zeros"],
+)
+def test_a_stream_that_was_edited_is_named_and_not_cut_in_mid_line(run, edit):
+    for epoch in range(3):
+        run.append("search/epochs", {"epoch": epoch})
+    lengths = run.lengths("search")
+    path = run.path / "search/epochs.jsonl"
+    path.write_bytes(edit(path.read_bytes()))
+    assert "was changed: no line ends at byte 39" in run.changed_within("search", lengths)
+
+
+@pytest.mark.parametrize("content", ["null", "7", "[]"])
+def test_a_file_that_holds_no_object_is_refused_with_its_name(run, content, capsys):
+    for name in ("data.json", "config.json"):
+        (run.path / name).write_text(content)
+    with pytest.raises(ValueError, match=r"data\.json holds .* Restore the file"):
+        require_images(run, Digits(train_size=40).load())
+    for command in ("report", "compare", "evaluate", "export"):
+        assert cli.main([command, str(run.path)]) != 0
+        told = capsys.readouterr().err
+        assert f"config.json holds {content} and no object" in told, command
+        assert told.count("\n") == 1
+
+
+def test_a_file_name_that_is_no_text_is_kept_in_records(run):
+    name = os.fsdecode(b"caf\xe9")
+    run.write("environment.json", {"command": name})
+    assert run.read("environment.json") == {"command": name}
+    run.append("search/epochs", {"place": name})
+    assert run.records("search/epochs") == [{"place": name}]
+
+
+def test_a_file_that_an_editor_marked_as_utf_8_is_read(run):
+    (run.path / "config.json").write_text('{"ω": 1}', encoding="utf-8-sig")
+    assert run.read("config.json") == {"ω": 1}
 
 
 def test_a_broken_line_that_is_not_the_last_is_an_error_with_its_number(run):

@@ -1,0 +1,35 @@
+"""What is printed reaches any stream that a shell may give."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_of_another_encoding_gets_all_it_has_characters_for(encoding):
+    done = subprocess.run(
+        [sys.executable, "-m", "darts.cli", "presets"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = done.stdout.decode(encoding)
+    assert "? 2 min" in shown or "? 3 min" in shown  # of the preset digits, about
+    assert "next:" in shown
+
+
+@pytest.mark.parametrize("words", ["presets", "count DARTS_V2", "no-such-command"])
+def test_with_closed_streams_a_command_has_the_status_that_it_has_else(words):
+    line = f"{sys.executable} -m darts.cli {words}"
+    shut, usual = (
+        subprocess.run(["sh", "-c", f"{line} {end}"], cwd=ROOT, capture_output=True)
+        for end in (">&- 2>&-", "")
+    )
+    assert shut.returncode == usual.returncode
+    assert (shut.stdout, shut.stderr) == (b"", b"")
