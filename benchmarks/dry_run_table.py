@@ -87,7 +87,7 @@ def costs() -> dict[str, dict[str, Any]]:
         name: {
             "hours": float(f"{_cpu_hours(run, lambda phase: phase['times']):.2g}"),
             "hardware": f"one core of an {run['environment']['processor']}",
-            "memory_gib": float(f"{run['peak_bytes'] / 2**30:.2g}"),
+            "memory_gib": float(f"{run['peak_bytes'] / 2**30:.3g}"),
         }
         for name, run in json.loads(RECORD.read_text()).items()
     }
