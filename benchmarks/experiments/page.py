@@ -12,6 +12,7 @@ from benchmarks.experiments.catalogue import EXPERIMENTS
 from benchmarks.experiments.definition import NOT_RUN, VERDICTS, Experiment
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.stability import stability, with_sentences
+from proofs_checks.paragraphs import wrapped
 
 DOCS = Path("docs/experiments")
 FRONT = Path("README.md")
@@ -78,7 +79,7 @@ def overview(records: Sequence[RunRecord]) -> str:
     parts = [f"Of {sum(counts.values())} claims: {found}.", "\n".join(rows)]
     if waiting:
         parts.append(f"Claims not run yet: {', '.join(waiting)}.")
-    return "\n\n".join(parts)
+    return wrapped("\n\n".join(parts))
 
 
 def digest_of(records: Sequence[RunRecord]) -> str:
@@ -136,7 +137,7 @@ def page(
         parts += [f"**Estimated before the runs.** {experiment.cost}"]
     if records:
         parts += [_cost(records)]
-    return "\n\n".join(parts) + "\n"
+    return wrapped("\n\n".join(parts)) + "\n"
 
 
 def _answers(experiment: Experiment, records: Sequence[RunRecord]) -> str:
