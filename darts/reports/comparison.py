@@ -24,8 +24,15 @@ from darts.reports.statistics import (
     unpaired_difference,
 )
 
-RANKED = ("test_accuracy_percent", "sample_accuracy_percent", "val_accuracy_percent")
-"""What groups are compared by: the first of these that all have."""
+RANKED = {
+    "test_accuracy_percent": "test accuracy",
+    "sample_accuracy_percent": "accuracy on held-out training images",
+    "val_accuracy_percent": "accuracy of the supernet on α’s half",
+}
+"""What groups are compared by, the first of these that all have, and its name in sentences."""
+
+_DIGITS = {"params_millions": 3, "skips_kept": 0}
+"""After the point in the row of a run, where they are not two."""
 
 Curve = Callable[[Record], float | None]
 
@@ -69,14 +76,15 @@ def sentences(groups: Sequence[Group]) -> list[str]:
     quantity = _ranked(groups)
     if quantity is None:
         return []
-    title = dict(QUANTITIES)[quantity]
     ordered = sorted(groups, key=lambda group: -mean(group.values(quantity)))
     best = ordered[0]
     numbers = best.values(quantity)
     several = f" (n = {len(numbers)})" if len(numbers) > 1 else ""
+    value = f"{mean_and_deviation(numbers)} %{several}."
     found = [
-        f"{best.name} has {'the highest ' if len(ordered) > 1 else ''}{title}: "
-        f"{mean_and_deviation(numbers)}{several}."
+        f"{best.name} has the highest {RANKED[quantity]}: {value}"
+        if len(ordered) > 1
+        else f"{best.name}: {RANKED[quantity]} {value}"
     ]
     for other in ordered[1:4]:
         interval, _ = _difference(best, other, quantity)
@@ -197,9 +205,7 @@ def _run_rows(groups: Sequence[Group], folder: Path) -> list[list[str | Markup]]
                 place = os.path.relpath(entry.folder / "report.html", folder)
                 name = Markup('<a href="{}">{}</a>').format(Path(place).as_posix(), name)
             numbers = (
-                f"{entry.numbers[key]:.{3 if key == 'params_millions' else 2}f}"
-                if key in entry.numbers
-                else "–"
+                f"{entry.numbers[key]:.{_DIGITS.get(key, 2)}f}" if key in entry.numbers else "–"
                 for key, _ in _shown(groups)
             )
             rows.append([name, *numbers])
