@@ -13,6 +13,7 @@ from darts.reports.answer import answer, beside, collapse_words, difference_word
 from darts.reports.comparison import sentences, write_comparison
 from darts.reports.entries import differing, gathered, groups_in
 from darts.reports.html import write_report
+from darts.reports.plots import step_panel
 from darts.reports.search_part import search_part
 from darts.reports.statistics import Interval
 from darts.reports.summary import write_samples, write_summary
@@ -100,6 +101,13 @@ def test_the_angle_is_drawn_where_there_are_two_terms_alone(run, tmp_path):
     titles = [c["caption"] for c in search_part(config, first)["search_charts"]]
     assert not any("The angle says" in title for title in titles)
     assert any("has no other term" in title for title in titles)
+
+
+def test_a_chart_of_few_steps_has_no_halves_of_steps():
+    steps = [{"direct_norm": 0.1 * number} for number in (1, 2, 3, 4)]
+    drawn = step_panel("Norm", steps, {"direct_norm": ("black", "‖g₁‖")}, "norms")
+    assert ">4<" in drawn
+    assert ">1.5<" not in drawn
 
 
 def changed(run, path, seed, accuracy, **search):
