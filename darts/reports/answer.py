@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from darts.records.run_folder import Record, RunFolder
-from darts.reports.drawing import operation_label
+from darts.reports.drawing import cell_called, operation_label
 from darts.reports.measures import besides, measure_in, shown
 from darts.reports.selected import epochs_as_chosen, how_chosen
 from darts.reports.shares import NONE, SKIP, share
@@ -153,11 +153,6 @@ def cell_words(cell: CellGenotype) -> str:
     counts = Counter(operation_label(name) for name, _ in cell.edges)
     listed = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     return f"The {cell_called(cell.kind)} keeps {listed}"
-
-
-def cell_called(kind: str) -> str:
-    """As sentences call a kind of cell."""
-    return {"reduce": "reduction cell", "cell": "cell"}.get(kind, f"{kind} cell")
 
 
 def _better_or_worse(run: RunFolder) -> str:

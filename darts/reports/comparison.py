@@ -31,9 +31,6 @@ RANKED = {
 }
 """What groups are compared by, the first of these that all have, and its name in sentences."""
 
-_DIGITS = {"params_millions": 3, "skips_kept": 0}
-"""After the point in the row of a run, where they are not two."""
-
 Curve = Callable[[Record], float | None]
 
 
@@ -128,9 +125,7 @@ def group_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
             group.name,
             str(len(group.entries)),
             *(
-                _in_cell(group, values, 3 if name == "params_millions" else 2)
-                if (values := group.values(name))
-                else "–"
+                _in_cell(group, values, name) if (values := group.values(name)) else "–"
                 for name, _ in quantities
             ),
         ]
@@ -139,11 +134,17 @@ def group_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
     return ["setting", "n", *(title for _, title in quantities)], rows
 
 
-def _in_cell(group: Group, values: Sequence[float], digits: int) -> str:
+def _in_cell(group: Group, values: Sequence[float], quantity: str) -> str:
     """Mean and deviation; of runs that only check that everything runs the values alone."""
     if group.checks:
-        return ", ".join(f"{value:.{digits}f}" for value in values)
-    return mean_and_deviation(values, digits)
+        return ", ".join(_number(quantity, value) for value in values)
+    return mean_and_deviation(values, 3 if quantity == "params_millions" else 2)
+
+
+def _number(quantity: str, value: float) -> str:
+    """That of one run, as tables have it."""
+    digits = {"params_millions": 3, "skips_kept": 0}.get(quantity, 2)
+    return f"{value:.{digits}f}"
 
 
 def difference_rows(groups: Sequence[Group]) -> list[list[str]]:
@@ -205,7 +206,7 @@ def _run_rows(groups: Sequence[Group], folder: Path) -> list[list[str | Markup]]
                 place = os.path.relpath(entry.folder / "report.html", folder)
                 name = Markup('<a href="{}">{}</a>').format(Path(place).as_posix(), name)
             numbers = (
-                f"{entry.numbers[key]:.{_DIGITS.get(key, 2)}f}" if key in entry.numbers else "–"
+                _number(key, entry.numbers[key]) if key in entry.numbers else "–"
                 for key, _ in _shown(groups)
             )
             rows.append([name, *numbers])

@@ -85,6 +85,11 @@ class DrawnEdge:
         return classes, round(width, 2), operation_label(self.operation) if self.kept else ""
 
 
+def cell_called(kind: str) -> str:
+    """As sentences call a kind of cell."""
+    return {"reduce": "reduction cell", "cell": "cell"}.get(kind, f"{kind} cell")
+
+
 def genotype_edges(cell: CellGenotype) -> list[DrawnEdge]:
     """The edges of a cell of a genotype, which knows no weights."""
     return [
@@ -269,7 +274,7 @@ class _Layout:
         """Lines first, then boxes."""
         whole = f"{self.width:.0f}", f"{self.height:.0f}"
         output = ", ".join(state_label(state, self.cell.first) for state in self.cell.concat)
-        title = f"{self.cell.kind} cell: {in_words(self.cell)}; output: {output}"
+        title = f"{cell_called(self.cell.kind)}: {in_words(self.cell)}; output: {output}"
         parts = [
             f'<svg class="cell" viewBox="0 0 {whole[0]} {whole[1]}" width="{whole[0]}" '
             f'height="{whole[1]}" role="img"><title>{escape(title)}</title>'
