@@ -101,7 +101,7 @@ def page(
         f"# {experiment.title}",
         experiment.question,
         "For readers of the paper who ask the same: the answer as far as the runs have come, the "
-        "runs, and the rules, which were fixed before the runs.",
+        "runs, and the rules. They were fixed before the runs; what was changed later is told.",
         "## Answer",
         f"Complete: {done} of {len(experiment.runs)} runs. Begun: {len(records) - done} others.",
     ]
