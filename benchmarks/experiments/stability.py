@@ -31,8 +31,8 @@ def stability(records: Sequence[RunRecord]) -> str:
     first = (
         f"Of searches of {HORIZON} epochs or more in a small NAS-Bench-201, "
         f"{_counted(mine, 'first-order')} in first order and {_counted(mine, 'amended')} amended "
-        f"ones ended in skip-connects: that DARTS collapses is {_said(verdict(COLLAPSES))}, and "
-        f"that the amended search does not is {_said(verdict(PREVENTED))}."
+        f"ones ended in skip-connects: that DARTS collapses is {_said(verdict(COLLAPSES))}; "
+        f"that the amended search does not collapse is {_said(verdict(PREVENTED))}."
     )
     runs = long_enough(mine, "amended", ANY).values()
     mean = random_mean(drawn, "amended")
