@@ -89,7 +89,7 @@ def costs() -> dict[str, dict[str, Any]]:
             "hardware": f"one core of an {run['environment']['processor']} with "
             f"{run['environment']['instructions']}",
             "day": run["environment"]["started"].partition("T")[0],
-            "memory_gib": float(f"{run['peak_bytes'] / 2**30:.2g}"),
+            "memory_gib": float(f"{run['peak_bytes'] / 2**30:.3g}"),
         }
         for name, run in json.loads(RECORD.read_text()).items()
     }

@@ -10,6 +10,7 @@ from proofs_checks.evidence import Evidence, Outcome
 from proofs_checks.five_that_matter import five
 from proofs_checks.ledger import Claim, Verdict, Verified
 from proofs_checks.paper import of_the_paper, stated
+from proofs_checks.paragraphs import wrapped
 
 PAGE_HEADER = """# The verdict in one page
 
@@ -58,7 +59,7 @@ OWN_HEADINGS = ("id", "where", "claim", "verdict", "evidence")
 
 def page_text(claims: Sequence[Claim]) -> str:
     """docs/VERDICT.md: what the claims add up to, and how a verdict is reached."""
-    return "\n".join([PAGE_HEADER, *first_page(claims), RULES])
+    return wrapped("\n".join([PAGE_HEADER, *first_page(claims), RULES]))
 
 
 def ledger_text(results: Sequence[Verified], appendix: str = "") -> str:
@@ -107,7 +108,7 @@ def _ledger(said: Sequence[tuple[Claim, tuple[str, str]]], appendix: str) -> str
 
 def said_of(result: Verified) -> tuple[str, str]:
     """The row of one claim, and its section; "" for the section of one without evidence."""
-    return _row(result), "\n".join(_section(result)) if result.claim.evidence else ""
+    return _row(result), wrapped("\n".join(_section(result))) if result.claim.evidence else ""
 
 
 def tally(claims: Sequence[Claim]) -> Counter[Verdict]:

@@ -387,7 +387,7 @@ def mutant_table(catches: dict[Mutant, tuple[Catch, ...]]) -> str:
     lines = [
         "## Planted errors",
         "",
-        f"Each of these {len(catches)} errors was put in place of one formula. The last column has "
+        f"Each of these {len(catches)} errors was put in place of one formula. The last column has",
         "the first three claims that then failed to verify, and the evidence that broke.",
         "",
         "| formula | planted error | caught by |",

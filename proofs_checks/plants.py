@@ -26,6 +26,7 @@ from pathlib import Path
 
 import torch
 
+from proofs_checks.paragraphs import wrapped
 from proofs_checks.places import DOCS
 
 FILE = Path(__file__).with_name("plants.toml")
@@ -210,7 +211,7 @@ def page(caught: Sequence[tuple[Plant, str]]) -> str:
     for plant, words in caught:
         cells = (plant.kind, f"`{plant.file}`", plant.error, f"`{plant.check}`", words)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    return wrapped("\n".join(lines)) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:

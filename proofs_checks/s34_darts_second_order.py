@@ -14,7 +14,7 @@ from proofs_checks.rational import Matrix, column, diagonal, dot, is_definite, m
 
 VALIDATION = "It needs searches in S1, 3 seeds or more, with the same split and batches"
 UNTESTED = (
-    ("§3.4c", f"{VALIDATION}, at the paper's size: 8 cells, 16 channels, all of CIFAR-10."),
+    ("§3.4c", f"{VALIDATION}, at the paper's size: 8 cells, all of CIFAR-10."),
     ("§3.4f", "It needs the networks found by each, retrained alike, beside those accuracies."),
 )
 

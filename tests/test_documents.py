@@ -171,6 +171,21 @@ def test_links_of_the_page_lead_to_files_and_headings_that_exist(page: str) -> N
     assert not documents.broken_links(page)
 
 
+WIDEST = 140
+
+
+def too_long(page: str) -> list[str]:
+    """Lines of prose of more than 140 characters; tables, formulas and long code may be wide."""
+    lines = re.sub(r"`[^`\n]{60,}`", "", documents.prose(page)).splitlines()
+    return [line for line in lines if len(line) > WIDEST and not line.startswith(("|", ">", "!["))]
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_prose_stands_in_lines_that_can_be_read(page: str) -> None:
+    """Else break them; pages that a program writes go through `proofs_checks.paragraphs`."""
+    assert not too_long(page)
+
+
 def test_what_is_wrong_on_a_page_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "ROOT", tmp_path)
     page = "```python\nprint(1)\nfrom bilevel import Nothing\n```\n\n```text\n2\n```\nor `Gone(3)`."
@@ -184,3 +199,6 @@ def test_what_is_wrong_on_a_page_is_told(tmp_path: Path, monkeypatch: pytest.Mon
         test_every_name_that_a_page_imports_is_there("page.md")
     with pytest.raises(AssertionError, match="Gone"):
         test_every_class_that_a_page_calls_is_where_users_look("page.md")
+    wide = " ".join(["word"] * 30)
+    (tmp_path / "page.md").write_text(f"| {wide} |\n\n> {wide}\n\n`{wide}`\n\n- {wide}\n")
+    assert too_long("page.md") == [f"- {wide}"]

@@ -29,6 +29,7 @@ from benchmarks.card.steps import (
 )
 from benchmarks.card.supernets import DIFFERENCES, EXACT, FIRST, SECOND
 from benchmarks.tables import table
+from proofs_checks.paragraphs import wrapped
 
 RECORD = Path("docs/records/card_h100.json")
 PAGE = Path("docs/CARD.md")
@@ -121,7 +122,7 @@ def page(record: dict[str, Any] | None) -> str:
     parts += packed(record.get("packing", {}))
     parts += section(record.get("stacks"))
     parts += [METHOD, *tests(record), *not_run(record)]
-    return "\n\n".join(parts) + "\n"
+    return wrapped("\n\n".join(parts)) + "\n"
 
 
 def other_commits(record: dict[str, Any]) -> str:

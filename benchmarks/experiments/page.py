@@ -13,6 +13,7 @@ from benchmarks.experiments.definition import NOT_RUN, VERDICTS, Experiment
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.stability import stability, with_sentences
 from benchmarks.tables import table
+from proofs_checks.paragraphs import wrapped
 
 DOCS = Path("docs/experiments")
 FRONT = Path("README.md")
@@ -80,7 +81,7 @@ def overview(records: Sequence[RunRecord]) -> str:
     parts = [f"Of {sum(counts.values())} claims: {found}.", table(head, rows)]
     if waiting:
         parts.append(f"Claims not run yet: {', '.join(waiting)}.")
-    return "\n\n".join(parts)
+    return wrapped("\n\n".join(parts))
 
 
 def digest_of(records: Sequence[RunRecord]) -> str:
@@ -102,7 +103,7 @@ def page(
         f"# {experiment.title}",
         experiment.question,
         "For readers of the paper who ask the same: the answer as far as the runs have come, the "
-        "runs, and the rules, which were fixed before the runs.",
+        "runs, and the rules. They were fixed before the runs; what was changed later is told.",
         "## Answer",
         f"Complete: {done} of {len(experiment.runs)} runs. Begun: {len(records) - done} others.",
     ]
@@ -138,7 +139,7 @@ def page(
         parts += [f"**Estimated before the runs.** {experiment.cost}"]
     if records:
         parts += [_cost(records)]
-    return "\n\n".join(parts) + "\n"
+    return wrapped("\n\n".join(parts)) + "\n"
 
 
 def _answers(experiment: Experiment, records: Sequence[RunRecord]) -> str:

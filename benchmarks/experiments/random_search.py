@@ -314,7 +314,8 @@ RANDOM_SEARCH = Experiment(
     report=Draws(),
     deviations=(
         "What [collapse](collapse.md) says of its searches holds here too.",
-        "The paper's random search has 20 samples of S2; this one gets what the searches cost.",
+        "The paper's random search has 20 samples of each of S1 and S2; this one gets what the "
+        "searches cost.",
         "The table's trainings are of 16 channels, 15 cells and images of 32×32, and the costs are "
         "of this setting's sizes on both sides. The searches see the small setting, while random "
         "search chooses by trainings of the table's size: that favours random search.",

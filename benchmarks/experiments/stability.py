@@ -10,6 +10,7 @@ from benchmarks.experiments.ends import HORIZON, accuracy_at, long_enough
 from benchmarks.experiments.random_search import RANDOM_SEARCH, random_mean
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import ANY, has_collapsed
+from proofs_checks.paragraphs import wrapped
 
 MARK = "<!-- two sentences written by python -m benchmarks.experiments NAME --page -->"
 END = "<!-- end of the two sentences -->"
@@ -30,8 +31,8 @@ def stability(records: Sequence[RunRecord]) -> str:
     first = (
         f"Of searches of {HORIZON} epochs or more in a small NAS-Bench-201, "
         f"{_counted(mine, 'first-order')} in first order and {_counted(mine, 'amended')} amended "
-        f"ones ended in skip-connects: that DARTS collapses is {_said(verdict(COLLAPSES))}, and "
-        f"that amending prevents it is {_said(verdict(PREVENTED))}."
+        f"ones ended in skip-connects: that DARTS collapses is {_said(verdict(COLLAPSES))}; "
+        f"that the amended search does not collapse is {_said(verdict(PREVENTED))}."
     )
     runs = long_enough(mine, "amended", ANY).values()
     mean = random_mean(drawn, "amended")
@@ -56,7 +57,7 @@ def with_sentences(text: str, sentences: str) -> str:
     _, end, after = rest.partition(END)
     if not (mark and end):
         raise ValueError(f"README.md has no lines {MARK!r} and {END!r}: put them where they go.")
-    return f"{before}{MARK}\n{sentences}\n{END}{after}"
+    return f"{before}{MARK}\n{wrapped(sentences)}\n{END}{after}"
 
 
 def _counted(records: Sequence[RunRecord], method: str) -> str:

@@ -25,8 +25,12 @@ from darts.reports.statistics import (
 )
 from darts.spaces.space import NONE, SKIP
 
-RANKED = ("test_accuracy_percent", "sample_accuracy_percent", "val_accuracy_percent")
-"""What groups are compared by: the first of these that all have."""
+RANKED = {
+    "test_accuracy_percent": "test accuracy",
+    "sample_accuracy_percent": "accuracy on held-out training images",
+    "val_accuracy_percent": "accuracy of the supernet on α’s half",
+}
+"""What groups are compared by, the first of these that all have, and its name in sentences."""
 
 Curve = Callable[[Record], float | None]
 
@@ -70,14 +74,15 @@ def sentences(groups: Sequence[Group]) -> list[str]:
     quantity = _ranked(groups)
     if quantity is None:
         return []
-    title = dict(QUANTITIES)[quantity]
     ordered = sorted(groups, key=lambda group: -mean(group.values(quantity)))
     best = ordered[0]
     numbers = best.values(quantity)
     several = f" (n = {len(numbers)})" if len(numbers) > 1 else ""
+    value = f"{mean_and_deviation(numbers)} %{several}."
     found = [
-        f"{best.name} has {'the highest ' if len(ordered) > 1 else ''}{title}: "
-        f"{mean_and_deviation(numbers)}{several}."
+        f"{best.name} has the highest {RANKED[quantity]}: {value}"
+        if len(ordered) > 1
+        else f"{best.name}: {RANKED[quantity]} {value}"
     ]
     for other in ordered[1:4]:
         interval, _ = _difference(best, other, quantity)
@@ -121,9 +126,7 @@ def group_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
             group.name,
             str(len(group.entries)),
             *(
-                _in_cell(group, values, 3 if name == "params_millions" else 2)
-                if (values := group.values(name))
-                else "–"
+                _in_cell(group, values, name) if (values := group.values(name)) else "–"
                 for name, _ in quantities
             ),
         ]
@@ -132,11 +135,17 @@ def group_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
     return ["setting", "n", *(title for _, title in quantities)], rows
 
 
-def _in_cell(group: Group, values: Sequence[float], digits: int) -> str:
+def _in_cell(group: Group, values: Sequence[float], quantity: str) -> str:
     """Mean and deviation; of runs that only check that everything runs the values alone."""
     if group.checks:
-        return ", ".join(f"{value:.{digits}f}" for value in values)
-    return mean_and_deviation(values, digits)
+        return ", ".join(_number(quantity, value) for value in values)
+    return mean_and_deviation(values, 3 if quantity == "params_millions" else 2)
+
+
+def _number(quantity: str, value: float) -> str:
+    """That of one run, as tables have it."""
+    digits = {"params_millions": 3, "skips_kept": 0}.get(quantity, 2)
+    return f"{value:.{digits}f}"
 
 
 def difference_rows(groups: Sequence[Group]) -> list[list[str]]:
@@ -198,9 +207,7 @@ def _run_rows(groups: Sequence[Group], folder: Path) -> list[list[str | Markup]]
                 place = os.path.relpath(entry.folder / "report.html", folder)
                 name = Markup('<a href="{}">{}</a>').format(Path(place).as_posix(), name)
             numbers = (
-                f"{entry.numbers[key]:.{3 if key == 'params_millions' else 2}f}"
-                if key in entry.numbers
-                else "–"
+                _number(key, entry.numbers[key]) if key in entry.numbers else "–"
                 for key, _ in _shown(groups)
             )
             rows.append([name, *numbers])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import combinations, product
 
+from darts.reports.cell_names import cell_called
 from darts.spaces import CellGenotype
 
 BOX, GAP = 44.0, 10.0
@@ -269,7 +270,7 @@ class _Layout:
         """Lines first, then boxes."""
         whole = f"{self.width:.0f}", f"{self.height:.0f}"
         output = ", ".join(state_label(state, self.cell.first) for state in self.cell.concat)
-        title = f"{self.cell.kind} cell: {in_words(self.cell)}; output: {output}"
+        title = f"{cell_called(self.cell.kind)}: {in_words(self.cell)}; output: {output}"
         parts = [
             f'<svg class="cell" viewBox="0 0 {whole[0]} {whole[1]}" width="{whole[0]}" '
             f'height="{whole[1]}" role="img"><title>{escape(title)}</title>'

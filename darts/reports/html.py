@@ -2,6 +2,7 @@
 
 from markupsafe import Markup
 
+from darts.names import ESTIMATORS
 from darts.records.run_folder import Record, RunFolder
 from darts.records.writing import write_atomically
 from darts.reports import plots
@@ -145,8 +146,8 @@ def _what_was_done(config: Record, data: Record, channels: int | None) -> str:
             f"A supernet of {search['cells']} cells with {search['channels']} channels, in which "
             f"every edge mixes {len(search['space']['operations'])} operations, was trained for "
             f"{_times(search['epochs'])} on one half of {data['train_images']:,} {kind}. The "
-            f"mixing weights α were moved to lower the loss on the other half, by the "
-            f"{_words(search['estimator']['type'])} estimate of that loss’s hypergradient."
+            "mixing weights α were moved to lower the loss on the other half, by an estimate of "
+            f"that loss’s hypergradient: {_words(search['estimator']['type'])}."
         )
     if retrain:
         which = "The strongest operation of each edge was kept, and the" if search else "The"
@@ -216,6 +217,9 @@ def _beside_the_paper(config: Record) -> str:
     )
 
 
+_FIRST = ESTIMATORS.kinds["first-order"].__name__
+
+
 def _not_shown(config: Record, result: Record, certified: bool) -> list[Markup]:
     points = []
     if config["search"] and not result.get("cells"):
@@ -227,7 +231,7 @@ def _not_shown(config: Record, result: Record, certified: bool) -> list[Markup]:
         "How much the result varies. This is one seed; <code>--seeds 3</code> runs several, and "
         "<code>darts compare</code> sets any runs beside one another."
     )
-    if config["search"] and not certified:
+    if config["search"] and config["search"]["estimator"]["type"] != _FIRST and not certified:
         points.append(
             "That the implicit term points the right way: its angle to the exact g₂ would need a "
             "solve with the Hessian at every step."
@@ -254,8 +258,8 @@ def _environment(environment: Record, data: Record) -> Record:
             ["device", f"{environment['device']} ({environment['device_name']})"],
             [
                 "processor",
-                f"{environment['processor']}, {environment['cpus']} CPUs, "
-                f"{environment['torch_threads']} threads",
+                f"{environment['processor']}, {_counted(environment['cpus'], 'CPU')}, "
+                f"{_counted(environment['torch_threads'], 'thread')}",
             ],
             ["Python", f"{environment['python']} on {environment['system']}"],
             ["packages", packages],
@@ -270,6 +274,10 @@ def _environment(environment: Record, data: Record) -> Record:
 
 def _times(epochs: int) -> str:
     return "one epoch" if epochs == 1 else f"{epochs} epochs"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _words(name: str) -> str:

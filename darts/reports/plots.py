@@ -155,6 +155,7 @@ def step_panel(
             values = [record[name] or nan for record in steps]
             axes.plot(counts, values, color=colour, lw=1.2, label=label)
         axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if all(name.endswith("_degrees") for name in names):
             axes.axhline(90, color=PALE, lw=0.9, ls=(0, (2, 3)))
             axes.set_ylim(0, 180)

@@ -174,7 +174,12 @@ def _shares(last: Record) -> list[list[str]]:
         for kind in last["mixing"]
     ]
     return [
-        [label, kind, f"{part.weight_percent:.1f} %", f"{part.strongest} of {part.edges}"]
+        [
+            label,
+            plots.cells_title([kind]),
+            f"{part.weight_percent:.1f} %",
+            f"{part.strongest} of {part.edges}",
+        ]
         for label, kind, part in found
         if part is not None
     ]
@@ -194,4 +199,4 @@ def _mixing(
             for name, weight in zip(operations, weights, strict=True)
         ]
         rows.append((f"{source} → {target}", marked))
-    return cell.kind, ["edge", *map(operation_label, operations)], rows
+    return plots.cells_title([cell.kind]), ["edge", *map(operation_label, operations)], rows

@@ -21,7 +21,7 @@ from benchmarks.experiments.definition import (
     Experiment,
 )
 from benchmarks.experiments.direction import MeasuredSearch
-from benchmarks.experiments.ends import HORIZON, collapse_epoch
+from benchmarks.experiments.ends import HORIZON, accuracy_at, at_common_end, collapse_epoch
 from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.packing import pack, unpack
 from benchmarks.experiments.paired import interval
@@ -379,6 +379,16 @@ def test_words_about_the_runs_are_about_these_records(name):
     experiment = EXPERIMENTS[name]
     if experiment.reading:
         assert experiment.read_from == pages.digest_of(experiment.mine(read_records()))
+
+
+def test_the_differences_in_the_words_on_collapse_are_those_of_the_rule():
+    experiment = EXPERIMENTS["collapse"]
+    mine = experiment.mine(read_records())
+    found = [
+        f"{a:.1f}" for a in at_common_end(mine, HORIZON, "amended", "first-order", accuracy_at)
+    ]
+    said = f"the differences are {', '.join(found[:-1])} and {found[-1]} points"
+    assert said in experiment.reading
 
 
 def test_records_of_further_machines_are_shown_and_decide_nothing():

@@ -28,6 +28,7 @@ from darts.networks.adapter import Regularisation, SupernetAdapter
 from darts.networks.joined_leaves import joined
 from darts.networks.weighted_sum import StackedSum
 from darts.spaces import NASBENCH201, S1
+from proofs_checks.paragraphs import wrapped
 from tests.darts.networks.test_supernet import agree_with_the_reference, batch
 from tests.darts.training.tiny import TWO_EDGES
 
@@ -154,7 +155,7 @@ def test_joined_leaves_keep_their_places_and_have_one_gradient_for_both_uses():
 
 def test_the_counts_of_the_record_are_in_the_page():
     assert RECORD.exists()
-    text = "\n\n".join(section())
+    text = wrapped("\n\n".join(section()))
     assert text in (RECORD.parents[1] / "CARD.md").read_text()
 
 

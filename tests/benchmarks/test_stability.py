@@ -24,13 +24,13 @@ def test_sentences_change_with_the_records():
     said = stability([*collapsing, *fine, drawn("amended", 94.0)])
     assert "3 of 3 in first order and 0 of 3 amended ones ended in skip-connects" in said
     assert "that DARTS collapses is supported at this scale" in said
-    assert "that amending prevents it is supported at this scale" in said
+    assert "that the amended search does not collapse is supported at this scale" in said
     assert "cells of amended searches have 93.0 to 93.2 % true accuracy (n = 3)" in said
     assert "94.0 % on average: that the amended search finds a better one is not supported" in said
     said = stability([*collapsing[:2], run("amended", 0, cells=ending(SKIPS, 80)), *fine[1:]])
     assert "2 of 2 in first order and 1 of 3 amended ones ended" in said
     assert "that DARTS collapses is undecided" in said
-    assert "that amending prevents it is not supported" in said
+    assert "that the amended search does not collapse is not supported" in said
     assert "beats random search has not been run" in said
 
 

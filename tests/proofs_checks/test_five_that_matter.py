@@ -42,13 +42,14 @@ def test_the_sentence_counts_what_holds_fails_is_supported_and_open():
 def test_the_first_page_counts_the_claims_and_links_to_evidence():
     text = (DOCS / "VERDICT.md").read_text(encoding="utf-8")
     first, *_ = text.partition("## How a verdict is reached")
+    words = " ".join(first.split())
     rest = (DOCS / "LEDGER.md").read_text(encoding="utf-8")
     counts = tally([claim for claim in all_claims() if of_the_paper(claim)])
-    assert f"**The paper makes {sum(counts.values())} claims.** {in_a_sentence(counts)}" in first
+    assert f"**The paper makes {sum(counts.values())} claims.** {in_a_sentence(counts)}" in words
     for verdict in Verdict:
         assert f"| **{verdict.value}** | {counts[verdict]} |" in first
     for summary in FIVE:
-        assert summary.sentences in first
+        assert summary.sentences in words
         if summary.verdict is not Verdict.NOT_TESTED:
             assert f"\n## {summary.claim}\n" in rest
     assert len(first.split()) < 600  # what one page holds

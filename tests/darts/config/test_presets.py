@@ -15,6 +15,7 @@ from darts.data import Cifar10, Cifar100
 from darts.networks.stem_and_head import IMAGENET
 from darts.networks.width import MultiplyAddLimit
 from darts.spaces import S1, S1_FIXED, S2
+from tests import documents
 from tests.darts.data.real_files import real
 from tests.quadratics import random_quadratic
 
@@ -137,6 +138,13 @@ def test_the_table_of_presets_names_every_one_with_its_data_and_its_recorded_tim
 def test_the_packaged_costs_are_those_of_the_record():
     """`python -m benchmarks.dry_run_table costs` writes them."""
     assert recorded_costs() == costs()
+
+
+def test_presets_and_the_page_of_dry_runs_print_the_same_memory(capsys):
+    assert cli.main(["presets"]) == 0
+    printed = dict(re.findall(r"^(\S+) .* ([\d.]+ GiB)", capsys.readouterr().out, re.MULTILINE))
+    rows = documents.rows_below("docs/DRY_RUN.md", "| Preset | Images |")
+    assert printed == {name.strip("`"): memory for name, *_, memory in rows}
 
 
 @pytest.mark.parametrize("command", ["full-search", "search", "sweep"])

@@ -13,6 +13,7 @@ from darts.reports.answer import answer, beside, collapse_words, difference_word
 from darts.reports.comparison import sentences, write_comparison
 from darts.reports.entries import differing, gathered, groups_in
 from darts.reports.html import write_report
+from darts.reports.plots import step_panel
 from darts.reports.search_part import search_part
 from darts.reports.statistics import Interval
 from darts.reports.summary import write_samples, write_summary
@@ -102,6 +103,13 @@ def test_the_angle_is_drawn_where_there_are_two_terms_alone(run, tmp_path):
     assert any("has no other term" in title for title in titles)
 
 
+def test_a_chart_of_few_steps_has_no_halves_of_steps():
+    steps = [{"direct_norm": 0.1 * number} for number in (1, 2, 3, 4)]
+    drawn = step_panel("Norm", steps, {"direct_norm": ("black", "‖g₁‖")}, "norms")
+    assert ">4<" in drawn
+    assert ">1.5<" not in drawn
+
+
 def changed(run, path, seed, accuracy, **search):
     """A copy of a run with another seed, result and search setting; its own answers left out."""
     shutil.copytree(run.path, path)
@@ -126,7 +134,7 @@ def test_runs_are_compared_by_settings_with_bands_and_intervals(run, tmp_path, c
     paths = map(str, [*high, *low])
     assert cli.main(["compare", *paths, "--output", str(output)]) == 0
     shown = capsys.readouterr().out
-    assert "2 has the highest test %: 96.00 ± 1.00 (n = 3)." in shown
+    assert "2 has the highest test accuracy: 96.00 ± 1.00 % (n = 3)." in shown
     assert "5.00 points more (+2.73 to +7.27) than 3" in shown  # Welch, t with 4 degrees: 2.776
     page = output.read_text("utf-8")
     for text in ("--search.channels", "within noise", "../a0/report.html", "Welch"):
@@ -214,7 +222,7 @@ def test_the_samples_of_a_random_search_end_in_the_same_page(tmp_path):
     page = (tmp_path / "report.html").read_text("utf-8")
     assert page.index("sample 1") < page.index("sample 0")
     assert "6.00" not in page.split("Every run")[0]
-    assert "samples has held-out training images, %: 60.00 ± 14.14 (n = 2)." in page
+    assert "samples: accuracy on held-out training images 60.00 ± 14.14 % (n = 2)." in page
 
 
 def test_report_without_a_path_takes_the_newest_run_or_sweep(run, tmp_path, monkeypatch, capsys):

@@ -147,5 +147,6 @@ def test_a_file_of_its_own_has_its_colours_and_says_the_cell_in_words():
     assert "prefers-color-scheme:dark" in text
     assert "1 = sep conv 3×3 of k−2 + sep conv 3×3 of k−1" in text
     assert in_words(DARTS_V2["normal"]).count(";") == 3
+    assert "<title>reduction cell: 1 = " in as_file(cell_svg(DARTS_V2["reduce"]))
     assert operation_label("sep_conv_3x3") == "sep conv 3×3"
     assert operation_label("skip_connect") == "skip"

@@ -102,7 +102,9 @@ def test_the_report_says_what_was_run_and_what_came_out(run, page):
     result = run.read("result.json")
     for text in (
         "Preset tiny, seed 0",
-        "amended estimate",
+        "by an estimate of that loss’s hypergradient: amended.",
+        "Mixing weights at the end, reduction cells, per cent",
+        "That the implicit term points the right way",
         f"{result['retrain']['test']['accuracy_percent']:.2f} %",
         f"{result['baselines']['logistic_percent']:.2f} %",
         "449 test images",
@@ -126,6 +128,32 @@ def test_the_report_says_what_was_run_and_what_came_out(run, page):
     ]
     for operation in drawn:
         assert operation.split("_")[0] in page.text
+
+
+def test_of_first_order_nothing_is_said_of_an_implicit_term(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "first")
+    copy = RunFolder.open(tmp_path / "first")
+    config = copy.read("config.json")
+    config["search"]["estimator"] = {"type": "FirstOrder"}
+    copy.write("config.json", config)
+    write_report(copy)
+    html = (copy.path / "report.html").read_text(encoding="utf-8")
+    assert "hypergradient: first order." in html
+    assert "implicit term points the right way" not in html
+
+
+@pytest.mark.parametrize(
+    ("cpus", "threads", "words"), [(1, 2, "1 CPU, 2 threads"), (2, 1, "2 CPUs, 1 thread")]
+)
+def test_one_thread_is_one_thread(run, tmp_path, cpus, threads, words):
+    shutil.copytree(run.path, tmp_path / "run")
+    copy = RunFolder.open(tmp_path / "run")
+    copy.write(
+        "environment.json",
+        copy.read("environment.json") | {"cpus": cpus, "torch_threads": threads},
+    )
+    write_report(copy)
+    assert f", {words}<" in (copy.path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_pictures_of_the_cells_lie_beside_the_report(run):
@@ -165,6 +193,13 @@ def test_a_summary_lists_every_run_with_mean_and_sample_deviation(run, tmp_path)
     assert all(url.endswith("/report.html") and url.startswith("seed-") for url in outside(html))
     for text in ("3 runs. None is missing.", "seed-10", "98.00", "99.00", "97.00", "98.00 ± 1.00"):
         assert text in html
+    assert ": test accuracy 98.00 ± 1.00 % (n = 3)." in html
+    kept = sum(
+        op == "skip_connect"
+        for kind in ("normal", "reduce")
+        for op, _ in run.read("genotype.json")[kind]
+    )
+    assert f"<td>{kept}</td>" in re.sub(r"\s+", "", html)
 
 
 def test_a_summary_of_nothing_finished_is_refused(run, tmp_path):
