@@ -18,7 +18,8 @@ from bilevel.estimators.alerts import (
     Stranger,
     levels_to_the_caller,
 )
-from bilevel.estimators.results import Hypergradient, Solve
+from bilevel.estimators.results import Hypergradient, Solve, Status
+from bilevel.lost import refuse_lost
 from bilevel.point import point_of
 from bilevel.problem import BilevelProblem, NonFiniteError, finite_curvature
 from bilevel.randomness import REMEDY, Draws
@@ -193,7 +194,7 @@ def with_q(
     """g₁ − Bq, with a note where the second term is 0.
 
     Raises:
-        NonFiniteError: the residual is not finite, or ∇_ω L_val is lost to rounding.
+        NonFiniteError: the residual is not finite, or ∇_ω L_val or q is lost to rounding.
     """
     if solve.residual is not None:
         finite_curvature(solve.residual)
@@ -214,6 +215,8 @@ def _explained(solve: Solve, outer_gradient: Vector) -> Solve:
     if length == 0:
         why = "∇_ω L_val is 0 at this point: g₂ is 0"
     elif found == 0:
+        if solve.status is Status.CONVERGED and solve.certificate is None:
+            refuse_lost(found, "the solution q of Hq = ∇_ω L_val", outer_gradient.dtype)
         why = "no curvature was met along ∇_ω L_val: q is 0, and g₂ is not known"
     else:
         why = "L_train has no mixed derivative along q here: Bq is 0"

@@ -12,6 +12,7 @@ from bilevel.estimators.results import Solve, Status
 from bilevel.estimators.solving import ResidualEstimator
 from bilevel.krylov.lanczos import largest_curvature
 from bilevel.linear import LinearOperator
+from bilevel.lost import refuse_lost
 from bilevel.problem import finite_curvature, squared_curvature
 from bilevel.vector import Vector, plus
 
@@ -50,6 +51,7 @@ def fixed_steps(
             note=f"no step: H is 0 as far as {spent} products showed",
         )
     step = 1 / _raised(largest, power)
+    refuse_lost(step * float(v.norm()), "the first step of q", v.dtype)
     found = _iterate(asked, hessian, v, power, step, steps, spent)
     how = f"1/L{'²' if power == 2 else ''} with L ≤ {largest:.4g}, estimated by {spent} products"
     return replace(found, note=f"step {step:.4g} = {how}")

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from bilevel.lost import refuse_lost
 from bilevel.problem import finite_curvature
 
 Product = Callable[[Tensor], Tensor]
@@ -77,7 +78,9 @@ def conjugate_gradient(
         image = product(p)
         products += 1
         curvature = finite_curvature(float(p.dot(image)))
-        quotient = curvature / float(p.dot(p))
+        length = float(p.dot(p))
+        refuse_lost(length, "the square of a direction of conjugate gradients", v.dtype)
+        quotient = curvature / length
         lowest, highest = min(lowest, quotient), max(highest, quotient)
         if curvature <= 0:
             yield Iterate(q, residual, r, products, lowest, highest)

@@ -15,6 +15,8 @@ from bilevel.diagnostics import spectrum_ends
 from bilevel.estimators import (
     Certified,
     ConjugateGradient,
+    DiagonalPreconditioner,
+    Estimator,
     Exact,
     HypergradientWarning,
     Landweber,
@@ -22,6 +24,7 @@ from bilevel.estimators import (
     Neumann,
     NotCertified,
     Nystrom,
+    NystromPreconditioner,
     SingularHessian,
 )
 from bilevel.problem import NonFiniteError
@@ -303,3 +306,26 @@ def test_a_mixed_derivative_that_is_nan_is_told_by_the_certificate(rows: int) ->
     )
     with pytest.raises(NonFiniteError, match=r"a product with B has norm (nan|inf)"):
         Certified(stationary=None)(problem, 2 * ONES, alpha)
+
+
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Exact(),
+        ConjugateGradient(),
+        ConjugateGradient(preconditioner=NystromPreconditioner(2)),
+        ConjugateGradient(preconditioner=DiagonalPreconditioner()),
+        Neumann(100),
+    ],
+    ids=repr,
+)
+def test_a_solution_that_underflows_is_not_zero(estimator: Estimator) -> None:
+    """q is 1e-48 and no number of float32, and g₂ = −Bq would be one."""
+    weights = torch.tensor([1.0, 2.0, 3.0])
+    problem = BilevelProblem(
+        lambda w, a: 1e30 * ((weights * w.square()).sum() + a * w.sum()),
+        lambda w, a: 1e-18 * (w - weights).square().sum(),
+    )
+    with pytest.raises(NonFiniteError, match=r"too small or too large.*Multiply the inner loss"):
+        estimator(problem, -0.5 / weights, torch.tensor(1.0))
