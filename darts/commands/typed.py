@@ -117,8 +117,8 @@ def in_options(message: str, kind: type[Command]) -> str:
                 if (long := f"--{stage}.{field.replace('_', '-')}")
             )
 
-        if is_dataclass(config):
-            name = config.__name__  # type: ignore[union-attr]
+        if isinstance(config, type) and is_dataclass(config):
+            name = config.__name__
             message = re.sub(rf"\b{name}\(([^()]+)\)", spelled, message)
             if config in STAGES:
                 message = message.replace(f"--{STAGES[config]}.", f"--{entry.name}.")
