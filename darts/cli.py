@@ -106,6 +106,13 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
     from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
 
     given = Invocation(name, tuple(arguments))
+    for word in arguments:
+        if word != word.encode(errors="replace").decode():
+            return _complain(
+                f"{word!a} is a name with bytes that are no UTF-8, which event files and "
+                "charts cannot hold. Rename the file or folder.",
+                2,
+            )
 
     def spelled(message: str) -> str:
         """About settings in the words that were typed; a message about a file keeps its own."""
@@ -147,8 +154,8 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
         return INTERRUPTED
     except KeyboardInterrupt:
         return _complain(
-            "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint; a sweep goes on "
-            "by its own command.",
+            "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint; a sweep or a "
+            "random search goes on by its own command and --run-dir.",
             INTERRUPTED,
         )
 

@@ -120,8 +120,9 @@ def in_options(message: str, kind: type[Command]) -> str:
         if isinstance(config, type) and is_dataclass(config):
             name = config.__name__
             message = re.sub(rf"\b{name}\(([^()]+)\)", spelled, message)
-            if config in STAGES:
-                message = message.replace(f"--{STAGES[config]}.", f"--{entry.name}.")
+            stage = STAGES.get(config)  # type: ignore[arg-type]
+            if stage is not None:
+                message = message.replace(f"--{stage}.", f"--{entry.name}.")
     return message
 
 

@@ -54,7 +54,8 @@ def unwritable(path: Path, error: OSError, *, begun: bool | None = None) -> OSEr
         errno.EPERM: "Give yourself the right to write there",
     }.get(error.errno or 0, "Find out why")
     after = {
-        True: ", then go on with --resume and the run folder; everything before is kept.",
+        True: ", then go on with --resume and the run folder (with a sweep, random search or "
+        "report by the same command); everything before is kept.",
         False: ", or give --run-dir another place. Nothing was begun.",
         None: ", then give the command again, or give it another place to write to.",
     }[begun if begun is not None else _in_a_run(path) or None]

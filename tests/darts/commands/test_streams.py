@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from darts import cli
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -22,6 +24,16 @@ def test_a_terminal_of_another_encoding_gets_all_it_has_characters_for(encoding)
     shown = done.stdout.decode(encoding)
     assert "? 2 min" in shown or "? 3 min" in shown  # of the preset digits, about
     assert "next:" in shown
+
+
+def test_a_name_that_is_no_text_is_refused_before_any_work(tmp_path, capsys):
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    for words in (["search", "--run-dir"], ["report"], ["compare", "x"]):
+        assert cli.main([*words, str(place)]) == 2
+        told = capsys.readouterr().err
+        assert "caf\\udce9' is a name with bytes that are no UTF-8" in told
+        assert told.count("\n") == 1
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("words", ["presets", "count DARTS_V2", "no-such-command"])
