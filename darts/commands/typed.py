@@ -120,7 +120,7 @@ def in_options(message: str, kind: type[Command]) -> str:
         if isinstance(config, type) and is_dataclass(config):
             name = config.__name__
             message = re.sub(rf"\b{name}\(([^()]+)\)", spelled, message)
-            stage = STAGES.get(config)  # type: ignore[arg-type]
+            stage = STAGES.get(config)
             if stage is not None:
                 message = message.replace(f"--{stage}.", f"--{entry.name}.")
     return message
