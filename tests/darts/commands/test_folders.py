@@ -52,7 +52,8 @@ def test_a_folder_that_another_process_writes_to_is_refused(capsys):
 
 
 def test_a_random_search_is_held_too(capsys):
-    command = ["random-search", "--preset", "digits-check", "--train-size", "60", "--samples", "2"]
+    command = ["random-search", "--preset", "digits-check", "--train-size", "60"]
+    command += ["--samples", "2", "--evaluation.batch-size", "16"]
     with held(Path("random")):
         assert cli.main([*command, "--run-dir", "random"]) == 1
     assert "Another process is writing to random" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_doctor_finds_images_and_says_what_a_preset_needs(tmp_path, capsys, monk
     assert cli.main(asked) == 1
     said = capsys.readouterr().out
     assert "cifar10: not found, no d/cifar-10-batches-py" in said
-    assert "time: about 72 s of one core" in said
+    assert re.search(r"time: about \d+ s of one core", said)
     (tmp_path / "d" / "cifar-10-batches-py").mkdir(parents=True)
     assert cli.main(asked) == 0
     said = capsys.readouterr().out

@@ -101,7 +101,7 @@ def test_the_mixing_weights_mark_the_operation_that_was_kept_and_no_other(tmp_pa
     run.append("search/epochs", epoch)
     config = {"search": {"space": {"edges": [(0, 2), (1, 2)]}, "mixing": {"type": "Softmax"}}}
     ((kind, head, rows),) = search_part(config, run)["mixing"]
-    assert (kind, head) == ("normal", ["edge", "none", "skip", "sep conv 3×3"])
+    assert (kind, head) == ("normal cells", ["edge", "none", "skip", "sep conv 3×3"])
     assert [(edge, [w for w, kept in weights if kept]) for edge, weights in rows] == [
         ("k−2 → 1", [0.3]),
         ("k−1 → 1", [0.3]),
