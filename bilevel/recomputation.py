@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.utils import checkpoint
 
+from bilevel.replacing import replaced
+
 Again = Callable[[Callable[[], Any]], Any]
 """Runs a function as the forward pass ran it."""
 NAME = "_checkpoint_hook"
@@ -41,8 +43,5 @@ def recomputed(taken: Callable[[], Again]) -> Iterator[None]:
         frame.recompute_fn = lambda *inputs: again(lambda: recompute(*inputs))
         return own(frame)
 
-    setattr(checkpoint, NAME, hook)
-    try:
+    with replaced(checkpoint, NAME, hook):
         yield
-    finally:
-        setattr(checkpoint, NAME, own)

@@ -412,7 +412,7 @@ PLANTED: dict[str, Planted] = {
     "a derivative by forward mode inside": Planted(case(along), "by forward mode"),
     "torch.autograd.functional under forward mode": Planted(
         case(curved),
-        r"products with B by ReverseOverForward\(\) are off",
+        r"torch\.autograd\.functional inside a loss, which drops tangents",
         ReverseOverForward(),
     ),
     "α clamped in place": Planted(case(clamped), r"the leaf <root> of α in place"),

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from bilevel.derivatives.curvature import Curvature, Derivatives
+from bilevel.derivatives.dropped_tangents import none_dropped
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
 from bilevel.randomness import REMEDY, Draws
@@ -93,7 +94,7 @@ def _along(
     alpha: Callable[[], Vector],
 ) -> Tensor | None:
     """The derivative of L_train along the tangents; None where it is zero by construction."""
-    with _one_level, forward_ad.dual_level(), Explaining(forward=True):
+    with _one_level, forward_ad.dual_level(), Explaining(forward=True), none_dropped():
         at = omega()
         draws = Draws(at.device)
         value = problem.inner_value(at, alpha())

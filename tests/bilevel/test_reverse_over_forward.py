@@ -6,11 +6,13 @@ from contextlib import suppress
 
 import pytest
 import torch
+from torch.autograd import functional
 from torch.nn import functional as F
 
 from bilevel import Autograd, BilevelProblem, Vector, relative_error
 from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Amended
+from bilevel.unsupported import UnsupportedDerivativeError
 
 
 def problem(layer=torch.tanh) -> tuple[BilevelProblem, dict, torch.Tensor]:
@@ -106,3 +108,45 @@ def test_threads_take_turns_in_forward_mode():
         found = [task.result().flat() for task in [pool.submit(product) for _ in range(2)]]
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], 2 * w + w.flip(0))
+
+
+TAKEN = {
+    "vjp": lambda f, x, ones: functional.vjp(f, x, ones, create_graph=True)[1],
+    "jacobian": lambda f, x, ones: functional.jacobian(f, x, create_graph=True),
+    "hvp": lambda f, x, ones: functional.hvp(lambda y: f(y).sum(), x, x, create_graph=True)[1],
+}
+"""Derivatives that a loss takes in ω by `torch.autograd.functional`."""
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_derivative_in_the_loss_that_would_drop_tangents_is_refused(name):
+    """Where reverse mode follows ω it is right; products with B, which does not, are refused."""
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64).reshape(5, 4)
+    ones = torch.ones(5, dtype=torch.float64)
+
+    def inner(omega, alpha):
+        taken = TAKEN[name](lambda w: alpha * (x @ w).tanh(), omega, ones)
+        return taken.square().sum() + omega.square().sum()
+
+    at = Vector.of(torch.tensor([0.3, -0.2, 0.5, 1.0], dtype=torch.float64))
+    hyper = Vector.of(torch.tensor(0.7, dtype=torch.float64))
+    case = BilevelProblem(inner, lambda omega, alpha: omega.sum())
+    exact, found = Autograd()(case, at, hyper), ReverseOverForward()(case, at, hyper)
+    assert relative_error(found.hessian @ at, exact.hessian @ at) < 1e-13
+    assert relative_error(found.mixed.T @ hyper, exact.mixed.T @ hyper) < 1e-13
+    with pytest.raises(UnsupportedDerivativeError, match=r"drops tangents.*torch\.func\.vjp"):
+        _ = found.mixed @ at
+
+
+def test_torch_func_takes_the_derivative_instead():
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64).reshape(5, 4)
+
+    def inner(omega, alpha):
+        _, pulled = torch.func.vjp(lambda w: alpha * (x @ w).tanh(), omega)
+        return pulled(torch.ones(5, dtype=torch.float64))[0].square().sum()
+
+    at = Vector.of(torch.tensor([0.3, -0.2, 0.5, 1.0], dtype=torch.float64))
+    hyper = Vector.of(torch.tensor(0.7, dtype=torch.float64))
+    case = BilevelProblem(inner, lambda omega, alpha: omega.sum())
+    exact, found = Autograd()(case, at, hyper), ReverseOverForward()(case, at, hyper)
+    assert relative_error(found.mixed @ at, exact.mixed @ at) < 1e-13
