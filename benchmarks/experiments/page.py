@@ -99,13 +99,14 @@ def page(
     methods = list(dict.fromkeys(run.method for run in experiment.runs))
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in experiment.runs}))
     done = sum(record.complete for record in records)
+    begun = len(records) - done
     parts = [
         f"# {experiment.title}",
         experiment.question,
         "For readers of the paper who ask the same: the answer as far as the runs have come, the "
         "runs, and the rules. They were fixed before the runs; what was changed later is told.",
         "## Answer",
-        f"Complete: {done} of {len(experiment.runs)} runs. Begun: {len(records) - done} others.",
+        f"Complete: {done} of {len(experiment.runs)} runs. Begun: {begun} {'other' if begun == 1 else 'others'}.",
     ]
     if experiment.reading:
         parts += [experiment.reading]
