@@ -259,7 +259,7 @@ def do_jobs(jobs: list[Job], images: ImageSet, devices: Devices) -> list[FullRes
     """The same on images that are loaded; the result of each."""
     ranks = devices.ranks
     for job in jobs:
-        require_feasible(job.config, images, job.genotype)
+        require_feasible(job.config, images, job.genotype, RunFolder(job.path))
     paths = ranks.from_first(lambda: [str(path) for path in _folders(jobs)])
     jobs = [replace(job, path=Path(path)) for job, path in zip(jobs, paths, strict=True)]
     with ExitStack() as locks:

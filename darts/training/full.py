@@ -84,16 +84,22 @@ def full_run(
 
 
 def require_feasible(
-    config: FullConfig, images: ImageSet, genotype: Genotype | None = None
+    config: FullConfig,
+    images: ImageSet,
+    genotype: Genotype | None = None,
+    run: RunFolder | None = None,
 ) -> None:
-    """Raise ValueError, before anything is written, if images, table or genotype do not fit."""
+    """Raise ValueError, before anything is written, if images, table or genotype do not fit.
+
+    A `run` that began with a latency table is judged by its own copy of it.
+    """
     if config.search is not None:
         halves = config.search.halves(images)
         paired_batches(config.search, halves)
     if config.accuracy_table is not None:
         AccuracyTable.read(config.accuracy_table)
     if config.search is not None and config.search.target is not None:
-        costs, sizes = run_costs(config, images), "the retraining"
+        costs, sizes = _costs_by(config, images, _latency(config, run)), "the retraining"
         if costs is None:
             costs, sizes = supernet_costs(config.search, halves), "the supernet"
         _require_reach(config.search, costs, sizes)
@@ -131,19 +137,28 @@ def run_costs(
 
     The latency table is copied into `run`, so that a resumed search counts by the same one.
     """
+    latency = _latency(config, run)
+    if latency is not None and run is not None and not run.has(LATENCY):
+        run.write(LATENCY, latency.to_dict())
+    return _costs_by(config, images, latency)
+
+
+def _latency(config: FullConfig, run: RunFolder | None) -> LatencyTable | None:
+    """The table that a target counts by: the run's own copy, else the file that was named."""
+    if config.latency_table is None:
+        return None
+    kept = run is not None and run.has(LATENCY)
+    path = run.path / LATENCY if run is not None and kept else Path(config.latency_table)
+    return LatencyTable.from_dict(read_json(path))
+
+
+def _costs_by(
+    config: FullConfig, images: ImageSet, latency: LatencyTable | None
+) -> CostTable | None:
     if config.search is None or config.search.target is None or config.retrain is None:
         return None
-    latency = None
-    if config.latency_table is not None:
-        kept = run is not None and run.has(LATENCY)
-        path = run.path / LATENCY if run is not None and kept else Path(config.latency_table)
-        latency = LatencyTable.from_dict(read_json(path))
-        if run is not None and not kept:
-            run.write(LATENCY, latency.to_dict())
-    data = RetrainData.of(images)
-    return retrain_costs(
-        config.search, config.retrain, data.train.shape, data.train.classes, latency
-    )
+    train = RetrainData.of(images).train
+    return retrain_costs(config.search, config.retrain, train.shape, train.classes, latency)
 
 
 def _require_reach(search: SearchConfig, costs: CostTable, sizes: str) -> None:
