@@ -9,9 +9,8 @@ from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
 from darts.data import ImageSet, RetrainData
 from darts.methods.random_search import lightest_genotype
-from darts.networks.cost import CostTable
+from darts.networks.cost import CostTable, multiply_add_table
 from darts.networks.latency import LatencyTable
-from darts.networks.width import multiply_adds
 from darts.parallel.launch import CPU, Devices
 from darts.records.data_record import record_images
 from darts.records.run_folder import Record, RunFolder
@@ -115,17 +114,18 @@ def require_feasible(
 
 def _require_some_network(config: RetrainConfig, space: Space, data: RetrainData) -> None:
     """Raise ValueError if no genotype that the search can find could be retrained."""
-    narrow, lightest = replace(config, channels=2), lightest_genotype(space)
+    narrowest = 2 if config.stem.even else 1
+    narrow, lightest = replace(config, channels=narrowest), lightest_genotype(space)
     require_network(narrow, lightest, data)
     if isinstance(config.channels, int):
         return
     height, width = data.train.shape[1:]
     blueprint = narrow.blueprint(lightest, data.train.shape, data.train.classes)
-    least = multiply_adds(blueprint, (height, width)) / 1e6
+    least = multiply_add_table(space, blueprint, (height, width)).least
     if least > config.channels.millions:
         raise ValueError(
             f"--retrain.channels within:millions={config.channels.millions:g}: the lightest cells "
-            f"of space {space.name!r} with C = 2 have {least:.3f} M multiply-adds at "
+            f"of space {space.name!r} with C = {narrowest} have {least:.4g} M multiply-adds at "
             f"{height}×{width}. Raise the limit, or take fewer cells."
         )
 
