@@ -16,6 +16,7 @@ from darts.data import DataSet, images_of_set
 from darts.names import DATA_SETS, TYPES
 from darts.networks.blueprint import describe
 from darts.records.run_folder import CONFIG, RunFolder
+from darts.records.writing import require_writable
 from darts.training.evaluate_network import FILE as EVALUATION
 from darts.training.evaluate_network import evaluate_network, in_words
 from darts.training.random_search import SAMPLES
@@ -52,6 +53,7 @@ class Evaluate(DataOptions, Command):
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size}: ask for 1 image or more.")
         device = computing_device(self.device, self.threads)
+        require_writable(self.source / EVALUATION)
         record = evaluate_network(
             self.source,
             images_of_set(data),

@@ -283,3 +283,20 @@ def test_what_to_do_after_an_early_end_is_said_in_options_that_the_command_has(
         told = capsys.readouterr().err
         assert said in told or status == 130
         assert not [word for word in unsaid if word in told]
+
+
+def test_measure_and_evaluate_try_to_write_before_they_work(whole, tmp_path, monkeypatch, capsys):
+    """A read-only disk has the folder already; root may write where rights alone are missing."""
+    touch = Path.touch
+
+    def read_only(self, *given, **named):
+        if tmp_path in self.parents or whole in self.parents:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        touch(self, *given, **named)
+
+    monkeypatch.setattr(Path, "touch", read_only)
+    monkeypatch.setattr("darts.commands.measure.measure_latency", pytest.fail)
+    monkeypatch.setattr("darts.commands.evaluate.evaluate_network", pytest.fail)
+    for words in (["measure", "--to", str(tmp_path / "x.json")], ["evaluate", str(whole)]):
+        assert cli.main(words) == 1
+        assert_one_line(capsys.readouterr().err, "could not be written: Read-only file system")

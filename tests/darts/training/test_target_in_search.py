@@ -85,7 +85,7 @@ def test_a_limit_that_nothing_keeps_is_refused_before_the_search():
 
 
 def test_a_width_is_refused_only_where_the_cheapest_cells_at_the_least_channels_exceed_it():
-    """Pools in a cell that reduces have no multiply-adds, where a skip has those of a strided one."""
+    """Pools in a cell that reduces have no multiply-adds; a skip, which is strided there, has."""
     images, space = tiny.images(), S1_FIXED
     pools = [("max_pool_3x3", source) for source, _ in space.edges]
     cells = tuple(CellGenotype.of(space, kind, pools) for kind in space.cell_kinds)
