@@ -102,6 +102,7 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
     from darts.commands.command import Invocation
     from darts.commands.errors import CutOff, UsageError, for_the_user, refusing
     from darts.commands.help import screenful
+    from darts.commands.remedies import after_interrupt, less_memory
     from darts.commands.typed import in_options, read
     from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
 
@@ -141,9 +142,7 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
             raise
         return _complain(
             f"Out of memory: {str(error).splitlines()[0] if str(error) else 'no more to be had'}. "
-            "Begin a new run with fewer images a batch (--search.batch-size, "
-            "--retrain.batch-size) or fewer channels or cells, or free memory and go on with "
-            "--resume and the run folder.",
+            f"{less_memory(kind)}",
             1,
         )
     except CutOff as interrupt:
@@ -153,11 +152,7 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
         )
         return INTERRUPTED
     except KeyboardInterrupt:
-        return _complain(
-            "Interrupted. Add --resume RUN_DIR to go on from the last checkpoint; a sweep or a "
-            "random search goes on by its own command and --run-dir.",
-            INTERRUPTED,
-        )
+        return _complain(f"Interrupted. {after_interrupt(kind)}", INTERRUPTED)
 
 
 def _of_the_system(error: Exception) -> str:

@@ -15,7 +15,8 @@ from darts.config.full import full_config
 from darts.data import DataSet, images_of_set
 from darts.names import DATA_SETS, TYPES
 from darts.networks.blueprint import describe
-from darts.records.run_folder import RunFolder
+from darts.records.run_folder import CONFIG, RunFolder
+from darts.records.writing import require_writable
 from darts.training.evaluate_network import FILE as EVALUATION
 from darts.training.evaluate_network import evaluate_network, in_words
 from darts.training.random_search import SAMPLES
@@ -52,6 +53,7 @@ class Evaluate(DataOptions, Command):
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size}: ask for 1 image or more.")
         device = computing_device(self.device, self.threads)
+        require_writable(self.source / EVALUATION)
         record = evaluate_network(
             self.source,
             images_of_set(data),
@@ -87,11 +89,11 @@ class Evaluate(DataOptions, Command):
 
 def _data_of(path: Path) -> DataSet:
     """The data set of a run, or of the random search that a sample is of."""
-    content = RunFolder(path).read("config.json")
+    content = RunFolder(path).read(CONFIG)
     search = path.resolve().parent.parent
     if path.resolve().parent.name == SAMPLES and is_run(search):
-        content = RunFolder(search).read("config.json")
+        content = RunFolder(search).read(CONFIG)
     if isinstance(content, dict) and content.get("type") == RandomRun.__name__:
         data: DataSet = from_json(content["data"], TYPES)
         return data
-    return full_config(content, TYPES).data
+    return full_config(content, TYPES, str(path / CONFIG)).data

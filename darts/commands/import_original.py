@@ -14,7 +14,7 @@ from darts.data import Normalisation
 from darts.networks.blueprint import STEMS
 from darts.networks.original import original
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
-from darts.training.export import require_new
+from darts.training.export import left_as_found, require_new
 from darts.training.saved_network import SavedNetwork
 
 THEIRS: Mapping[StemAndHead, Normalisation] = MappingProxyType(
@@ -76,7 +76,8 @@ class ImportOriginal(Command):
         }
         side = USUAL[blueprint.stem].image_size
         assert side is not None
-        files = SavedNetwork(blueprint, weights, (side, side), facts).write(self.to)
+        with left_as_found(self.to):
+            files = SavedNetwork(blueprint, weights, (side, side), facts).write(self.to)
         stem = next(name for name, stem in STEMS.items() if stem == blueprint.stem)
         print(
             f"{self.to}: C = {blueprint.channels}, {blueprint.cells} cells, {blueprint.classes} "

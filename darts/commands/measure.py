@@ -12,7 +12,7 @@ from darts.commands.sizes import Sizes, blueprint_of
 from darts.methods.random_search import lightest_genotype
 from darts.records.environment import describe_environment
 from darts.records.run_folder import RunFolder
-from darts.records.writing import make_folder
+from darts.records.writing import require_writable
 from darts.spaces import space_named
 from darts.training.latency import measure_latency
 
@@ -55,7 +55,7 @@ class Measure(Sizes, Command):
                 raise UsageError(f"--repeats {self.repeats}: ask for 1 pass or more.")
             blueprint, image = blueprint_of(self, lightest_genotype(space), self.in_channels)
         device = computing_device(self.device, self.threads)
-        make_folder(self.to)
+        require_writable(self.to)
         measured = measure_latency(
             space, blueprint, image, device=device, repeats=self.repeats, tick=_show
         )

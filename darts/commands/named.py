@@ -69,8 +69,9 @@ def _of_path(path: Path, which: str) -> Genotype:
     """The genotype of a file or folder; `which` is what stands after the @."""
     if path.is_dir():
         return _of_folder(path, which)
+    text = read_text(path)
     try:
-        return genotype_from_text(read_text(path), which)
+        return genotype_from_text(text, which)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

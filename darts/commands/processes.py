@@ -23,7 +23,8 @@ def placement_of(options: Options, computing: Computing, device: str) -> Placeme
     """The spread of a run's processes; a resumed run has as many as before.
 
     Raises:
-        UsageError: a resumed run is asked for on another number of processes.
+        UsageError: a resumed run is asked for on another number of processes, or one process has
+            a time limit for others.
     """
     per_node = _per_node(options)
     if options.resume is not None and per_node * options.nodes == 1:
@@ -35,7 +36,13 @@ def placement_of(options: Options, computing: Computing, device: str) -> Placeme
             f"{per_node * options.nodes}. On another number its bits would be others. Leave both "
             "out, or spread as many processes over machines."
         )
-    return Placement(device, per_node, options.nodes, options.group_timeout)
+    placement = Placement(device, per_node, options.nodes, options.group_timeout)
+    if computing.processes == 1 and options.group_timeout != Options.group_timeout:
+        raise UsageError(
+            f"--group-timeout {options.group_timeout:g} with one process, which waits for no "
+            "other. Leave it out, or ask for several by --devices or --nodes."
+        )
+    return placement
 
 
 def require_one_process(options: Options, command: str) -> None:

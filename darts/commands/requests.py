@@ -26,7 +26,7 @@ from darts.parallel.launch import Devices, launched
 from darts.records.environment import describe_environment
 from darts.records.lock import held, is_empty, own_folder
 from darts.records.plan import FILE
-from darts.records.run_folder import Listener, RunFolder
+from darts.records.run_folder import CONFIG, Listener, RunFolder
 from darts.records.shared_run import SharedRun
 from darts.reports.data_set import images_in_words
 from darts.reports.html import write_report
@@ -147,7 +147,8 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
     paths = sorted(options.resume.glob("seed-*")) or [options.resume]
     jobs = []
     for path in paths:
-        config = full_config(RunFolder.open(path).read("config.json"), TYPES)
+        content = RunFolder.open(path).read(CONFIG)
+        config = full_config(content, TYPES, str(path / CONFIG))
         if options.data_root or options.download or options.readers:
             config = replace(config, data=images_of(options, config.data))
         loggers = tuple(map(logger_named, options.loggers))
@@ -259,7 +260,7 @@ def do_jobs(jobs: list[Job], images: ImageSet, devices: Devices) -> list[FullRes
     """The same on images that are loaded; the result of each."""
     ranks = devices.ranks
     for job in jobs:
-        require_feasible(job.config, images, job.genotype)
+        require_feasible(job.config, images, job.genotype, RunFolder(job.path))
     paths = ranks.from_first(lambda: [str(path) for path in _folders(jobs)])
     jobs = [replace(job, path=Path(path)) for job, path in zip(jobs, paths, strict=True)]
     with ExitStack() as locks:

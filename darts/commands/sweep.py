@@ -161,7 +161,8 @@ def _require_feasible(trials: Sequence[Trial], folder: Path | None = None) -> No
     """
     images = images_of_set(trials[0].config.data)
     for trial in trials:
-        require_feasible(trial.config, images)
+        begun = None if folder is None else RunFolder(folder / trial.name)
+        require_feasible(trial.config, images, run=begun)
     if folder is None:
         return
     for trial in trials:

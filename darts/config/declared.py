@@ -64,7 +64,7 @@ def require_declared(kind: type, values: Mapping[str, Any]) -> None:
     for name in values.keys() & plain.keys():
         value, declared = values[name], plain[name]
         numbers = value if isinstance(value, tuple) else (value,)
-        if not _fits(value, numbers, declared):
+        if not fits(value, declared):
             raise ValueError(_refusal(kind, name, value, in_words(declared)))
         for number in numbers:
             if type(number) is int and abs(number) > MOST and "seed" not in name:
@@ -85,7 +85,9 @@ def _conditions(hint: Any) -> list[Must]:
     return [part for part in parts if isinstance(part, Must)]
 
 
-def _fits(value: Any, items: tuple[Any, ...], hint: Any) -> bool:
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value, or each entry of a tuple, is of a declared type."""
+    items = value if isinstance(value, tuple) else (value,)
     if bool in map(type, items) and hint is not Any and bool not in (hint, *get_args(hint)):
         return False  # Python's isinstance takes it for a whole number
     try:

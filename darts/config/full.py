@@ -87,16 +87,22 @@ class FullConfig:
         )
 
 
-def full_config(content: Any, types: Mapping[str, type]) -> FullConfig:
+def full_config(content: Any, types: Mapping[str, type], file: str = "config.json") -> FullConfig:
     """The config of a run that `content`, the JSON of its config.json, holds.
+
+    Args:
+        content: the JSON.
+        types: every dataclass that may occur, by name.
+        file: the file's name in errors.
 
     Raises:
         ValueError: the content is no such config.
     """
-    config = from_json(content, types)
+    try:
+        config = from_json(content, types)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
     if not isinstance(config, FullConfig):
         found = type(config).__name__ if is_dataclass(config) else json.dumps(content)[:40]
-        raise ValueError(
-            f"config.json holds {found} and not the FullConfig of a run. Restore the file."
-        )
+        raise ValueError(f"{file} holds {found} and not the FullConfig of a run. Restore the file.")
     return config

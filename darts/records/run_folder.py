@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from darts.config.as_json import with_current_names
+from darts.config.damage import damage
+from darts.names import TYPES
 from darts.records.lock import is_empty
 from darts.records.untrusted import read_json
 from darts.records.writing import unwritable, write_atomically
 
 Record = dict[str, Any]
+CONFIG = "config.json"
 
 
 class Listener(Protocol):
@@ -104,7 +107,8 @@ class RunFolder:
         """The JSON in `name`, its settings by the names that they have today.
 
         Raises:
-            FileNotFoundError, ValueError: it is not there, or no object in JSON.
+            FileNotFoundError, ValueError: it is not there, no object in JSON, or a config.json with
+                an entry that is not what its setting declares.
         """
         path = self.path / name
         if not path.is_file():
@@ -117,7 +121,12 @@ class RunFolder:
             raise ValueError(
                 f"{path} holds {json.dumps(content)[:40]} and no object. Restore the file."
             )
-        return with_current_names(content)
+        content = with_current_names(content)
+        if name == CONFIG and "type" in content:
+            wrong = damage(content, TYPES)
+            if wrong is not None:
+                raise ValueError(f"{path}: {wrong}. Restore the file.")
+        return content
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()

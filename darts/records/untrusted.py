@@ -33,12 +33,26 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is too large, not UTF-8, not JSON, or nested beyond the parser's depth.
+        ValueError: it is too large, not UTF-8, not JSON, nested beyond the parser's depth, or an
+            object in it has one key twice.
     """
     text = read_text(path)
+
+    def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        for name in found if len(found) < len(pairs) else ():
+            values = [value for key, value in pairs if key == name]
+            if len(values) > 1:
+                twice.append(f"{name} stands {len(values)} times in one object")
+        return found
+
+    twice: list[str] = []
     try:
-        return json.loads(text)
+        content = json.loads(text, object_pairs_hook=each_once)
     except RecursionError as error:
         raise ValueError(f"{path} nests too deeply to be read. Restore the file.") from error
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}). Restore the file.") from error
+    if twice:
+        raise ValueError(f"{path}: {twice[0]}. Restore the file, or leave one of them.")
+    return content

@@ -25,13 +25,28 @@ def write_atomically(path: Path, *content: bytes) -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder of a file, if it is not there; work whose result goes there may then begin.
+    """Make the folder of a file, if it is not there.
 
     Raises:
         OSError: it cannot be.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def require_writable(path: Path) -> None:
+    """Make the folder of a file and try to write there, before work whose result goes to `path`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    make_folder(path)
+    beside = path.with_name(path.name + ".part")
+    try:
+        beside.touch()
+        beside.unlink()
     except OSError as error:
         raise unwritable(path, error) from error
 

@@ -2,8 +2,9 @@
 
 from markupsafe import Markup
 
+from darts.config.full import FullConfig
 from darts.names import ESTIMATORS
-from darts.records.run_folder import Record, RunFolder
+from darts.records.run_folder import CONFIG, Record, RunFolder
 from darts.records.writing import write_atomically
 from darts.reports import plots
 from darts.reports.answer import answer, beside, interval_words, only_checks
@@ -26,7 +27,8 @@ def write_report(run: RunFolder) -> str:
     Nothing is computed again. A run that is not finished gets a report of its records so far. The
     lines are the answer in sentences, the genotype as DARTS writes it, and the report's path.
     """
-    config, data = run.read("config.json"), run.read("data.json")
+    config, data = run.read(CONFIG), run.read("data.json")
+    _require_stages(run, config)
     result = run.read("result.json") if run.has("result.json") else {}
     environment = run.read("environment.json")
     seed = (config["search"] or config["retrain"])["seed"]
@@ -52,6 +54,21 @@ def write_report(run: RunFolder) -> str:
     path = write_atomically(run.path / "report.html", render("run.html", **values))
     genotype = [str(values["genotype"])] if values["cells"] else []
     return "\n".join([*sentences, *genotype, f"{_verdict(run, result)}; report: {path}"])
+
+
+def _require_stages(run: RunFolder, config: Record) -> None:
+    """Raise ValueError if config.json is no run's, or leaves out a stage that has records."""
+    if config.get("type") != FullConfig.__name__:
+        raise ValueError(
+            f"{run.path / CONFIG}: type is {config.get('type', 'missing')}, and must be "
+            f"{FullConfig.__name__}. Restore the file."
+        )
+    for stage in ("search", "retrain"):
+        if config[stage] is None and run.records(f"{stage}/epochs"):
+            raise ValueError(
+                f"{run.path / CONFIG}: {stage} is null, and the folder has records of its epochs. "
+                "Restore the file."
+            )
 
 
 def _verdict(run: RunFolder, result: Record) -> str:

@@ -41,13 +41,17 @@ def is_the_papers(config: Record) -> bool:
     retrained, the second, with as many cells as the genotype has.
     """
     data = config["data"]
-    if data["type"] not in ("Cifar10", "ImageFolders") or data["train_size"] or data["test_size"]:
+    if (
+        data["type"] not in ("Cifar10", "ImageFolders")
+        or data.get("train_size")
+        or data.get("test_size")
+    ):
         return False
     search, retrain = config["search"], config["retrain"]
     if retrain is None or not _alike(retrain, _retraining(config), "cells"):
         return False
     if data["type"] == "ImageFolders":
-        return search is None and data["image_size"] == 224
+        return search is None and data.get("image_size") == 224
     if search is None or retrain["cells"] not in PAPER_CELLS:
         return False
     return _alike(search, _search(config))
@@ -56,4 +60,6 @@ def is_the_papers(config: Record) -> bool:
 def _alike(stage: Record, paper: Any, *free: str) -> bool:
     """Whether a stage has the paper's settings, but for those that are a run's own."""
     own = {"estimator", "seed", "test_every", "checkpoint_share", *free}
-    return all(stage[name] == value for name, value in to_json(paper).items() if name not in own)
+    return all(
+        stage.get(name) == value for name, value in to_json(paper).items() if name not in own
+    )

@@ -12,6 +12,7 @@ from darts.data.batches import in_order
 from darts.networks.blueprint import load_network
 from darts.records.run_folder import RunFolder
 from darts.tasks import Classification
+from darts.training.evaluation import same_draws
 
 FILE = "retrain/answers.json"
 SHOWN, SIDE = 12, 96
@@ -30,8 +31,9 @@ def record_answers(run: RunFolder, images: ImageSet, batch_size: int, device: st
         return
     network = load_network(run.path / "retrain").to(device)
     answers: list[int] = []
-    for batch, _ in in_order(images.test.to(device), images.normalisation, batch_size):
-        answers += network(batch).argmax(dim=1).tolist()
+    with same_draws(device):
+        for batch, _ in in_order(images.test.to(device), images.normalisation, batch_size):
+            answers += network(batch).argmax(dim=1).tolist()
     labels = images.test.labels.tolist()
     wrong = [k for k, (said, true) in enumerate(zip(answers, labels, strict=True)) if said != true]
     pictures = [{"image": k, "png": picture} for k in wrong[:SHOWN] if (picture := _png(images, k))]

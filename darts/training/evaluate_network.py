@@ -10,7 +10,7 @@ from darts.data.batches import in_order
 from darts.networks.blueprint import describe, load_network
 from darts.records.run_folder import Record, RunFolder
 from darts.tasks import task_of
-from darts.training.evaluation import NonFiniteLossError, evaluate
+from darts.training.evaluation import NonFiniteLossError, evaluate, same_draws
 from darts.training.fitting_images import require_same, stored_normalisation
 from darts.training.saved_network import network_folder
 
@@ -57,7 +57,8 @@ def evaluate_network(
     size = batch_size or content.get("run", {}).get("config", {}).get("batch_size", USUAL_BATCH)
     normalisation = stored_normalisation(content, folder) or images.normalisation
     task = task_of(content.get("task"))
-    found = evaluate(network, in_order(images.test.to(device), normalisation, size), task=task)
+    with same_draws(device):
+        found = evaluate(network, in_order(images.test.to(device), normalisation, size), task=task)
     if not found.loss < float("inf"):
         raise NonFiniteLossError(
             f"The network in {folder} has a mean loss of {found.loss} over {found.images:,} images "

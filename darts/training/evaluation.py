@@ -1,6 +1,7 @@
 """Loss and measures of a network over a set of images."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,17 @@ import torch
 from torch import Tensor
 
 from darts.data import Batch
+from darts.data.seeds import derive_seed, seeded
 from darts.parallel.ranks import ALONE, Ranks
 from darts.tasks import CLASSIFICATION, Task
+
+
+def same_draws(device: str) -> AbstractContextManager[None]:
+    """A block in which a trained network that draws noise, in `robust-s4`, draws it as ever.
+
+    So each evaluation of it, in batches of the same size, has the same answers.
+    """
+    return seeded(derive_seed(0, "evaluation of a network"), device)
 
 
 class NonFiniteLossError(RuntimeError):

@@ -1,7 +1,8 @@
 """A network made ready for use elsewhere: safetensors and JSON, torch.export, ONNX."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -37,13 +38,32 @@ def export(item: SavedNetwork, folder: Path, formats: Sequence[str] = FORMATS) -
     files = {"genotype.txt": text.encode()}
     if formats:
         files |= _programs(item.network(), (item.blueprint.in_channels, *item.image), formats)
-    return item.write(folder, files)
+    with left_as_found(folder):
+        return item.write(folder, files)
 
 
 def require_new(folder: Path) -> None:
     """Raise FileExistsError if the folder has something in it."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not empty. Give --to a new name.")
+
+
+@contextmanager
+def left_as_found(folder: Path) -> Iterator[None]:
+    """If the block fails, `folder`, which was empty or not there, is so again.
+
+    The same command may then be given once more.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in folder.glob("*") if folder.is_dir() else ():
+            path.unlink(missing_ok=True)
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()
+        raise
 
 
 def _programs(

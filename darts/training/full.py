@@ -9,9 +9,8 @@ from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
 from darts.data import ImageSet, RetrainData
 from darts.methods.random_search import lightest_genotype
-from darts.networks.cost import CostTable
+from darts.networks.cost import CostTable, multiply_add_table
 from darts.networks.latency import LatencyTable
-from darts.networks.width import multiply_adds
 from darts.parallel.launch import CPU, Devices
 from darts.records.data_record import record_images
 from darts.records.run_folder import Record, RunFolder
@@ -84,16 +83,22 @@ def full_run(
 
 
 def require_feasible(
-    config: FullConfig, images: ImageSet, genotype: Genotype | None = None
+    config: FullConfig,
+    images: ImageSet,
+    genotype: Genotype | None = None,
+    run: RunFolder | None = None,
 ) -> None:
-    """Raise ValueError, before anything is written, if images, table or genotype do not fit."""
+    """Raise ValueError, before anything is written, if images, table or genotype do not fit.
+
+    A `run` that began with a latency table is judged by its own copy of it.
+    """
     if config.search is not None:
         halves = config.search.halves(images)
         paired_batches(config.search, halves)
     if config.accuracy_table is not None:
         AccuracyTable.read(config.accuracy_table)
     if config.search is not None and config.search.target is not None:
-        costs, sizes = run_costs(config, images), "the retraining"
+        costs, sizes = _costs_by(config, images, _latency(config, run)), "the retraining"
         if costs is None:
             costs, sizes = supernet_costs(config.search, halves), "the supernet"
         _require_reach(config.search, costs, sizes)
@@ -109,17 +114,18 @@ def require_feasible(
 
 def _require_some_network(config: RetrainConfig, space: Space, data: RetrainData) -> None:
     """Raise ValueError if no genotype that the search can find could be retrained."""
-    narrow, lightest = replace(config, channels=2), lightest_genotype(space)
+    narrowest = 2 if config.stem.even else 1
+    narrow, lightest = replace(config, channels=narrowest), lightest_genotype(space)
     require_network(narrow, lightest, data)
     if isinstance(config.channels, int):
         return
     height, width = data.train.shape[1:]
     blueprint = narrow.blueprint(lightest, data.train.shape, data.train.classes)
-    least = multiply_adds(blueprint, (height, width)) / 1e6
+    least = multiply_add_table(space, blueprint, (height, width)).least
     if least > config.channels.millions:
         raise ValueError(
             f"--retrain.channels within:millions={config.channels.millions:g}: the lightest cells "
-            f"of space {space.name!r} with C = 2 have {least:.3f} M multiply-adds at "
+            f"of space {space.name!r} with C = {narrowest} have {least:.4g} M multiply-adds at "
             f"{height}×{width}. Raise the limit, or take fewer cells."
         )
 
@@ -131,19 +137,28 @@ def run_costs(
 
     The latency table is copied into `run`, so that a resumed search counts by the same one.
     """
+    latency = _latency(config, run)
+    if latency is not None and run is not None and not run.has(LATENCY):
+        run.write(LATENCY, latency.to_dict())
+    return _costs_by(config, images, latency)
+
+
+def _latency(config: FullConfig, run: RunFolder | None) -> LatencyTable | None:
+    """The table that a target counts by: the run's own copy, else the file that was named."""
+    if config.latency_table is None:
+        return None
+    kept = run is not None and run.has(LATENCY)
+    path = run.path / LATENCY if run is not None and kept else Path(config.latency_table)
+    return LatencyTable.from_dict(read_json(path))
+
+
+def _costs_by(
+    config: FullConfig, images: ImageSet, latency: LatencyTable | None
+) -> CostTable | None:
     if config.search is None or config.search.target is None or config.retrain is None:
         return None
-    latency = None
-    if config.latency_table is not None:
-        kept = run is not None and run.has(LATENCY)
-        path = run.path / LATENCY if run is not None and kept else Path(config.latency_table)
-        latency = LatencyTable.from_dict(read_json(path))
-        if run is not None and not kept:
-            run.write(LATENCY, latency.to_dict())
-    data = RetrainData.of(images)
-    return retrain_costs(
-        config.search, config.retrain, data.train.shape, data.train.classes, latency
-    )
+    train = RetrainData.of(images).train
+    return retrain_costs(config.search, config.retrain, train.shape, train.classes, latency)
 
 
 def _require_reach(search: SearchConfig, costs: CostTable, sizes: str) -> None:

@@ -23,7 +23,7 @@ from darts.spaces import Genotype
 from darts.spaces.joint_draws import WHOLE, Shard
 from darts.tasks.task import widened
 from darts.training.captured import Recorder, capturing_on, lay_out
-from darts.training.evaluation import Evaluation, evaluate
+from darts.training.evaluation import Evaluation, evaluate, same_draws
 from darts.training.mixed_precision import MixedPrecision, require_finite_norm
 from darts.training.optimizers import restore, set_rate, weights_optimizer
 from darts.training.saved_network import SavedNetwork
@@ -181,7 +181,8 @@ class Training:
     def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
         """The network on images, by its running statistics."""
         self.network.eval()
-        return evaluate(self.network, batches, self.ranks, self.task)
+        with same_draws(self.device):
+            return evaluate(self.network, batches, self.ranks, self.task)
 
     def test(self) -> Evaluation:
         return self.evaluate(

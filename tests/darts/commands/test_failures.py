@@ -1,6 +1,7 @@
 """What goes wrong outside the program: one clear line, status 1, and the last good state kept."""
 
 import errno
+import importlib
 import os
 import resource
 import subprocess
@@ -236,3 +237,66 @@ def test_what_no_cell_could_be_retrained_with_is_refused_before_the_search(
     assert cli.main([*command, "--run-dir", str(path)]) == 1
     assert_one_line(capsys.readouterr().err, said)
     assert not path.exists()
+
+
+def test_a_failed_export_leaves_nothing_so_that_the_same_command_can_be_given_again(
+    tmp_path, monkeypatch, capsys
+):
+    flushed, count = os.fsync, iter(range(10**6))
+
+    def full(handle: int) -> None:
+        if next(count) == 1:  # the weights are written, the genotype is not
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flushed(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    place = tmp_path / "new" / "exported"
+    words = ["export", "DARTS_V2", "--cells", "3", "--channels", "2", "--to", str(place)]
+    assert cli.main([*words, "--formats"]) == 1
+    assert_one_line(capsys.readouterr().err, "No space left", "give the command again")
+    assert not place.parent.exists()
+    assert cli.main([*words, "--formats"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "unsaid"),
+    [
+        (["count", "DARTS_V2"], "Ask for fewer channels or cells", ("batch", "--resume")),
+        (["draw", "DARTS_V2"], "Free memory and give the command again", ("batch", "--resume")),
+        (["evaluate", "x"], "fewer images a batch (--batch-size), or", ("--search", "--resume")),
+        (["retrain"], "fewer images a batch (--retrain.batch-size) or", ("--search",)),
+        (["random-search"], "(--evaluation.batch-size)", ("--search", "--resume")),
+        (["sweep"], "by the same command and --run-dir", ("--resume",)),
+    ],
+)
+def test_what_to_do_after_an_early_end_is_said_in_options_that_the_command_has(
+    words, said, unsaid, monkeypatch, capsys
+):
+    for error, status in ((MemoryError(), 1), (KeyboardInterrupt(), 130)):
+
+        def ended(self, given, error=error):
+            raise error
+
+        module = importlib.import_module(f"darts.commands.{words[0].replace('-', '_')}")
+        monkeypatch.setattr(getattr(module, cli.COMMANDS[words[0]][0]), "run", ended)
+        assert cli.main(words) == status
+        told = capsys.readouterr().err
+        assert said in told or status == 130
+        assert not [word for word in unsaid if word in told]
+
+
+def test_measure_and_evaluate_try_to_write_before_they_work(whole, tmp_path, monkeypatch, capsys):
+    """A read-only disk has the folder already; root may write where rights alone are missing."""
+    touch = Path.touch
+
+    def read_only(self, *given, **named):
+        if tmp_path in self.parents or whole in self.parents:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        touch(self, *given, **named)
+
+    monkeypatch.setattr(Path, "touch", read_only)
+    monkeypatch.setattr("darts.commands.measure.measure_latency", pytest.fail)
+    monkeypatch.setattr("darts.commands.evaluate.evaluate_network", pytest.fail)
+    for words in (["measure", "--to", str(tmp_path / "x.json")], ["evaluate", str(whole)]):
+        assert cli.main(words) == 1
+        assert_one_line(capsys.readouterr().err, "could not be written: Read-only file system")

@@ -99,3 +99,12 @@ def test_commands_take_text(capsys):
     assert by_text.splitlines()[0] == by_name.splitlines()[0]
     assert "darts draw GENOTYPE\n" in by_text  # too long to be repeated
     assert "darts draw DARTS_V2\n" in by_name
+
+
+def test_a_file_in_another_encoding_is_named_once(tmp_path, capsys):
+    path = tmp_path / "cell.txt"
+    path.write_bytes("# Größe".encode("cp1252"))
+    assert cli.main(["count", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"darts: {path} is not text in UTF-8")
+    assert said.count(str(path)) == 1

@@ -170,6 +170,7 @@ REFUSED = {
     "only the supernet's cells": [*RETRAIN, "--checkpoint-activations"],
     "cannot take into its graph": [*RETRAIN, "--compile", "--devices", "2"],
     "seconds above 0": [*SEARCH, "--group-timeout", "0"],
+    "--group-timeout 40 with one process": [*SEARCH, "--group-timeout", "40"],
     "neither --devices": ["sweep", "--devices", "2"],
     "each of its trainings": ["random-search", "--nodes", "2"],
     "has no --group-timeout 40": ["sweep", "--group-timeout", "40"],

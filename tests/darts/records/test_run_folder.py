@@ -158,3 +158,9 @@ def test_a_file_that_is_not_json_is_an_error_with_its_name(run):
     (run.path / "config.json").write_text("{")
     with pytest.raises(ValueError, match=r"config\.json is not JSON"):
         run.read("config.json")
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_name(run):
+    (run.path / "config.json").write_text('{"a": {"seed": 1, "epochs": 2, "seed": 3}}')
+    with pytest.raises(ValueError, match=r"config\.json: seed stands 2 times in one object"):
+        run.read("config.json")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from darts import cli
+from darts.commands import requests
 from darts.methods import CostWeight
 from darts.methods.random_search import lightest_genotype, random_genotype
 from darts.networks.blueprint import Blueprint
@@ -15,6 +16,7 @@ from darts.networks.width import multiply_adds
 from darts.records.run_folder import RunFolder
 from darts.spaces import registry
 from darts.training import full, latency
+from darts.training.loop import Interrupted
 from tests.darts.training import tiny
 from tests.darts.training.tiny import TWO_EDGES
 
@@ -89,9 +91,37 @@ def test_by_command_a_table_is_measured_and_a_search_counts_by_it(
     again = full.run_costs(config, tiny.images(), run)
     genotype = random_genotype(TWO_EDGES, 1)
     assert again.of(genotype) == costs.of(genotype)
+    full.require_feasible(config, tiny.images(), run=run)
     words = ["full-search", "--preset", "digits-check", "--latency-table", "latency.json"]
     assert cli.main(words) == 2
     assert "is for a search with a target" in capsys.readouterr().err
+
+
+def test_a_run_is_resumed_without_the_file_that_its_latency_table_was_read_from(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    table, run = tmp_path / "latency.json", tmp_path / "run"
+    table.write_text("{}")
+    space = ["--space", "s1-fixed", "--channels", "2", "--cells", "3", "--image-size", "8"]
+    times = iter(range(1, 10_000))
+    monkeypatch.setattr(latency, "_milliseconds", lambda *arguments: float(next(times)))
+    measure = ["measure", *space, "--in-channels", "1", "--repeats", "1", "--device", "cpu"]
+    assert cli.main(measure) == 0
+    began = ["full-search", "--preset", "digits-check", "--run-dir", str(run)]
+    began += ["--retrain.channels", "2", "--retrain.cells", "3", "--retrain.auxiliary-weight", "0"]
+    began += ["--latency-table", "latency.json", "--search.target", "limit:most=1000000"]
+    monkeypatch.setattr(requests, "full_run", _interrupted)
+    assert cli.main(began) == 130
+    RunFolder(run).write("latency.json", json.loads(table.read_text()))
+    table.unlink()
+    capsys.readouterr()
+    assert cli.main(["full-search", "--resume", str(run)]) == 130
+    assert "--resume" in capsys.readouterr().err
+
+
+def _interrupted(config, images, run, **named):
+    raise Interrupted(run.path)
 
 
 @pytest.fixture

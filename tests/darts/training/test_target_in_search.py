@@ -13,10 +13,11 @@ from darts.data import Digits
 from darts.methods import CostLimit, CostWeight
 from darts.names import TYPES
 from darts.networks.blueprint import Blueprint
-from darts.networks.width import multiply_adds
+from darts.networks.width import MultiplyAddLimit, multiply_adds
 from darts.records.run_folder import RunFolder
 from darts.reports.search_part import _costs
-from darts.spaces import NASBENCH201
+from darts.spaces import NASBENCH201, S1_FIXED, Genotype
+from darts.spaces.genotype import CellGenotype
 from darts.training.full import require_feasible
 from darts.training.search import search
 from darts.training.searching import Searching
@@ -81,6 +82,26 @@ def test_a_limit_that_nothing_keeps_is_refused_before_the_search():
             ValueError, match=rf"lightest cells of space 'two-edges' cost 0\.\d+ M.* of the {sizes}"
         ):
             require_feasible(whole, tiny.images())
+
+
+def test_a_width_is_refused_only_where_the_cheapest_cells_at_the_least_channels_exceed_it():
+    """Pools in a cell that reduces have no multiply-adds; a skip, which is strided there, has."""
+    images, space = tiny.images(), S1_FIXED
+    pools = [("max_pool_3x3", source) for source, _ in space.edges]
+    cells = tuple(CellGenotype.of(space, kind, pools) for kind in space.cell_kinds)
+    config = tiny.full_config(search=tiny.search_config(space=space))
+    retrain = replace(config.retrain, channels=1, cells=3)
+    shape, classes = images.train.shape, images.train.classes
+    blueprint = retrain.blueprint(Genotype(cells), shape, classes)
+    millions = multiply_adds(blueprint, shape[1:]) / 1e6
+    for share in (1.001, 0.999):
+        limited = replace(retrain, channels=MultiplyAddLimit(share * millions))
+        whole = replace(config, retrain=limited)
+        if share > 1:
+            require_feasible(whole, images)
+            continue
+        with pytest.raises(ValueError, match=rf"with C = 1 have {millions:.4g} M multiply-adds"):
+            require_feasible(whole, images)
 
 
 def test_configs_without_a_target_are_written_as_before():
