@@ -81,9 +81,9 @@ BEYOND = Experiment(
     report=CellCurves(),
     reading=(
         "The rule fails. Its first search collapsed from epoch 27 on, to six skip-connects with "
-        "54.30 % true accuracy, at a tenth of α's learning rate. So a slower α alone does not prevent "
-        "collapse; [another control](behaviour.md) says the same. First order and the amended "
-        "search of this seed have not run."
+        "54.30 % true accuracy, at a tenth of α's learning rate. So a slower α alone does not "
+        "prevent collapse; [another control](behaviour.md) says the same. First order and the "
+        "amended search of this seed have not run."
     ),
     read_from="b8985fa38353d0b4",
     cost=(

@@ -106,7 +106,8 @@ def page(
         "For readers of the paper who ask the same: the answer as far as the runs have come, the "
         "runs, and the rules. They were fixed before the runs; what was changed later is told.",
         "## Answer",
-        f"Complete: {done} of {len(experiment.runs)} runs. Begun: {begun} {'other' if begun == 1 else 'others'}.",
+        f"Complete: {done} of {len(experiment.runs)} runs. Begun: {begun} "
+        f"{'other' if begun == 1 else 'others'}.",
     ]
     if experiment.reading:
         parts += [experiment.reading]
