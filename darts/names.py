@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import darts.methods as methods
 from bilevel import estimators
 from bilevel.derivatives import ReverseOverForward
 from bilevel.estimators import Estimator
-from darts import methods
 from darts.config.compute import Computing
 from darts.config.full import FullConfig
 from darts.config.retrain import RetrainConfig

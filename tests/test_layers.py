@@ -166,8 +166,17 @@ ALLOWED = {
         "darts.extras",
         "bilevel",
     ),
+    "darts.names": (
+        "darts.config",
+        "darts.data",
+        "darts.methods",
+        "darts.networks",
+        "darts.spaces",
+        "bilevel",
+    ),
     "darts.records": (
         "darts.records",
+        "darts.names",
         "darts.parallel",
         "darts.config",
         "darts.data",
