@@ -82,10 +82,11 @@ BEHAVIOUR = Experiment(
     reading=(
         "The direction of the term matters. With its sign changed two of three searches collapsed, "
         "from epochs 6 and 25 on, and the third ends with four skip-connects of six. With a random "
-        "direction of the same norm both searches collapsed. With no second term, but steps as "
-        "short as the amended term makes them, seed 0 collapsed from epoch 63 on, though first "
-        "order of that seed did not in 200 epochs. No amended search of the three seeds collapsed. "
-        "So neither the length of the term, nor the short steps of α that follow from it, are "
+        "direction of the same norm, drawn anew at each step, both searches collapsed. With no "
+        "second term, but steps as short as the amended term makes them, seed 0 collapsed from "
+        "epoch 63 on, though first order of that seed did not in 200 epochs. No amended search of "
+        "the three seeds collapsed. "
+        "So neither the length of the term, nor the short steps of α that follow from it, is "
         "enough. That its direction is that of the true hypergradient is not shown by this: "
         "[where it points](direction.md) was measured, and is undecided."
     ),

@@ -29,7 +29,8 @@ def stability(records: Sequence[RunRecord]) -> str:
         return of_page[text].judge(drawn if text == BEATS_RANDOM else mine)[0]
 
     first = (
-        f"Of searches of {HORIZON} epochs or more in a small NAS-Bench-201, "
+        f"Of searches of {HORIZON} epochs or more in a small NAS-Bench-201, with η = 0.1 "
+        "where they are amended, "
         f"{_counted(mine, 'first-order')} in first order and {_counted(mine, 'amended')} amended "
         f"ones ended in skip-connects: that DARTS collapses is {_said(verdict(COLLAPSES))}; "
         f"that the amended search does not collapse is {_said(verdict(PREVENTED))}."
