@@ -186,6 +186,24 @@ def test_prose_stands_in_lines_that_can_be_read(page: str) -> None:
     assert not too_long(page)
 
 
+def not_in_the_navigation(pages: list[str], site: str) -> list[str]:
+    """Pages that mkdocs.yml does not list: the site would not be built (`strict`)."""
+    listed = {line.strip().removeprefix("- ") for line in site.split("\nnav:\n")[1].splitlines()}
+    return [page for page in pages if page.removeprefix("docs/") not in listed]
+
+
+def test_every_page_has_its_place_in_the_site() -> None:
+    pages = [page for page in PAGES if page.startswith("docs/")]
+    pages += [
+        f"docs/notebooks/{path.name}"
+        for path in (documents.ROOT / "docs/notebooks").glob("*.ipynb")
+    ]
+    site = (documents.ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert not_in_the_navigation(pages, site) == []
+    without = site.replace("          - experiments/beyond.md\n", "")
+    assert not_in_the_navigation(pages, without) == ["docs/experiments/beyond.md"]
+
+
 def test_what_is_wrong_on_a_page_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "ROOT", tmp_path)
     page = "```python\nprint(1)\nfrom bilevel import Nothing\n```\n\n```text\n2\n```\nor `Gone(3)`."
