@@ -20,7 +20,7 @@ from benchmarks.experiments.definition import (
 )
 from benchmarks.experiments.ends import FEW
 from benchmarks.experiments.paired import interval
-from benchmarks.experiments.plots import save
+from benchmarks.experiments.plots import beside, looks_of, save
 from benchmarks.experiments.pointing import (
     BATCHES,
     DAMPED,
@@ -225,24 +225,24 @@ class Directions:
         """Cosine of g₂ over the epochs: a row a reference, a column a search."""
         figure = Figure(figsize=(10, 6.4), layout="constrained")
         grid = figure.subplots(len(REFERENCES), len(SEARCHES), sharex=True, sharey=True)
+        names = [name for name in COMPARED if METHODS[name].has_implicit_term]
+        looks = looks_of(names)
         for row, reference in zip(grid, REFERENCES, strict=True):
             for axes, search in zip(row, SEARCHES, strict=True):
                 runs = [r for r in records if r.method == search]
-                for place, name in enumerate(n for n in COMPARED if METHODS[n].has_implicit_term):
+                for name in names:
                     for k, record in enumerate(runs):
                         epochs = [p["after_epochs"] for p in points(record)]
                         cosines = [of(p, name, "cosine", reference) for p in points(record)]
                         label = name if k == 0 else None
-                        axes.plot(
-                            epochs, cosines, "o-", color=f"C{place}", linewidth=1, label=label
-                        )
+                        look = {**looks[name], "linewidth": 1, "marker": "o"}
+                        axes.plot(epochs, cosines, label=label, **look)
                 axes.axhline(0, color="0.5", linewidth=0.8)
                 axes.set_title(f"along a search with {search}", fontsize=10)
             row[0].set_ylabel(f"cosine with the {reference} g₂")
         for axes in grid[-1]:
             axes.set_xlabel("epochs done")
-        handles, labels = grid[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
+        beside(figure, grid[0][0])
         save(figure, path, digest)
 
 

@@ -247,9 +247,12 @@ class Draws:
                 values = record.content["result"]["accuracies_percent"]
                 axes.hist(values, bins=30, color="0.7", label="random search")
             for place, (seed, accuracy, _) in enumerate(_ends(records, twin)):
-                axes.axvline(accuracy, color=f"C{place}", label=f"{twin}, seed {seed}")
+                dashes = (2 * place, (2, 4))  # each is seen where several stand at one place
+                look = {"color": f"C{place}", "linestyle": dashes}
+                axes.axvline(accuracy, label=f"{twin}, seed {seed}", **look)
             axes.set_title(f"at the cost of {twin}", fontsize=10)
             axes.set_xlabel("true accuracy of the cell, %")
+            axes.set_ylabel("random searches")
             axes.legend(fontsize=7)
         save(figure, path, digest)
 
