@@ -185,7 +185,8 @@ RULES = (
     "row or more. In claims about weights and operations a run counts once it has 100 epochs, and "
     "is read at its last. In claims about accuracies a cell counts once it is trained; all cells "
     "of a seed are trained with the same settings, random state and batches. With fewer than three "
-    "seeds a claim is undecided. Intervals are 95 % by Student's t."
+    "seeds a claim is undecided, but where its rule says “any run” one that does is enough. "
+    "Intervals are 95 % by Student's t."
 )
 
 
