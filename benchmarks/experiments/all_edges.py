@@ -256,6 +256,7 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 DEVIATIONS = (
+    "The amended term is taken by exact products, where the paper takes differences (A.2).",
     "The test images are the same for all seeds. Intervals are over seeds, and leave out the "
     "choice of these images.",
     "α's learning rate is larger than 0.0003, so that learning rate times steps is 23.4, as in 200 "

@@ -379,6 +379,8 @@ DIRECTION = Experiment(
         f"The large pair has {BATCHES} times 64 images. It is a sample too, and normalises by its "
         "own statistics.",
         "All numbers are taken in float32, as the searches are.",
+        "amended-step-0.01 and amended-step-0.1 take the amended term by differences with steps of "
+        "these lengths, as the paper does; all others take exact products.",
         "Before the runs the rules asked for the damped reference alone, and for intervals over "
         "runs. By it the second and the third claim would be not supported. After the runs were "
         "seen the undamped reference was put beside it, so that less is decided: where ρ is larger "

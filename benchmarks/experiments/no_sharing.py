@@ -143,6 +143,7 @@ NO_SHARING = Experiment(
         "6 cells and digits, where the paper has 20 cells and CIFAR-10. A test accuracy of 1 % "
         "is four or five images. The test images are the same for all seeds, and intervals leave "
         "out their choice.",
+        "The amended term is taken by exact products, where the paper takes differences (A.2).",
         "The changes of §4.1.2 are not made, but for the fixed edges of the space.",
         "The paper's random search keeps the best two of 20 samples by validation. Here it is the "
         "mean of six samples that counts, which is less to beat.",

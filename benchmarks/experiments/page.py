@@ -104,7 +104,8 @@ def page(
         f"# {experiment.title}",
         experiment.question,
         "For readers of the paper who ask the same: the answer as far as the runs have come, the "
-        "runs, and the rules. They were fixed before the runs; what was changed later is told.",
+        "runs, and the rules. They were fixed before the runs; what was changed later is told. "
+        "[Symbols and words](../GLOSSARY.md) are explained on a page of their own.",
         "## Answer",
         f"Complete: {done} of {len(experiment.runs)} runs. Begun: {begun} "
         f"{'other' if begun == 1 else 'others'}.",

@@ -168,6 +168,7 @@ GRADIENT_TRAP = Experiment(
         "choice.",
         'A.3\'s third way ("when we generalize and train the network") is read as the derived '
         "network.",
+        "The amended term is taken by exact products, where the paper takes differences (A.2).",
         "With two cells DARTS's layout has no normal cell: both reduce.",
     ),
     cost=(
