@@ -164,7 +164,7 @@ CLAIMS = (
         above(difference(found("amended", EPOCHS), RANDOM_MEAN), POINTS),
     ),
     Claim(
-        "§1",
+        "§1, of some runs",
         "The cell of first-order DARTS after 200 epochs is worse than random cells of the space.",
         "Of the mean over the random cells of the same seed minus its accuracy: supported if the "
         "interval lies above 0, not supported if below.",
