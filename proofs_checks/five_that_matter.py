@@ -40,7 +40,7 @@ FIVE = (
         "The direction of the second term (Eq. 7)",
         "The proof looks at the eigenvalues of a matrix that is not symmetric; they do not say "
         "what it needs, the sign of the quadratic form. The claim is true under conditions that a "
-        "theorem here states, and otherwise only on average.",
+        "theorem here states, and otherwise only on average over random B or v.",
     ),
     Summary(
         "§3.4",

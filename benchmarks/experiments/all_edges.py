@@ -55,7 +55,7 @@ FEW_EDGES = 2
 """Of the 28 edges of both cells, as many as may change where an architecture barely changes."""
 
 
-def _collapsed(run: RunRecord) -> bool:
+def normal_cell_collapsed(run: RunRecord) -> bool:
     return skips_from(run, NORMAL) is not None
 
 
@@ -88,13 +88,13 @@ CLAIMS = (
         "§3.2, Fig. 1",
         "First-order DARTS in 200 epochs ends in a normal cell of skip-connects.",
         "Supported if the normal cells of all runs collapse, not supported if of half or fewer.",
-        all_do(_collapsed, ["first-order"], "The normal cell collapsed"),
+        all_do(normal_cell_collapsed, ["first-order"], "The normal cell collapsed"),
     ),
     Claim(
         "§3.2, Fig. 1",
         "Second-order DARTS does so too, in the space with 14 edges.",
         "The same rule.",
-        all_do(_collapsed, ["second-order"], "The normal cell collapsed"),
+        all_do(normal_cell_collapsed, ["second-order"], "The normal cell collapsed"),
     ),
     Claim(
         "§3.2",
@@ -128,7 +128,7 @@ CLAIMS = (
         "§4.1.1",
         "Search with the amended term (η = 0.1) does not end in a normal cell of skip-connects.",
         "Not supported if any run collapses, supported if none of three or more does.",
-        none_does(_collapsed, "amended", "The normal cell collapsed"),
+        none_does(normal_cell_collapsed, "amended", "The normal cell collapsed"),
     ),
     Claim(
         "§4.1.1",
