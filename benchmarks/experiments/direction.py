@@ -374,6 +374,8 @@ DIRECTION = Experiment(
     report=Directions(),
     deviations=(
         "The deviations of [collapse](collapse.md) hold here too.",
+        "That both terms *can* point more than 90° away is proved ([E7](../LEDGER.md#e7), "
+        "[§3.4a](../LEDGER.md#34a)). Here it is asked whether they do along these searches.",
         "Where H has negative eigenvalues there is no ω*(α) near, and g₂ is no derivative of "
         "anything that is trained: the references are what the formula gives there.",
         f"The large pair has {BATCHES} times 64 images. It is a sample too, and normalises by its "
