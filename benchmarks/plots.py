@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from benchmarks.steps import EXACT, REFERENCE, UNIT
 
@@ -25,34 +29,21 @@ COLORS = {"this project": "C0", "loop": "0.3"}
 def draw_benchmark(record: dict[str, Any], path: Path) -> Path:
     """Relative error of g₂ against time in units of the hand-written loop of 20 products."""
     figure = Figure(figsize=(12, 5), layout="constrained")
+    FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(record["problems"]))
+    names: list[Annotation] = []
     for axes, (name, part) in zip(panels, record["problems"].items(), strict=True):
         # the certificate on a guess is for the table: it is no estimate of another error
         shown = [r for r in part["rows"] if "time" in r and "guessed" not in r["name"]]
-        timed = sorted(shown, key=lambda r: r["time"]["median"])
-        below = 0  # the same 20 steps by several programs: their names go one below the other
-        above, last = 0, (0.0, 1.0)  # other names near the last one go one above the other
-        for row in timed:
+        for row in sorted(shown, key=lambda r: r["time"]["median"]):
             color = COLORS.get(row["source"], "C3")
             error = max(row["error"], 1e-16)
             time = row["time"]
             spread = [[time["median"] - time["low"]], [time["high"] - time["median"]]]
             axes.errorbar(time["median"], error, xerr=spread, fmt="o", color=color, markersize=4)
-            same = row["hessian_products"] == loop_products(part) and row["error"] < 1
-            same = same and abs(row["error"] / loop_error(part) - 1) < 0.02
-            below += same
-            if not same:
-                crowded = time["median"] < 4 * last[0] and 1 / 1.4 < error / last[1] < 1.4
-                above = above + 1 if crowded else 0
-                last = time["median"], error
-            axes.annotate(
-                f"{row['name']} ({row['hessian_products']})",
-                (time["median"], error),
-                xytext=(4, 3 - 9 * below if same else 3 + 9 * above),
-                textcoords="offset points",
-                fontsize=7,
-                color=color,
-            )
+            text, place = f"{row['name']} ({row['hessian_products']})", (time["median"], error)
+            look = {"textcoords": OFFSET, "fontsize": 7, "color": color}
+            names.append(axes.annotate(text, place, xytext=PLACES[0], **look))
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.margins(x=0.3)
@@ -60,24 +51,37 @@ def draw_benchmark(record: dict[str, Any], path: Path) -> Path:
         axes.set_xlabel("time / hand-written CG of 20 products")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("relative error of g₂ (in brackets: Hessian products)")
-    figure.suptitle(f"blue: this project, red: public libraries; commit {record.get('commit')}")
+    figure.suptitle("blue: this project, red: public libraries")
+    set_apart(names, figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     return path
 
 
-def loop_products(part: dict[str, Any]) -> int:
-    """Hessian products of the hand-written loop."""
-    return int(_loop(part).get("hessian_products", -1))
+PLACES = [
+    (x, y)
+    for y in (3, *(side * (6 + 9 * row) for row in range(6) for side in (-1, 1)))
+    for x in (5, -5)
+]
+"""Where a name may stand beside its point, in points, the first one first; left of it if x < 0."""
 
 
-def loop_error(part: dict[str, Any]) -> float:
-    """Its relative error."""
-    return float(_loop(part).get("error", 1.0))
+def set_apart(names: Sequence[Annotation], figure: Figure) -> None:
+    """Put each name at the first place where it hides no other name and no point.
 
-
-def _loop(part: dict[str, Any]) -> dict[str, Any]:
-    return next((row for row in part["rows"] if row["name"].startswith("hand-written")), {})
+    A name for which there is none stays at the last place.
+    """
+    figure.draw_without_rendering()
+    points = [name.axes.transData.transform(name.xy) for name in names if name.axes is not None]
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in points]
+    for number, name in enumerate(names):
+        others = [box for place, box in enumerate(taken) if place != number]
+        for x, y in PLACES:
+            name.set(position=(x, y), horizontalalignment="left" if x > 0 else "right")
+            box = name.get_window_extent()
+            if not box.count_overlaps(others):
+                break
+        taken.append(box)
 
 
 def draw_supernet(record: dict[str, Any], path: Path) -> Path:
@@ -121,8 +125,7 @@ def draw_supernet(record: dict[str, Any], path: Path) -> Path:
     trade.set_visible(bool(points))
     for axes in (steps, memory, growth, trade):
         axes.spines[["top", "right"]].set_visible(False)
-    commits = sorted({made["commit"][:7] for made in record.get("made", {}).values()})
-    figure.suptitle(f"one thread, medians and spreads; commits {', '.join(commits)}")
+    figure.suptitle("one thread, medians and spreads")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     return path

@@ -44,9 +44,9 @@ RULES = """## How a verdict is reached
   value each independent run gives. If the 95 % interval of their mean lies within the predicted
   values, the claim is supported. If it lies outside, the claim is not supported. If it reaches over
   both, the claim is undecided. Where a row names a page of docs/experiments, that page has the
-  rule, which may count runs instead. With fewer than three runs a claim is undecided. The verdict
-  is computed from the record each time. If it contradicts the row, the claim is not verified
-  (`proofs_checks/experiment.py`).
+  rule, which may count runs instead. With fewer than three runs a claim is undecided, but where
+  its rule says “any run” one that does is enough. The verdict is computed from the record each
+  time. If it contradicts the row, the claim is not verified (`proofs_checks/experiment.py`).
 - **not tested** says what would decide. The figures that the paper printed are then neither taken
   for granted nor doubted. [Searches on digits](experiments/all-edges-digits.md) looked at some of
   these claims; they decide no row.

@@ -58,7 +58,7 @@ def draw_wrong_signs(record: Record) -> Figure:
     axes.axhline(0.5, color="#888888", lw=0.8, ls=":")
     axes.set_xscale("log")
     axes.set_ylim(-0.01, 0.54)
-    axes.legend(loc="upper left", frameon=False)
+    axes.legend(loc="center right", frameon=False)  # between the curves
     return figure
 
 

@@ -41,7 +41,7 @@ def kinks() -> Figure:
         axes.axvline(0.01, color="grey", lw=0.8, ls=":")
         axes.axvline(0.1, color="black", lw=0.8, ls=":")
     errors.set_yscale("log")
-    cosines.legend(fontsize=7, loc="center left")
+    figure.legend(*cosines.get_legend_handles_labels(), fontsize=7, loc="outside right upper")
     return figure
 
 

@@ -193,7 +193,8 @@ def nearer_in_the_mean(formulas: Formulas) -> Claim:
         because="At these minima it is further away than both: in the geometric mean its error "
         "is 185 times that of first order and 77 times that of DARTS. The two "
         "terms, each at its best η, are not told apart. In theory it need not be: how "
-        "near g₂′ comes to g₂ is a matter of η and of the spectrum of H (T8).",
+        "near g₂′ comes to g₂ is a matter of η and of the spectrum of H (T8). Along searches the "
+        "claim is undecided (docs/experiments/direction.md).",
         evidence=(
             Experiment(
                 "R4's points: relative error of the total, amended against the other two",

@@ -34,7 +34,7 @@ MEANINGS = {
     Verdict.UNDETERMINED: "the text has two readings; it is true in one and false in the other",
     Verdict.SUPPORTED: "an experiment's runs are, by its rule, what the claim says",
     Verdict.NOT_SUPPORTED: "an experiment's runs are, by its rule, not what the claim says",
-    Verdict.UNDECIDED: "an experiment was made, and its rule finds neither, or there are fewer "
-    "than three runs",
+    Verdict.UNDECIDED: "an experiment was made, and its rule finds neither, or there are too few "
+    "runs",
     Verdict.NOT_TESTED: "the experiment that would decide it was not made here, or none could",
 }

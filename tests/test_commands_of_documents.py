@@ -30,12 +30,14 @@ def refused(words: list[str]) -> str | None:
     if words[0] == "darts":
         return _refused_by_darts(words[1:])
     if words[:2] == ["python", "-m"]:
-        return None if importlib.util.find_spec(words[2]) else f"no module {words[2]}"
+        if importlib.util.find_spec(words[2]) is None:
+            return f"no module {words[2]}"
+        return _refused_by_module(words[2], words[3:])
     if words[:2] == ["nox", "-s"]:
         own = words.index("--") if "--" in words else len(words)
         unknown = set(words[2:own]) - sessions()
-        if not unknown and words[2] == "full_search" and own < len(words):
-            return _refused_by_darts(["full-search", *words[own + 1 :]])
+        if not unknown and own < len(words):
+            return _refused_by_session(words[2], words[own + 1 :])
         return f"no session {unknown}" if unknown else None
     return None
 
@@ -49,6 +51,25 @@ def _refused_by_darts(words: list[str]) -> str | None:
     return None if status == 0 and seen else f"status {status}"
 
 
+def _refused_by_session(name: str, words: list[str]) -> str | None:
+    if name == "full_search":
+        return _refused_by_darts(["full-search", *words])
+    modules = {"experiments": "benchmarks.experiments", "proofs": "proofs_checks"}
+    return _refused_by_module(modules[name], words) if name in modules else None
+
+
+def _refused_by_module(name: str, words: list[str]) -> str | None:
+    """By the parser of `python -m NAME`, where it has one; without words it is a bare name."""
+    package = importlib.util.find_spec(name).submodule_search_locations is not None
+    parser = getattr(importlib.import_module(f"{name}.__main__" if package else name), "_parser", 0)
+    try:
+        if parser and words:
+            parser().parse_args(words)
+    except SystemExit as end:
+        return f"status {end.code}" if end.code else None
+    return None
+
+
 def sessions() -> set[str]:
     """The names of nox's sessions."""
     tree = ast.parse((documents.ROOT / "noxfile.py").read_text(encoding="utf-8"))
@@ -57,7 +78,10 @@ def sessions() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("page", [page for page in documents.PAGES if documents.commands(page)])
+WITH_COMMANDS = [p for p in (*documents.PAGES, "CONTRIBUTING.md") if documents.commands(p)]
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_the_commands_of_the_page_are_taken(page: str) -> None:
     found = {" ".join(words): refused(words) for words in documents.commands(page)}
     assert not {line: why for line, why in found.items() if why}
@@ -74,7 +98,9 @@ def test_a_command_that_is_not_there_is_told(
         "darts evaluate",
         "nox -s nothing",
         "nox -s full_search -- --preset none",
+        "nox -s proofs -- --claims T7",
         "python -m benchmarks.nothing",
+        "python -m benchmarks.experiments --page",
     ]
     right = [
         "darts count DARTS_V2 \\\n  --cells 8  # small",
@@ -88,4 +114,4 @@ def test_a_command_that_is_not_there_is_told(
     )
     found = documents.commands("page.md")
     assert len(found) == len(wrong) + len(right) - 1  # `darts evaluate` alone is a bare name
-    assert [why is None for why in map(refused, found)] == [False] * 4 + [True] * 3 + [False]
+    assert [why is None for why in map(refused, found)] == [False] * 6 + [True] * 3 + [False]

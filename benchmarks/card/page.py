@@ -86,7 +86,7 @@ METHOD = """## Method
 - Times are the GPU's own, from the first kernel to the last. Batches of a search are made before
   the clock starts.
 - Peak memory is what a call needs beyond what was there before it. A captured step has its memory
-  from the capture on, so its own peak is small.
+  from the capture on, so it has no peak of its own here.
 - Hours count steps only. Evaluation and checkpoints are left out, and for searches the making of
   batches."""
 LEFT = {
@@ -331,7 +331,8 @@ def retrained(part: dict[str, Any]) -> list[str]:
             ratio = spelt(part[title]["ratios"].get(f"{theirs} / {name}")) or ""
             peak = part[title].get("peak MiB", {}).get(name)
             speed = f"{1e3 * value['median']:.1f}", f"{batch / value['median']:,.0f}"
-            rows.append((name, *speed, ratio, "" if peak is None else f"{peak:.0f}"))
+            shown = "" if peak is None or CAPTURED in name else f"{peak:.0f}"
+            rows.append((name, *speed, ratio, shown))
         head = ("", "ms", "images a second", "original / this", "peak MiB")
         found += [f"## Retraining, {what}", table(head, rows)]
     if not found:

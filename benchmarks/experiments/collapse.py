@@ -150,8 +150,13 @@ COLLAPSE = Experiment(
         "The space is NAS-Bench-201 and not DARTS's, because only there every cell's accuracy is "
         "known.",
         "The supernet is small and sees 5,000 images of 16×16 pixels.",
-        "α's learning rate is 0.005 and not 0.0003. Learning rate times steps is then 39, as in "
-        "the paper's 500 epochs.",
+        "α's learning rate is 0.005 and not 0.0003. Learning rate times steps is then 39 in 200 "
+        "epochs, as in the paper's 500. Most runs ended after 101 to 131 epochs, with half to two "
+        "thirds of that, and before ω's learning rate had come down.",
+        "The amended term is taken by exact products with H and B, and the second-order term too. "
+        "The paper takes differences (A.2), which on networks with ReLU give [another direction]"
+        "(../WRONG_SIGNS.md#differences-across-kinks). amended-step-0.01 and amended-step-0.1 take "
+        "them, with steps of these lengths; the first is DARTS's. They have not run.",
         "Conjugate gradients solve (H + I)q = ∇L_val, and Neumann and Landweber take five terms "
         "with a step from ten Lanczos products: H is not definite in these searches.",
         "Where a run was made on several machines, the page has the longest one. Machines round "

@@ -18,7 +18,11 @@ SETTINGS = {
         name=f"{SMALL.name}-{cells}-cells",
         data=SMALL.data,
         search=replace(SMALL.search, channels=4, cells=cells),
-        words=f"As in [collapse](collapse.md), with 4 channels and {cells} cells.",
+        words=(
+            f"As in [collapse](collapse.md), with 4 channels and {cells} cells."
+            if cells == CELLS[0]
+            else f"The same with {cells} cells."
+        ),
     )
     for cells in CELLS
 }

@@ -115,6 +115,6 @@ RULES = (
     "or more of its six edges are skip-connect. The run has collapsed if its cell has at the end, "
     "for ten epochs in a row or more. A run counts once it has 100 epochs: the paper finds "
     "that the best architecture barely changes after 100. A run is read at its last epoch, a pair "
-    "of runs at the last epoch that both have. With fewer than three seeds a claim is undecided. "
-    "Intervals are 95 % by Student's t."
+    "of runs at the last epoch that both have. With fewer than three seeds a claim is undecided, "
+    "but where its rule says “any run” one that does is enough. Intervals are 95 % by Student's t."
 )

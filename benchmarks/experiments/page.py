@@ -69,15 +69,16 @@ def overview(records: Sequence[RunRecord]) -> str:
     for experiment in EXPERIMENTS.values():
         mine = experiment.mine(records)
         link = f"[{experiment.name}]({experiment.name}.md)"
-        verdicts = [claim.judge(mine)[0] for claim in experiment.claims]
-        for claim, verdict in zip(experiment.claims, verdicts, strict=True):
+        judged = [(claim, *claim.judge(mine)) for claim in experiment.claims]
+        for claim, verdict, numbers in judged:
             counts[verdict] += 1
             if verdict != NOT_RUN:
-                rows.append((claim.text, claim.where, f"**{verdict}**", link))
+                rows.append((claim.text, claim.where, f"**{verdict}**", numbers, link))
+        verdicts = [verdict for _, verdict, _ in judged]
         if NOT_RUN in verdicts:
             waiting.append(f"{verdicts.count(NOT_RUN)} of {link}")
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    head = ("Claim", "In the paper", "Verdict", "Page")
+    head = ("Claim", "In the paper", "Verdict", "Found", "Page")
     parts = [f"Of {sum(counts.values())} claims: {found}.", table(head, rows)]
     if waiting:
         parts.append(f"Claims not run yet: {', '.join(waiting)}.")
@@ -104,7 +105,8 @@ def page(
         f"# {experiment.title}",
         experiment.question,
         "For readers of the paper who ask the same: the answer as far as the runs have come, the "
-        "runs, and the rules. They were fixed before the runs; what was changed later is told.",
+        "runs, and the rules. They were fixed before the runs; what was changed later is told. "
+        "[Symbols and words](../GLOSSARY.md) are explained on a page of their own.",
         "## Answer",
         f"Complete: {done} of {len(experiment.runs)} runs. Begun: {begun} "
         f"{'other' if begun == 1 else 'others'}.",

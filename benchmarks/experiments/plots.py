@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.experiments.ends import TABLE, collapse_epoch
@@ -64,26 +65,45 @@ class CellCurves:
 
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """One line a run, one colour a method. The file holds the digest of the records."""
-        methods = list(dict.fromkeys(label(record, records) for record in records))
+        looks = looks_of([label(record, records) for record in records])
         figure = Figure(figsize=(12, 3.6), layout="constrained")
         panels = figure.subplots(1, len(PANELS))
         for axes, (name, read) in zip(panels, PANELS, strict=True):
             for record in records:
                 name_of_line = label(record, records)
-                place = methods.index(name_of_line)
                 same = [r.seed for r in records if label(r, records) == name_of_line]
                 first = record.seed == min(same)
                 axes.plot(
                     range(1, record.epochs + 1),
                     read(record),
-                    color=f"C{place % 10}",
                     linewidth=1,
                     label=name_of_line if first else None,
+                    **looks[name_of_line],
                 )
             axes.set_xlabel("epoch")
             axes.set_title(name, fontsize=10)
-        panels[0].legend(fontsize=7)
+        beside(figure, panels[0])
         save(figure, path, digest)
+
+
+FAMILIAR = ("first-order", "amended")
+"""Methods of nearly every page: each has one colour on all of them."""
+COLOURS = 10
+"""Lines beyond so many are dashed."""
+
+
+def looks_of(methods: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Colour and dashes of each method's lines."""
+    names = dict.fromkeys((*FAMILIAR, *methods))
+    return {
+        name: {"color": f"C{place % COLOURS}", "linestyle": "-" if place < COLOURS else "--"}
+        for place, name in enumerate(names)
+    }
+
+
+def beside(figure: Figure, axes: Axes) -> None:
+    """The legend of some axes, to the right of all: it hides no line."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
 
 
 def label(record: RunRecord, records: Sequence[RunRecord]) -> str:

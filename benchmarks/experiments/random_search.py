@@ -247,9 +247,12 @@ class Draws:
                 values = record.content["result"]["accuracies_percent"]
                 axes.hist(values, bins=30, color="0.7", label="random search")
             for place, (seed, accuracy, _) in enumerate(_ends(records, twin)):
-                axes.axvline(accuracy, color=f"C{place}", label=f"{twin}, seed {seed}")
+                dashes = (2 * place, (2, 4))  # each is seen where several stand at one place
+                look = {"color": f"C{place}", "linestyle": dashes}
+                axes.axvline(accuracy, label=f"{twin}, seed {seed}", **look)
             axes.set_title(f"at the cost of {twin}", fontsize=10)
             axes.set_xlabel("true accuracy of the cell, %")
+            axes.set_ylabel("random searches")
             axes.legend(fontsize=7)
         save(figure, path, digest)
 
@@ -312,6 +315,12 @@ RANDOM_SEARCH = Experiment(
         "known: its standard error is below 0.02 percentage points."
     ),
     report=Draws(),
+    reading=(
+        "Nothing is decided, and nothing speaks for the searches: each of the six ended in a worse "
+        "cell than random search keeps on average. The amended ones end 4.7, 0.9 and 0.4 points "
+        "below its 94.11 %, and 92.9 to 100 % of random searches do better than they."
+    ),
+    read_from="03b38c479027a816",
     deviations=(
         "What [collapse](collapse.md) says of its searches holds here too.",
         "The paper's random search has 20 samples of each of S1 and S2; this one gets what the "
@@ -319,6 +328,11 @@ RANDOM_SEARCH = Experiment(
         "The table's trainings are of 16 channels, 15 cells and images of 32×32, and the costs are "
         "of this setting's sizes on both sides. The searches see the small setting, while random "
         "search chooses by trainings of the table's size: that favours random search.",
+        "Random search has the cost of all 200 epochs, and five of the six searches ended after "
+        "102 to 131. At the cost of the epochs that were done it trains 154 to 198 cells beside "
+        "amended searches and 47 to 75 beside first order, and keeps cells of 94.0 and 93.7 to "
+        "93.9 %. The verdicts are then the same, with -1.88 [-7.71, +3.95] and -27.58 [-78.54, "
+        "+23.38] points.",
         "Multiply-adds are not seconds: pools, norms and sums are not counted, and a supernet has "
         "more of them than a cell's network.",
         "Best cells of 1 to 400 draws had been looked at in the table before the rule of cost was "

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmarks.experiments.kept import digits, skip_share, skips_from
-from benchmarks.experiments.plots import save
+from benchmarks.experiments.plots import beside, looks_of, save
 from benchmarks.experiments.record import RunRecord
 from benchmarks.tables import table
 from darts.spaces.space import NONE
@@ -73,11 +73,11 @@ class RetrainedCurves:
     def draw(self, records: Sequence[RunRecord], path: Path, digest: str) -> None:
         """Fig. 1's three curves, a colour a method; cells that no search found as dashed lines."""
         searches = [r for r in records if r.method not in self.others]
-        methods = list(dict.fromkeys(run.method for run in searches))
+        looks = looks_of([*(run.method for run in searches), *reversed(self.others)])
         figure = Figure(figsize=(12, 3.6), layout="constrained")
         none, skips, accuracy = figure.subplots(1, 3)
         for run in searches:
-            look = {"color": f"C{methods.index(run.method)}", "linewidth": 1}
+            look = {**looks[run.method], "linewidth": 1}
             epochs = range(1, run.epochs + 1)
             first = run.seed == min(r.seed for r in searches if r.method == run.method)
             label = run.method if first else None
@@ -85,24 +85,26 @@ class RetrainedCurves:
             skips.plot(epochs, skip_share(run, *self.kinds), **look)
             cells = run.content["retrained"]
             values = [cells[after]["test_accuracy_percent"] for after in cells]
-            accuracy.plot([int(after) for after in cells], values, marker="o", **look)
-        for place, name in enumerate(self.others):
+            accuracy.plot([int(a) for a in cells], values, marker="o", label=label, **look)
+        labels = set()
+        for name in self.others:
             found = [r.content["result"] for r in records if r.method == name]
             if found:
                 mean = statistics.fmean(result["test_accuracy_percent"] for result in found)
-                grey = name.startswith("random")
-                color = "0.6" if grey else f"C{6 + place % 4}"
-                accuracy.axhline(mean, color=color, linestyle="--", linewidth=1)
-                accuracy.annotate(name, (0, mean), fontsize=6, color=color)
+                random = name.startswith("random")
+                label = "random, each" if random else name
+                look = {**looks[name], "linestyle": "--", "linewidth": 1}
+                look |= {"color": "0.5", "linestyle": ":"} if random else {}
+                accuracy.axhline(mean, label=None if label in labels else label, **look)
+                labels.add(label)
         for axes, title in (
             (none, "mean weight of none"),
-            (skips, "share of edges whose strongest operation is skip-connect"),
+            (skips, "share of edges whose strongest\noperation is skip-connect"),
             (accuracy, "test accuracy of the retrained cell, %"),
         ):
             axes.set_title(title, fontsize=9)
             axes.set_xlabel("epoch")
-        if searches:
-            none.legend(fontsize=7)
+        beside(figure, accuracy)
         save(figure, path, digest)
 
 

@@ -55,5 +55,6 @@ SCALE_EXPERIMENT = Experiment(
         "α's learning rates is 5.9, and it is 39 in [collapse](collapse.md) and in the paper's 500 "
         "epochs.",
         "The space is NAS-Bench-201 and not DARTS's.",
+        "The amended term is taken by exact products, where the paper takes differences (A.2).",
     ),
 )

@@ -10,6 +10,7 @@ from benchmarks.experiments.ends import HORIZON, accuracy_at, long_enough
 from benchmarks.experiments.random_search import RANDOM_SEARCH, random_mean
 from benchmarks.experiments.record import RunRecord
 from benchmarks.experiments.rules import ANY, has_collapsed
+from benchmarks.experiments.setting import SMALL
 from proofs_checks.paragraphs import wrapped
 
 MARK = "<!-- two sentences written by python -m benchmarks.experiments NAME --page -->"
@@ -42,8 +43,9 @@ def stability(records: Sequence[RunRecord]) -> str:
     ends = [accuracy_at(run, run.epochs) for run in runs]
     second = (
         f"The cells of amended searches have {_range(ends, '{:.1f}')} % true accuracy "
-        f"(n = {len(ends)}), those of random search at equal cost {mean:.1f} % on average: that "
-        f"the amended search finds a better one is {_said(verdict(BEATS_RANDOM))}."
+        f"(n = {len(ends)}), those of random search at the cost of {SMALL.search.epochs} epochs "
+        f"{mean:.1f} % on average: that the amended search finds a better one is "
+        f"{_said(verdict(BEATS_RANDOM))}."
     )
     return f"{first} {second}"
 

@@ -163,10 +163,12 @@ GRADIENT_TRAP = Experiment(
         "undecided. Intervals are 95 % by Student's t."
     ),
     deviations=(
-        "A.3 names neither images nor sizes. These are digits: a test error of 1 % is four or five "
-        "images.",
+        "A.3 names neither images nor sizes. These are digits: a test error of 1 % is four or "
+        "five images. The test images are the same for all seeds, and intervals leave out their "
+        "choice.",
         'A.3\'s third way ("when we generalize and train the network") is read as the derived '
         "network.",
+        "The amended term is taken by exact products, where the paper takes differences (A.2).",
         "With two cells DARTS's layout has no normal cell: both reduce.",
     ),
     cost=(

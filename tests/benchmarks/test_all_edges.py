@@ -296,4 +296,7 @@ def test_tables_and_figure_show_what_is_there(tmp_path):
     assert "| all-skip | 81.00 ± 1.00 (mean ± s.d., n = 3) | 0.0100 ± 0.0000" in text
     assert "random-1" not in text
     report.draw(records, tmp_path / "f.svg", "abc")
-    assert "records abc" in (tmp_path / "f.svg").read_text()
+    figure = (tmp_path / "f.svg").read_text()
+    assert "records abc" in figure
+    for name in ("first-order", "amended", "random, each", "all-skip"):  # what each line is
+        assert figure.count(f">{name}<") == 1

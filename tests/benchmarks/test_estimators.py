@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from benchmarks.estimators import BARS, bars, hand_written, indefinite_warnings
 from benchmarks.peers import PEERS, Peer
-from benchmarks.plots import draw_benchmark
+from benchmarks.plots import OFFSET, PLACES, draw_benchmark, set_apart
 from bilevel import Vector, relative_error
 from bilevel.estimators import ConjugateGradient
 from bilevel.problems import hyper_cleaning, quadratic
@@ -89,3 +91,19 @@ def test_the_chart_is_drawn_from_the_record(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = draw_benchmark(record(1e-5, 37, 1.0, 100, 10), tmp_path / "chart.png")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_of_points_that_lie_together_do_not_hide_one_another() -> None:
+    figure = Figure(figsize=(6, 4))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    places = [(0.5, 0.5), (0.505, 0.5), (0.51, 0.505), (0.52, 0.5), (0.52, 0.52)]
+    names = [axes.annotate("a long name", p, xytext=PLACES[0], textcoords=OFFSET) for p in places]
+    boxes = [name.get_window_extent() for name in names]
+    assert boxes[0].count_overlaps(boxes[1:]) == 4
+    set_apart(names, figure)
+    boxes = [name.get_window_extent() for name in names]
+    assert not any(box.count_overlaps(boxes[k + 1 :]) for k, box in enumerate(boxes))
+    points = [axes.transData.transform(place) for place in places]
+    assert not any(box.contains(*point) for box in boxes for point in points)

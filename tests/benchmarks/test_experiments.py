@@ -25,6 +25,7 @@ from benchmarks.experiments.ends import HORIZON, accuracy_at, at_common_end, col
 from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.packing import pack, unpack
 from benchmarks.experiments.paired import interval
+from benchmarks.experiments.plots import looks_of
 from benchmarks.experiments.queue import Place, missing, work_through
 from benchmarks.experiments.record import RunRecord, read_all, read_records, write_record
 from benchmarks.experiments.rules import above, all_do, any_does, has_collapsed, none_does
@@ -389,6 +390,14 @@ def test_the_differences_in_the_words_on_collapse_are_those_of_the_rule():
     ]
     said = f"the differences are {', '.join(found[:-1])} and {found[-1]} points"
     assert said in experiment.reading
+
+
+def test_a_method_of_many_pages_has_one_colour_on_all_and_no_two_lines_of_a_page_look_alike():
+    for experiment in EXPERIMENTS.values():
+        methods = list(dict.fromkeys(run.method for run in experiment.runs))
+        looks = looks_of(methods)
+        assert [looks[name]["color"] for name in ("first-order", "amended")] == ["C0", "C1"]
+        assert len({tuple(look.values()) for look in looks.values()}) == len(looks) >= len(methods)
 
 
 def test_records_of_further_machines_are_shown_and_decide_nothing():

@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks.experiments import random_search
 from benchmarks.experiments.definition import NOT_RUN, NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from benchmarks.experiments.ends import accuracy_at
 from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.page import page
+from benchmarks.experiments.paired import interval
 from benchmarks.experiments.random_search import (
     CELLS,
     RANDOM_SEARCH,
@@ -19,13 +21,14 @@ from benchmarks.experiments.random_search import (
     one_random_search,
     step_of_a_training,
 )
-from benchmarks.experiments.record import RunRecord
+from benchmarks.experiments.record import RunRecord, read_records
 from benchmarks.experiments.run import carry_out
 from benchmarks.experiments.setting import METHODS, SMALL
 from darts.spaces.nasbench201 import digits
 from tests.benchmarks.made_records import made_record
 from tests.benchmarks.test_claims_of_experiments import GOOD, MORE, run
 from tests.benchmarks.test_experiments import IMAGES, TINY
+from tests.darts.data.real_files import real
 
 COLUMNS = ("c10_test_200ep", "c100_test_200ep", "in16_test_200ep", "c10_valid_12ep")
 
@@ -124,3 +127,29 @@ def test_a_page_has_no_empty_table_for_searches_that_have_shorter_records_elsewh
     assert sentence not in page(RANDOM_SEARCH, records, [*records, elsewhere])
     more = timed(drawn("amended", 92.0))
     assert sentence in page(RANDOM_SEARCH, records, [*records, elsewhere, more])
+
+
+def test_the_words_on_random_search_are_those_of_the_records_and_of_the_table():
+    """Searches that ended early are also set beside random search at the cost that they had."""
+    records = RANDOM_SEARCH.mine(read_records())
+    table = random_search.read_columns(real("nas_tables/nasbench201.csv.gz"))
+    words = f"{RANDOM_SEARCH.reading} {' '.join(RANDOM_SEARCH.deviations)}"
+    for twin in ("amended", "first-order"):
+        (draws,) = (r.content["result"] for r in records if r.method == name_of(twin))
+        runs = [r for r in records if r.method == twin]
+        ends = [accuracy_at(r, r.epochs) for r in runs]
+        assert max(ends) < draws["mean_percent"]
+        share = draws["search_multiply_adds"] / 200 / draws["training_multiply_adds"]
+        counts = [int(share * r.epochs) for r in runs]
+        assert f"{min(counts)} to {max(counts)} " in words
+        kept = [fmean(one_random_search(table, n, seed)[1] for seed in range(1000)) for n in counts]
+        low, high = f"{min(kept):.1f}", f"{max(kept):.1f}"
+        assert (low if low == high else f"{low} to {high}") in " ".join(words.split())
+        assert (
+            str(interval([a - b for a, b in zip(ends, kept, strict=True)])).split(" (")[0] in words
+        )
+        if twin == "amended":
+            lower = [f"{draws['mean_percent'] - end:.1f}" for end in ends]
+            assert f"{lower[0]}, {lower[1]} and {lower[2]} points below its" in words
+            better = [fmean(a > end for a in draws["accuracies_percent"]) for end in ends]
+            assert f"{100 * min(better):.1f} to {100 * max(better):.0f} %" in words
