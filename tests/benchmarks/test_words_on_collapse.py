@@ -24,12 +24,14 @@ def test_the_first_pages_count_the_collapsed_searches_of_both_spaces():
 
     amended, first_order = counted("amended"), counted("first-order")
     weak, flipped = counted("amended-eta-0.001", "amended-eta-0.01"), counted("amended-flipped")
+    pulled = counted("toward-zero")
     assert weak[0] == weak[1]
     index = " ".join(Path("docs/index.md").read_text(encoding="utf-8").split())
     assert f"{amended[0]} of {amended[1]} amended ones with the paper's η = 0.1 collapsed" in index
     assert f"and {first_order[0]} of {first_order[1]} in first order did" in index
     assert f"All of {weak[0]} with η = 0.001 and 0.01 did" in index
     assert f"{flipped[0]} of {flipped[1]} with the sign of the term changed" in index
+    assert f"{pulled[0]} of {pulled[1]} searches with it collapsed" in index
     (stability,) = (summary.sentences for summary in FIVE if summary.claim == "§2f")
     assert (
         f"{amended[0]} of {amended[1]} with η = 0.1 collapsed, {first_order[0]} of "

@@ -16,6 +16,13 @@ def records() -> list[RunRecord]:
     return read_records()
 
 
+def changed(run: RunRecord) -> float:
+    """On how many edges the cell differs from that of the epoch before, in the last 50 epochs."""
+    cells = run.content["cells_without_none"][-51:]
+    pairs = zip(cells, cells[1:], strict=False)
+    return fmean(sum(a != b for a, b in zip(*pair, strict=True)) for pair in pairs)
+
+
 def over_g1(run: RunRecord) -> float:
     """How many times as long as g₁ the term is, in the mean over epochs."""
     pairs = zip(run.curve("implicit_norm"), run.curve("direct_norm"), strict=True)
@@ -47,3 +54,17 @@ def test_it_pulls_against_g1_in_every_epoch_and_the_flipped_term_with_it(records
     assert len(amended) == len(flipped) == 3
     assert min(map(min, amended)) > 100
     assert max(map(max, flipped)) < 82
+
+
+def test_the_pull_towards_equal_weights_chooses_nothing(records):
+    mine = BEHAVIOUR.mine(records)
+    pulled = [run for run in mine if run.method == "toward-zero"]
+    assert len(pulled) == 3
+    weights = [w for run in pulled for edge in run.content["last_weights"] for w in edge]
+    assert "all mixing weights are between 0.197 and 0.205" in BEHAVIOUR.reading
+    assert 0.197 < min(weights) < max(weights) < 0.205
+    words = "In the last 50 epochs 4.3 of six edges change"
+    assert words in BEHAVIOUR.reading
+    assert fmean(map(changed, pulled)) == pytest.approx(4.3, abs=0.05)
+    amended = [run for run in mine if run.method == "amended"]
+    assert max(map(changed, amended)) < 0.1, "and keep what they chose"
