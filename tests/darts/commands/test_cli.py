@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -328,6 +329,24 @@ def test_search_alone_and_retrain_alone_make_what_full_search_makes(tmp_path):
         assert (Path(run) / "result.json").is_file()
     weights = [Path(run) / "retrain" / "network.safetensors" for run in (whole, trained)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_run_is_gone_on_with_by_the_command_of_its_stages_alone(run, tmp_path, capsys):
+    """A result of other stages would replace the one that is there."""
+    path = tmp_path / "run"
+    shutil.copytree(run.path, path)
+    for stage in ("search", "retrain"):
+        assert cli.main([stage, "--resume", str(path)]) == 2
+        told = capsys.readouterr().err
+        assert f"has the stages of full-search. Give darts full-search --resume {path}." in told
+    config = json.loads((path / "config.json").read_text())
+    for stage, command in (("search", "retrain"), ("retrain", "search")):
+        (path / "config.json").write_text(json.dumps(config | {stage: None, "baselines": 0}))
+        for word in (command, "full-search"):
+            assert cli.main([word, "--resume", str(path)]) == 2
+            told = capsys.readouterr().err
+            assert f"config.json has no {stage}, but there are records of one in {path}" in told
+    assert (path / "result.json").read_bytes() == (run.path / "result.json").read_bytes()
 
 
 def test_count_prints_the_published_size_of_darts(capsys):
