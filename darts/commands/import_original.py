@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
-from darts.commands.errors import UsageError, refusing
+from darts.commands.errors import UsageError
 from darts.commands.named import genotype_named
 from darts.commands.sizes import USUAL
 from darts.data import Normalisation
@@ -57,8 +57,7 @@ class ImportOriginal(Command):
                 "import-original needs --genotype: the weights do not say which states each "
                 "operation reads. Give the one that was trained, such as DARTS_V2."
             )
-        with refusing():
-            genotype = genotype_named(self.genotype)
+        genotype = genotype_named(self.genotype)
         require_new(self.to)
         found = original(self.weights, genotype)
         blueprint = found.blueprint
