@@ -11,7 +11,6 @@ from darts.commands.errors import UsageError
 from darts.commands.named import genotype_named
 from darts.commands.sizes import USUAL
 from darts.data import Normalisation
-from darts.networks.blueprint import STEMS
 from darts.networks.original import original
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
 from darts.training.export import left_as_found, require_new
@@ -77,10 +76,9 @@ class ImportOriginal(Command):
         assert side is not None
         with left_as_found(self.to):
             files = SavedNetwork(blueprint, weights, (side, side), facts).write(self.to)
-        stem = next(name for name, stem in STEMS.items() if stem == blueprint.stem)
         print(
             f"{self.to}: C = {blueprint.channels}, {blueprint.cells} cells, {blueprint.classes} "
-            f"classes, {blueprint.in_channels} channels, {stem}"
+            f"classes, {blueprint.in_channels} channels, {blueprint.stem_name}"
         )
         images = "imagenet" if blueprint.stem == IMAGENET else "cifar10"
         evaluated = ("evaluate", self.to, "--dataset", images, "--data-root", "DIR")
