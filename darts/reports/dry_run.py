@@ -57,8 +57,8 @@ def lines(found: DryRun, command: str) -> Iterator[str]:
     for stage, sizes in found.networks.items():
         yield (
             f"{stage}: {millions(sizes['parameters'] / 1e6, 3)} parameters, "
-            f"{millions(sizes['multiply_adds'] / 1e6, 1)} multiply-adds an image forwards (no auxiliary "
-            f"head); a checkpoint is {sizes['checkpoint_bytes'] / 1e6:.1f} MB, two are kept."
+            f"{millions(sizes['multiply_adds'] / 1e6, 1)} multiply-adds an image forwards (no "
+            f"auxiliary head); a checkpoint is {sizes['checkpoint_bytes'] / 1e6:.1f} MB, two are kept."
         )
     for estimate in found.estimates:
         if estimate.images not in estimate.measured:
