@@ -58,7 +58,8 @@ def lines(found: DryRun, command: str) -> Iterator[str]:
         yield (
             f"{stage}: {millions(sizes['parameters'] / 1e6, 3)} parameters, "
             f"{millions(sizes['multiply_adds'] / 1e6, 1)} multiply-adds an image forwards (no "
-            f"auxiliary head); a checkpoint is {sizes['checkpoint_bytes'] / 1e6:.1f} MB, two are kept."
+            f"auxiliary head); a checkpoint is {sizes['checkpoint_bytes'] / 1e6:.1f} MB, two are "
+            "kept."
         )
     for estimate in found.estimates:
         if estimate.images not in estimate.measured:
