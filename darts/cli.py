@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if told is None:
             raise
         return _complain(told, 1)
+    except KeyboardInterrupt:  # before the command began, while PyTorch is loaded
+        return _complain("Interrupted. Give the command again.", INTERRUPTED)
 
 
 def _status(argv: Sequence[str] | None) -> int:

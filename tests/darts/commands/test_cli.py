@@ -331,6 +331,17 @@ def test_search_alone_and_retrain_alone_make_what_full_search_makes(tmp_path):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def test_ctrl_c_while_a_command_is_loaded_is_one_line(monkeypatch, capsys):
+    """PyTorch takes seconds."""
+
+    def loading(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", loading)
+    assert cli.main(["search"]) == 130
+    assert capsys.readouterr().err == "darts: Interrupted. Give the command again.\n"
+
+
 def test_a_run_is_gone_on_with_by_the_command_of_its_stages_alone(run, tmp_path, capsys):
     """A result of other stages would replace the one that is there."""
     path = tmp_path / "run"
