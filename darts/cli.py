@@ -4,6 +4,7 @@ PyTorch is loaded when a command runs, not for `darts --help`.
 """
 
 import argparse
+import signal
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -40,14 +41,15 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 """By name: its class, in `darts/commands/` under the same name, and what it does."""
 DEBUG = "--debug"
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+SIGNALLED = 128
+"""Added to the number of a signal that ended a command: its exit status, as shells have it."""
+INTERRUPTED = SIGNALLED + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met.
 
-    It is 130 after Ctrl-C, and 141 where nobody reads the output to its end.
+    It is 130 after Ctrl-C, 143 after SIGTERM, and 141 where nobody reads the output to its end.
     """
     prepare()
     try:
@@ -155,7 +157,7 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
         )
     except CutOff as interrupt:
         say(f"\ndarts: Interrupted; all steps are saved. To go on:\n  {interrupt.command}")
-        return INTERRUPTED
+        return SIGNALLED + interrupt.signal
     except KeyboardInterrupt:
         return _complain(f"Interrupted. {after_interrupt(kind)}", INTERRUPTED)
 

@@ -96,7 +96,8 @@ def do_runs(options: Options, given: Invocation, genotype: Genotype | None = Non
             run_jobs(jobs, devices)
         except Interrupted as interrupt:
             path = jobs[0].path if len(jobs) == 1 else jobs[0].path.parent
-            raise CutOff(line_of((given.command, "--resume", path))) from interrupt
+            again = line_of((given.command, "--resume", path))
+            raise CutOff(again, interrupt.signal) from interrupt
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+import signal
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -78,7 +79,7 @@ def run_sweep(
 
     Raises:
         ValueError: the folder is another sweep's, or Ray has no room.
-        CutOff: Ctrl-C was pressed; no process is left.
+        CutOff: Ctrl-C was pressed, or SIGTERM sent; no process is left.
     """
     trials = plan.trials
     plan.write(folder)
@@ -100,7 +101,7 @@ def run_sweep(
             progress.outcome(outcome)
             failures += [outcome.name] if outcome.failed else []
     except KeyboardInterrupt as interrupt:
-        raise CutOff(command) from interrupt
+        raise CutOff(command, getattr(interrupt, "signal", signal.SIGINT)) from interrupt
     finally:
         progress.close()
     if progress.done:

@@ -474,16 +474,19 @@ def test_debug_shows_the_traceback_of_what_is_else_one_line(tmp_path):
         cli.main(["--debug", "full-search", "--resume", "no/run"])
 
 
-def test_ctrl_c_prints_the_command_that_goes_on(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_print_the_command_that_goes_on(
+    tmp_path, capsys, monkeypatch, number, status
+):
     class Pressing(requests.LiveProgress):
         def tick(self, stage, epoch, step):
             if (stage, epoch, step) == ("search", 0, 0):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
 
     monkeypatch.setattr(requests, "LiveProgress", Pressing)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     path = tmp_path / "a run"
-    assert cli.main(["search", *TINY, "--run-dir", str(path)]) == 130
+    assert cli.main(["search", *TINY, "--run-dir", str(path)]) == status
     said = capsys.readouterr().err
     assert "all steps are saved" in said
     line = said.splitlines()[-1].strip()

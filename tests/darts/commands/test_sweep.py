@@ -23,6 +23,7 @@ from darts.commands.trials import Execution, run_trial
 from darts.data import SearchData
 from darts.parallel.cluster import Cluster
 from darts.parallel.tasks import Outcome
+from darts.parallel.workers import Terminated
 from darts.records.data_record import record_images
 from darts.records.lock import held
 from darts.records.plan import Plan
@@ -261,14 +262,16 @@ def test_a_sweep_whose_trial_fails_names_it_and_ctrl_c_the_command(tmp_path, mon
     assert "eta-0/seed-0: FAILED: ValueError: no (0 of 2 done" in said
     assert "2 of 2 trials failed: eta-0/seed-0, eta-1/seed-0. Their output is in" in said
 
-    def interrupted(tasks, workers, follower):
-        raise KeyboardInterrupt
-        yield
+    for ending, number in ((KeyboardInterrupt, signal.SIGINT), (Terminated, signal.SIGTERM)):
 
-    monkeypatch.setattr(trials, "run_beside", interrupted)
-    with pytest.raises(CutOff) as stopped:
-        trials.run_sweep(plan, tmp_path / "s", "darts sweep --x", 2, Execution("cpu", 1))
-    assert stopped.value.command == "darts sweep --x"
+        def interrupted(tasks, workers, follower, ending=ending):
+            raise ending
+            yield
+
+        monkeypatch.setattr(trials, "run_beside", interrupted)
+        with pytest.raises(CutOff) as stopped:
+            trials.run_sweep(plan, tmp_path / "s", "darts sweep --x", 2, Execution("cpu", 1))
+        assert (stopped.value.command, stopped.value.signal) == ("darts sweep --x", number)
 
 
 def test_a_sweep_does_not_go_on_with_other_images(tmp_path):

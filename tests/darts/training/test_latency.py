@@ -1,6 +1,7 @@
 """Latency tables: fitted to whole networks, safely read, and counted by a search with a target."""
 
 import json
+import signal
 from dataclasses import replace
 
 import pytest
@@ -147,7 +148,7 @@ def test_a_run_is_resumed_without_the_file_that_its_latency_table_was_read_from(
 
 
 def _interrupted(config, images, run, **named):
-    raise Interrupted(run.path)
+    raise Interrupted(run.path, signal.SIGINT)
 
 
 @pytest.fixture
