@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from darts.data.colour import ColourJitter
+from darts.data.image_file import UnreadableImageError, reason
 from darts.data.image_view import View, read_view, require_readable
 from darts.data.images import ImageSet, Normalisation, class_counts
 from darts.data.prefetch import Prefetcher
@@ -68,11 +69,23 @@ class FolderImages:
         return class_counts(self.labels, self.classes)
 
     def digest(self) -> str:
-        """SHA-256 of the files' names, sizes in bytes and labels; pixels are not looked at."""
-        found = sha256()
+        """SHA-256 of the files' names, sizes in bytes and labels; pixels are not looked at.
+
+        Raises:
+            UnreadableImageError: a file is absent, empty, or no file. To put another one there
+                later would change the digest, and with it the images of a run.
+        """
+        found, wrong = sha256(), []
         for name, label in zip(self.names, self.labels.tolist(), strict=True):
-            size = os.stat(os.path.join(self.folder, name)).st_size
+            path = Path(self.folder, name)
+            size = path.stat().st_size if path.is_file() else 0
+            wrong += [] if size else [path]
             found.update(f"{name}\0{size}\0{label}\0".encode())
+        if wrong:
+            raise UnreadableImageError(
+                f"{len(wrong)} of {len(self)} images cannot be read. The first: {wrong[0]}: "
+                f"{reason(wrong[0], OSError())} Put the right file there."
+            )
         return found.hexdigest()
 
     def take(self, indices: Tensor) -> "FolderImages":

@@ -1,5 +1,6 @@
 """Images of one's own: what a folder or a CSV file holds is read rightly, or refused by name."""
 
+import os
 import shutil
 import struct
 import zlib
@@ -266,6 +267,9 @@ def deep_colours(root):
         ("dog/1.png holds 16-bit colours", deep_colours),
         ("10 have 8-bit .* 1 16-bit", lambda r: np.save(r / "cat/9.npy", np.ones((6, 9), "i2"))),
         ("10 have 3 channels .* 1 2 ch", lambda r: np.save(r / "cat/9.npy", TWO_CHANNELS)),
+        ("cat/9.png .* a folder or a pipe", lambda r: os.mkfifo(r / "cat/9.png")),
+        ("cat/9.npy .* a folder or a pipe", lambda r: os.mkfifo(r / "cat/9.npy")),
+        ("cat/9.png .* is not there", lambda r: (r / "cat/9.png").symlink_to("nowhere")),
         ("not finite", lambda r: np.save(r / "cat/9.npy", np.full((6, 9), np.nan))),
         ("holds an array of shape", lambda r: np.save(r / "cat/9.npy", np.ones(4))),
         ("is a picture|its channels last", lambda r: np.save(r / "cat/9.npy", np.ones((3, 6, 99)))),
