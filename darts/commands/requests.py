@@ -15,7 +15,7 @@ from darts.commands.dry_run import do_dry_run, limits_of
 from darts.commands.errors import CutOff, UsageError, refusing
 from darts.commands.named import logger_named
 from darts.commands.options import DataOptions, Options
-from darts.commands.processes import computing_device, computing_of, placement_of
+from darts.commands.processes import as_begun, computing_device, computing_of, placement_of
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig, full_config
 from darts.config.search import SearchConfig
@@ -23,10 +23,10 @@ from darts.data import DataSet, ImageSet, images_of_set
 from darts.names import DATA_SETS, TYPES
 from darts.nearest import unknown
 from darts.parallel.launch import Devices, launched
-from darts.records.environment import describe_environment
+from darts.records.environment import changes_since, describe_environment
 from darts.records.lock import held, is_empty, own_folder
 from darts.records.plan import FILE
-from darts.records.run_folder import CONFIG, Listener, Record, RunFolder
+from darts.records.run_folder import CONFIG, ENVIRONMENT, Listener, Record, RunFolder
 from darts.records.shared_run import SharedRun
 from darts.reports.data_set import images_in_words
 from darts.reports.html import write_report
@@ -86,7 +86,7 @@ def do_runs(options: Options, given: Invocation, genotype: Genotype | None = Non
     with refusing():
         limits = limits_of(options)
         jobs = jobs_of(options, given, genotype)
-    device = computing_device(options.device, options.threads)
+    device = computing_device(*as_begun(options, given, RunFolder(jobs[0].path)))
     if limits is not None:
         do_dry_run(jobs[0].config, jobs[0].genotype, len(jobs), device, limits, given)
         return 0
@@ -317,6 +317,15 @@ def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> list[FullResult
                 f"{job.path}",
                 flush=True,
             )
+            begun = RunFolder(job.path)
+            known = begun.read(ENVIRONMENT) if begun.has(ENVIRONMENT) else {}
+            changed = changes_since(known, devices.device)
+            if changed:
+                print(
+                    f"This run began with {'; '.join(changed)}: from here on its bits may be "
+                    "others than those of a run that was never stopped.",
+                    flush=True,
+                )
             if job.genotype is not None:
                 print(f"the genotype is {spaces_in_words(job.genotype)}", flush=True)
         try:

@@ -28,8 +28,13 @@ from bilevel.estimators import (
 )
 from darts import cli, names
 from darts.commands import requests, typed
+from darts.commands.command import Invocation
 from darts.commands.errors import UsageError
+from darts.commands.processes import as_begun
+from darts.commands.search import Search
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
+from darts.records import environment
+from darts.records.environment import changes_since
 from darts.records.run_folder import RunFolder
 from darts.spaces.notation import genotype_to_text
 from darts.spaces.published import PUBLISHED
@@ -358,6 +363,42 @@ def test_a_run_is_gone_on_with_by_the_command_of_its_stages_alone(run, tmp_path,
             told = capsys.readouterr().err
             assert f"config.json has no {stage}, but there are records of one in {path}" in told
     assert (path / "result.json").read_bytes() == (run.path / "result.json").read_bytes()
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with_or_says_that_others_round_otherwise(
+    tmp_path, capsys
+):
+    path = str(tmp_path / "run")
+    usual = torch.get_num_threads()
+    try:
+        assert cli.main(["search", *TINY, "--threads", "2", "--run-dir", path]) == 0
+        assert "This run began with" not in capsys.readouterr().out
+        assert cli.main(["search", "--resume", path]) == 0
+        assert torch.get_num_threads() == 2
+        assert "This run began with" not in capsys.readouterr().out
+        assert cli.main(["search", "--resume", path, "--threads", "1"]) == 0
+        assert torch.get_num_threads() == 1
+        told = capsys.readouterr().out
+        assert "This run began with torch threads 2, now 1: from here on its bits may be" in told
+    finally:
+        torch.set_num_threads(usual)
+
+
+def test_a_run_of_the_cpu_goes_on_there_and_another_machine_is_told(monkeypatch, run):
+    silent, typed = Search(resume=run.path), Search(resume=run.path, device="cuda", threads=3)
+    assert as_begun(silent, Invocation("search", ()), run)[0] == "cpu"
+    words = ("--device", "cuda", "--threads=3")
+    assert as_begun(typed, Invocation("search", words), run) == ("cuda", 3)
+    assert as_begun(Search(), Invocation("search", ()), run) == ("auto", 1)
+    begun = run.read("environment.json")
+    assert changes_since(begun, "cpu") == []
+    monkeypatch.setattr(environment, "_instructions", lambda: "SSE")
+    other = begun | {"packages": begun["packages"] | {"torch": "0.3"}}
+    assert changes_since(other, "cpu") == [
+        f"instructions {begun['instructions']}, now SSE",
+        f"torch 0.3, now {begun['packages']['torch']}",
+    ]
+    assert changes_since({"packages": 3}, "cpu") == []
 
 
 def test_count_prints_the_published_size_of_darts(capsys):

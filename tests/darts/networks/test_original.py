@@ -119,7 +119,9 @@ def test_what_is_no_such_file_is_refused_in_one_line_and_never_run(tmp_path):
     whole = path.read_bytes()
     for data in (b"", b"text", whole[:-100], whole[: len(whole) // 2]):
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"without running code .*bytes\)\. Save it") as refused:
+        with pytest.raises(
+            ValueError, match=r"without running code .*bytes\)\. Save it"
+        ) as refused:
             load_original(path, DARTS_V2)
         assert "\x1b" not in str(refused.value)
     os.mkfifo(tmp_path / "pipe.pt")
