@@ -32,7 +32,15 @@ WHOLE = 2**24
 
 
 class UnreadableImageError(ValueError):
-    """A file is not a readable image."""
+    """A file is not a readable image.
+
+    Attributes:
+        path: the file, where a step of a run asked for it; else None.
+    """
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """An image folder in ImageNet's layout, whose files are decoded when a batch asks for them."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -68,18 +70,21 @@ class FolderImages:
         """The number of images of each class."""
         return class_counts(self.labels, self.classes)
 
-    def digest(self) -> str:
+    def digest(self, sizes: Mapping[str, int] = MappingProxyType({})) -> str:
         """SHA-256 of the files' names, sizes in bytes and labels; pixels are not looked at.
 
+        Args:
+            sizes: sizes by path of files that had others before.
+
         Raises:
-            UnreadableImageError: a file is absent, empty, or no file. To put another one there
-                later would change the digest, and with it the images of a run.
+            UnreadableImageError: a file is absent, empty, or no file.
         """
         found, wrong = sha256(), []
         for name, label in zip(self.names, self.labels.tolist(), strict=True):
             path = Path(self.folder, name)
             size = path.stat().st_size if path.is_file() else 0
             wrong += [] if size else [path]
+            size = sizes.get(str(path.resolve()), size) if sizes else size
             found.update(f"{name}\0{size}\0{label}\0".encode())
         if wrong:
             raise UnreadableImageError(

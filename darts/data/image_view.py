@@ -71,7 +71,8 @@ def read_view(view: View) -> Tensor:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(
-            f"{path} cannot be read as an image: {reason(path, error)} Put the right file there."
+            f"{path} cannot be read as an image: {reason(path, error)} Put the right file there.",
+            path,
         ) from error
     if view.seed is None:
         image = functional.resize(image, resized(view.size))
