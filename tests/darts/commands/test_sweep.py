@@ -343,3 +343,24 @@ def test_two_processes_do_not_write_to_one_trial(tmp_path, monkeypatch):
     with held(job.path), pytest.raises(ValueError, match="Another process is writing to"):
         run_trial(job, Execution("cpu", 1), print)
     assert not (job.path / "config.json").exists()
+
+
+def test_a_sweep_that_is_running_is_not_begun_a_second_time(tmp_path, monkeypatch):
+    """Its trials are held one by one, so that the second command failed each after a minute."""
+    plan = Plan({"eta-0": full_config()}, (0,))
+    monkeypatch.setattr(trials, "run_beside", lambda *given: pytest.fail("a trial was begun"))
+    sweep_folder = tmp_path / "s"
+    with (
+        held(sweep_folder),
+        pytest.raises(ValueError, match=r"Another process is writing to .*s\. "),
+    ):
+        trials.run_sweep(plan, sweep_folder, "darts sweep", 1, Execution("cpu", 1))
+    monkeypatch.setattr(trials, "run_beside", lambda *given: iter(()))
+    assert trials.run_sweep(plan, sweep_folder, "darts sweep", 1, Execution("cpu", 1))
+    assert (sweep_folder / "sweep.json").is_file()  # the lock alone is no other sweep
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("")
+    with pytest.raises(ValueError, match="is not empty, and no sweep"):
+        trials.run_sweep(plan, tmp_path / "mine", "darts sweep", 1, Execution("cpu", 1))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
