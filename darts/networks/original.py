@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Original:
     weights: dict[str, Tensor]
 
     def network(self) -> DerivedNetwork:
-        """With its weights, in their dtype, for evaluation, on the CPU.
+        """With its weights, in the dtype that holds all of them, for evaluation, on the CPU.
 
         Raises:
             ValueError: the genotype's network has other weights.
@@ -68,7 +69,8 @@ class Original:
             if name.endswith("num_batches_tracked"):
                 weights.setdefault(name, value)
         _require_same(own, weights)
-        network = network.to(weights["classifier.weight"].dtype)
+        kinds = (value.dtype for value in weights.values() if value.is_floating_point())
+        network = network.to(reduce(torch.promote_types, kinds))
         network.load_state_dict(weights)
         return network.eval()
 

@@ -73,6 +73,14 @@ def test_the_forms_in_which_their_scripts_save_are_read(tmp_path):
         same(load_original(tmp_path / "a.pt", DARTS_V1)(images), expected)
 
 
+def test_weights_of_two_precisions_lose_no_digit():
+    state = theirs(DARTS_V2, auxiliary=False).state_dict()
+    mixed = OrderedDict(state, **{"classifier.weight": state["classifier.weight"].half()})
+    weights = load_original(mixed, DARTS_V2).state_dict()
+    assert torch.equal(weights["stem.convolution.weight"], state["stem.0.weight"])
+    assert torch.equal(weights["classifier.weight"], mixed["classifier.weight"].double())
+
+
 def test_sizes_are_read_off_the_weights():
     found = original(theirs(DARTS_V2, NetworkImageNet).state_dict(), DARTS_V2)
     sizes = [getattr(found.blueprint, n) for n in ("channels", "cells", "classes", "in_channels")]
