@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -128,7 +128,11 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
                 break
 
 
-USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+USUAL: Mapping[int, Handler] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
 """How a process takes the signals that ask it to end."""
 
 
@@ -146,7 +150,7 @@ def _interrupts(held: bool) -> Iterator[list[int]]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        signal.signal(number, USUAL[signal.Signals(number)])
+        signal.signal(number, USUAL[number])
 
     replaced = [number for number, usual in USUAL.items() if signal.getsignal(number) == usual]
     for number in replaced:
