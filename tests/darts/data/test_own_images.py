@@ -89,6 +89,20 @@ def test_parts_are_those_of_the_folders(tmp_path, parts, taken, note):
     assert all("val/ (8 images) is left out" in text for text in images.notes)
 
 
+def test_a_class_may_be_a_link_and_a_link_within_one_is_told(tmp_path):
+    """A link to a folder above would have no end."""
+    write(tmp_path / "real")
+    (tmp_path / "root").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "root" / name).symlink_to(tmp_path / "real" / name)
+    whole = load(tmp_path / "root")
+    assert whole.notes == ()
+    (tmp_path / "real" / "cat" / "more").symlink_to(tmp_path / "real" / "dog")
+    linked = load(tmp_path / "root")
+    assert torch.equal(linked.train.images, whole.train.images)
+    assert "left out: 1 linked to a folder." in linked.notes[0]
+
+
 def test_a_class_called_train_is_a_class(tmp_path):
     write(tmp_path, classes=("bus", "train"))
     assert load(tmp_path).class_names == ("bus", "train")
