@@ -4,6 +4,7 @@ PyTorch is loaded when a command runs, not for `darts --help`.
 """
 
 import argparse
+import signal
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from darts.commands.program import of_this_process, started_by
 from darts.commands.streams import prepare
-from darts.commands.unread import UNREAD, nobody_reads
+from darts.commands.unread import UNREAD, nobody_reads, refused, say
 from darts.nearest import unknown
 
 if TYPE_CHECKING:
@@ -40,25 +41,33 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 """By name: its class, in `darts/commands/` under the same name, and what it does."""
 DEBUG = "--debug"
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+SIGNALLED = 128
+"""Added to the number of a signal that ended a command: its exit status, as shells have it."""
+INTERRUPTED = SIGNALLED + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 1 a failure, 2 a request that cannot be met.
 
-    It is 130 after Ctrl-C, and 141 where nobody reads the output to its end.
+    It is 130 after Ctrl-C, 143 after SIGTERM, and 141 where nobody reads the output to its end.
     """
     prepare()
     try:
         try:
             return _status(argv)
         finally:
-            sys.stdout.flush()  # a closed pipe shows here, and not as Python ends
+            sys.stdout.flush()  # a closed pipe or a full disk shows here, and not as Python ends
     except BrokenPipeError:
         if not nobody_reads():
             raise
         return UNREAD
+    except OSError as error:
+        told = refused(error)
+        if told is None:
+            raise
+        return _complain(told, 1)
+    except KeyboardInterrupt:  # before the command began, while PyTorch is loaded
+        return _complain("Interrupted. Give the command again.", INTERRUPTED)
 
 
 def _status(argv: Sequence[str] | None) -> int:
@@ -70,8 +79,7 @@ def _status(argv: Sequence[str] | None) -> int:
         words[0] = "--help"
     known = (*COMMANDS, "--help", "--version")
     if words and words[0] not in (*known, "-h"):
-        print(f"darts: {unknown('command', words[0], known)}", file=sys.stderr)
-        return 2
+        return _complain(unknown("command", words[0], known), 2)
     options = _parser().parse_args(words[:1] or ["--help"])
     module = import_module(f"darts.commands.{options.command.replace('-', '_')}")
     kind = getattr(module, COMMANDS[options.command][0])
@@ -102,7 +110,7 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
     from darts.commands.command import Invocation
     from darts.commands.errors import CutOff, UsageError, for_the_user, refusing
     from darts.commands.help import screenful
-    from darts.commands.remedies import after_interrupt, less_memory
+    from darts.commands.remedies import after_interrupt, has_folder, less_memory
     from darts.commands.typed import in_options, read
     from darts.training.evaluation import NonFiniteLossError, ran_out_of_memory
 
@@ -136,7 +144,9 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
     except (NonFiniteLossError, ValueError, OSError) as error:
         if debug or not for_the_user(error):
             raise
-        return _complain(spelled(_of_the_system(error)), 1)
+        begun = has_folder(kind) or None
+        told = refused(error, begun=begun) if isinstance(error, OSError) else None
+        return _complain(told or spelled(_of_the_system(error)), 1)
     except (MemoryError, RuntimeError) as error:
         if debug or not ran_out_of_memory(error):
             raise
@@ -146,11 +156,8 @@ def run_command(kind: "type[Command]", name: str, arguments: Sequence[str], *, d
             1,
         )
     except CutOff as interrupt:
-        print(
-            f"\ndarts: Interrupted; all steps are saved. To go on:\n  {interrupt.command}",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
+        say(f"\ndarts: Interrupted; all steps are saved. To go on:\n  {interrupt.command}")
+        return SIGNALLED + interrupt.signal
     except KeyboardInterrupt:
         return _complain(f"Interrupted. {after_interrupt(kind)}", INTERRUPTED)
 
@@ -164,7 +171,7 @@ def _of_the_system(error: Exception) -> str:
 
 def _complain(message: str, status: int) -> int:
     line = " ".join(message.split())
-    print(f"darts: {line if len(line) <= 2000 else line[:2000] + '…'}", file=sys.stderr)
+    say(f"darts: {line if len(line) <= 2000 else line[:2000] + '…'}")
     return status
 
 

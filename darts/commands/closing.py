@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darts.commands.program import started_by
 from darts.data.given import Given
-from darts.records.run_folder import RunFolder
+from darts.records.run_folder import Record, RunFolder
 
 FILES = (
     "genotype.json",
@@ -18,6 +18,8 @@ FILES = (
     "report.html",
 )
 """Of a run, a sweep or a random search, those that people take elsewhere."""
+STAGES = ("search", "retrain")
+"""Of a run, by their names in its config and their folders."""
 LONGEST = 120
 """Characters of an argument that is repeated as it was typed."""
 
@@ -55,6 +57,12 @@ def as_typed(genotype: str) -> str:
     return genotype if len(genotype) <= LONGEST and "\n" not in genotype else "GENOTYPE"
 
 
+def command_of(config: Record) -> str:
+    """The command that goes on with a run of this config, as config.json has it."""
+    stages = [stage for stage in STAGES if config[stage] is not None]
+    return "full-search" if len(stages) == 2 else stages[0]
+
+
 def commands_after(folder: Path) -> list[Words]:
     """The next commands for a run; for a folder of several runs, those for its first."""
     configs = sorted(folder.glob("**/config.json"), key=lambda path: (len(path.parts), path))
@@ -67,8 +75,7 @@ def commands_after(folder: Path) -> list[Words]:
     if config["data"]["type"] == Given.__name__:  # no command has the images
         return [("draw", path), ("report", path)]
     if not run.has("result.json"):
-        stages = [stage for stage in ("search", "retrain") if config[stage] is not None]
-        return [("full-search" if len(stages) == 2 else stages[0], "--resume", path)]
+        return [(command_of(config), "--resume", path)]
     if config["retrain"] is None:
         place = config["data"].get("root")
         where = ("--data-root", place) if place else ()

@@ -7,11 +7,13 @@ import torch
 
 from darts.commands.closing import as_typed, closing
 from darts.commands.command import Command, Invocation
+from darts.commands.errors import refusing
 from darts.commands.named import exists, genotype_named
 from darts.commands.sizes import Sizes, blueprint_of
 from darts.networks.blueprint import DESCRIPTION, Blueprint, describe
 from darts.networks.counting import count_parameters
 from darts.networks.width import multiply_adds
+from darts.reports.millions import millions
 from darts.spaces import spaces_in_words
 from darts.spaces.published import DARTS_V2
 from darts.training.saved_network import RETRAINED, is_run
@@ -36,7 +38,9 @@ class Count(Sizes, Command):
     genotype: str
 
     def run(self, given: Invocation) -> int:
-        print("\n".join(self.lines()))
+        with refusing():
+            lines = self.lines()
+        print("\n".join(lines))
         name = as_typed(self.genotype)
         print(closing((), ("draw", name), ("retrain", "--genotype", name)))
         return 0
@@ -104,4 +108,4 @@ def _numbers(blueprint: Blueprint, image: tuple[int, int]) -> str:
     with torch.device("meta"):
         parameters = count_parameters(blueprint.build())
     each = multiply_adds(blueprint, image)
-    return f"{parameters / 1e6:.3f} M parameters, {each / 1e6:.1f} M multiply-adds"
+    return f"{millions(parameters / 1e6, 3)} parameters, {millions(each / 1e6, 1)} multiply-adds"

@@ -10,15 +10,16 @@ class UsageError(Exception):
 
 
 class CutOff(KeyboardInterrupt):
-    """A run was cut off by Ctrl-C, and its state is saved.
+    """A run was cut off by Ctrl-C or SIGTERM, and its state is saved.
 
     Attributes:
         command: the line that goes on with it.
+        signal: the number of the signal.
     """
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, signal: int) -> None:
         super().__init__(command)
-        self.command = command
+        self.command, self.signal = command, signal
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Literal
 
 from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
+from darts.commands.errors import refusing
 from darts.commands.named import genotype_named
 from darts.commands.sizes import Sizes, blueprint_of
 from darts.records.run_folder import RunFolder
@@ -44,7 +45,8 @@ class Export(Sizes, Command):
             item = from_run(RunFolder.open(path))
         else:
             genotype = genotype_named(self.source)
-            item = untrained(*blueprint_of(self, genotype, self.in_channels), self.seed)
+            with refusing():
+                item = untrained(*blueprint_of(self, genotype, self.in_channels), self.seed)
         files = export(item, self.to, self.formats)
         trained, seed = item.facts["trained"], self.seed
         print("the trained network" if trained else f"a network of initial weights, seed {seed}")

@@ -7,11 +7,10 @@ from types import MappingProxyType
 
 from darts.commands.closing import closing
 from darts.commands.command import Command, Invocation
-from darts.commands.errors import UsageError, refusing
+from darts.commands.errors import UsageError
 from darts.commands.named import genotype_named
 from darts.commands.sizes import USUAL
 from darts.data import Normalisation
-from darts.networks.blueprint import STEMS
 from darts.networks.original import original
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
 from darts.training.export import left_as_found, require_new
@@ -57,8 +56,7 @@ class ImportOriginal(Command):
                 "import-original needs --genotype: the weights do not say which states each "
                 "operation reads. Give the one that was trained, such as DARTS_V2."
             )
-        with refusing():
-            genotype = genotype_named(self.genotype)
+        genotype = genotype_named(self.genotype)
         require_new(self.to)
         found = original(self.weights, genotype)
         blueprint = found.blueprint
@@ -78,10 +76,9 @@ class ImportOriginal(Command):
         assert side is not None
         with left_as_found(self.to):
             files = SavedNetwork(blueprint, weights, (side, side), facts).write(self.to)
-        stem = next(name for name, stem in STEMS.items() if stem == blueprint.stem)
         print(
             f"{self.to}: C = {blueprint.channels}, {blueprint.cells} cells, {blueprint.classes} "
-            f"classes, {blueprint.in_channels} channels, {stem}"
+            f"classes, {blueprint.in_channels} channels, {blueprint.stem_name}"
         )
         images = "imagenet" if blueprint.stem == IMAGENET else "cifar10"
         evaluated = ("evaluate", self.to, "--dataset", images, "--data-root", "DIR")

@@ -37,7 +37,7 @@ class Measure(Sizes, Command):
         "darts measure --channels 16 --cells 8",
         "darts measure --space s2 --channels 36 --to table.json",
     )
-    main = "space channels cells image-size to repeats device"
+    main = "space channels cells image-size stem to repeats device"
 
     space: str = "s1"
     to: Path = Path("latency.json")
@@ -75,6 +75,11 @@ class Measure(Sizes, Command):
             print(
                 f"a random genotype's network: {network['measured']:.3f} ms measured, "
                 f"{network['predicted']:.3f} by the table"
+            )
+        if measured.doubt is not None:
+            print(
+                f"Do not trust this table: {measured.doubt}. Measure again when the machine does "
+                f"nothing else, or with more --repeats than {self.repeats}."
             )
         search = ("full-search", "--space", space.name, "--latency-table", self.to)
         most = f"{measured.networks[0]['measured']:.2g}"

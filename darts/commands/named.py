@@ -5,7 +5,7 @@ import importlib
 from functools import partial
 from pathlib import Path
 
-from darts.commands.errors import UsageError
+from darts.commands.errors import UsageError, refusing
 from darts.extras import require_extra
 from darts.networks.blueprint import DESCRIPTION
 from darts.records.run_folder import RunFolder
@@ -19,16 +19,21 @@ from darts.training.search import STAGE as SEARCH
 
 
 def genotype_named(name: str | None) -> Genotype:
-    """The genotype that a word on the command line stands for.
+    """The genotype that a word on the command line stands for; every command refuses it alike.
 
     A published name; a text in any notation that `genotype_from_text` reads; a file that holds
     one; a run folder, an exported folder, or RUN@25 for the genotype of the search in RUN after
     its 25th epoch. Of a file with several genotypes FILE@3, FILE@NAME or FILE@last is one.
 
     Raises:
-        UsageError: there is nothing of this name.
-        ValueError: the text, file or folder holds no genotype, or several.
+        UsageError: there is nothing of this name, or the text, file or folder holds no genotype,
+            or several.
     """
+    with refusing():
+        return _genotype(name)
+
+
+def _genotype(name: str | None) -> Genotype:
     if name is None:
         raise UsageError(
             "retrain needs --genotype: Genotype(...) or another notation as text, a file of it, a "

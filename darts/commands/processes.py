@@ -2,10 +2,12 @@
 
 import torch
 
+from darts.commands.command import Invocation
 from darts.commands.errors import UsageError
 from darts.commands.options import Options
 from darts.config.compute import PLAIN, Computing
 from darts.parallel.launch import Placement
+from darts.records.run_folder import ENVIRONMENT, RunFolder
 
 
 def computing_of(options: Options) -> Computing:
@@ -74,6 +76,22 @@ def _per_node(options: Options) -> int:
         return options.devices
     gpus = options.device.startswith("cuda") or options.device == "auto"
     return max(1, torch.cuda.device_count()) if gpus else 1
+
+
+def as_begun(options: Options, given: Invocation, run: RunFolder) -> tuple[str, int]:
+    """The device and the number of threads: of a resumed run its own, where no other is typed.
+
+    Its bits depend on both. A GPU is found anew.
+    """
+    device, threads = options.device, options.threads
+    if options.resume is None or not run.has(ENVIRONMENT):
+        return device, threads
+    begun = run.read(ENVIRONMENT)
+    if given.value_of("threads") is None and type(begun.get("torch_threads")) is int:
+        threads = begun["torch_threads"]
+    if given.value_of("device") is None and begun.get("device") == "cpu":
+        device = "cpu"
+    return device, threads
 
 
 def computing_device(name: str, threads: int) -> str:

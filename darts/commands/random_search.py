@@ -56,7 +56,7 @@ def run_random_search(
     Raises:
         ValueError: the images or networks do not fit, which is said before anything is written; or
             the folder holds a search with other settings, or of other images.
-        Interrupted: Ctrl-C was pressed; it has the folder.
+        Interrupted: Ctrl-C was pressed, or SIGTERM sent; it has the folder.
     """
     images = images_of_set(config.data)
     require_feasible(config.random_search, images)
@@ -66,7 +66,7 @@ def run_random_search(
         with held(path):
             print(_in_folder(config, images, path, command, device))
     except Interrupted as interrupt:
-        raise Interrupted(path) from interrupt
+        raise Interrupted(path, interrupt.signal) from interrupt
     return path
 
 
@@ -142,7 +142,7 @@ class RandomSearch(Options, Command):
         except Interrupted as interrupt:
             where = ("--run-dir", str(interrupt.run)) if usual else ()
             again = replace(given, arguments=(*given.arguments, *where))
-            raise CutOff(again.line) from interrupt
+            raise CutOff(again.line, interrupt.signal) from interrupt
         print(files_and_next(path, *_next(given, asked, path)))
         return 0
 

@@ -8,7 +8,7 @@ def after_interrupt(kind: type[Command]) -> str:
     """What to do after Ctrl-C, where the command does not say it itself."""
     if _resumes(kind):
         return "Add --resume RUN_DIR to go on from the last checkpoint."
-    if _has_folder(kind):
+    if has_folder(kind):
         return "Give the same command and --run-dir to go on."
     return "Give the command again."
 
@@ -25,7 +25,7 @@ def less_memory(kind: type[Command]) -> str:
             f"Begin a new run with {smaller}, or free memory and go on with --resume and the run "
             "folder."
         )
-    if _has_folder(kind):
+    if has_folder(kind):
         return (
             f"Begin in a new folder with {smaller}, or free memory and go on by the same command "
             "and --run-dir."
@@ -39,5 +39,6 @@ def _resumes(kind: type[Command]) -> bool:
     return "resume" in kind.main.split()
 
 
-def _has_folder(kind: type[Command]) -> bool:
+def has_folder(kind: type[Command]) -> bool:
+    """Whether it writes a run folder."""
     return any(option.name == "--run-dir" for option in options_of(kind))

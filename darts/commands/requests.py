@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from darts.commands.closing import commands_after, files_and_next, line_of
+from darts.commands.closing import STAGES, command_of, commands_after, files_and_next, line_of
 from darts.commands.command import Invocation
 from darts.commands.dry_run import do_dry_run, limits_of
 from darts.commands.errors import CutOff, UsageError, refusing
 from darts.commands.named import logger_named
 from darts.commands.options import DataOptions, Options
-from darts.commands.processes import computing_device, computing_of, placement_of
+from darts.commands.processes import as_begun, computing_device, computing_of, placement_of
 from darts.config.as_json import to_json
 from darts.config.full import FullConfig, full_config
 from darts.config.search import SearchConfig
@@ -23,10 +23,10 @@ from darts.data import DataSet, ImageSet, images_of_set
 from darts.names import DATA_SETS, TYPES
 from darts.nearest import unknown
 from darts.parallel.launch import Devices, launched
-from darts.records.environment import describe_environment
+from darts.records.environment import changes_since, describe_environment
 from darts.records.lock import held, is_empty, own_folder
 from darts.records.plan import FILE
-from darts.records.run_folder import CONFIG, Listener, RunFolder
+from darts.records.run_folder import CONFIG, ENVIRONMENT, Listener, Record, RunFolder
 from darts.records.shared_run import SharedRun
 from darts.reports.data_set import images_in_words
 from darts.reports.html import write_report
@@ -86,7 +86,7 @@ def do_runs(options: Options, given: Invocation, genotype: Genotype | None = Non
     with refusing():
         limits = limits_of(options)
         jobs = jobs_of(options, given, genotype)
-    device = computing_device(options.device, options.threads)
+    device = computing_device(*as_begun(options, given, RunFolder(jobs[0].path)))
     if limits is not None:
         do_dry_run(jobs[0].config, jobs[0].genotype, len(jobs), device, limits, given)
         return 0
@@ -96,7 +96,8 @@ def do_runs(options: Options, given: Invocation, genotype: Genotype | None = Non
             run_jobs(jobs, devices)
         except Interrupted as interrupt:
             path = jobs[0].path if len(jobs) == 1 else jobs[0].path.parent
-            raise CutOff(line_of((given.command, "--resume", path))) from interrupt
+            again = line_of((given.command, "--resume", path))
+            raise CutOff(again, interrupt.signal) from interrupt
     return 0
 
 
@@ -104,7 +105,7 @@ def jobs_of(options: Options, given: Invocation, genotype: Genotype | None = Non
     """The runs that the options ask for: one, or one for each seed."""
     preset, command = given.preset, given.line
     if options.resume is not None:
-        return _jobs_to_resume(options, preset, command)
+        return _jobs_to_resume(options, preset, given)
     if options.seeds < 1:
         raise UsageError(f"--seeds {options.seeds}: ask for 1 seed or more.")
     config = config_of(options, preset)
@@ -124,7 +125,7 @@ def jobs_of(options: Options, given: Invocation, genotype: Genotype | None = Non
     ]
 
 
-def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[Job]:
+def _jobs_to_resume(options: Options, preset: FullConfig, typed: Invocation) -> list[Job]:
     assert options.resume is not None
     silent = type(options)()
     ignored = {"device", "threads", "loggers", "resume", "data_root", "download", "readers"}
@@ -149,11 +150,31 @@ def _jobs_to_resume(options: Options, preset: FullConfig, command: str) -> list[
     for path in paths:
         content = RunFolder.open(path).read(CONFIG)
         config = full_config(content, TYPES, str(path / CONFIG))
+        _require_its_stages(path, content, typed.command)
         if options.data_root or options.download or options.readers:
             config = replace(config, data=images_of(options, config.data))
         loggers = tuple(map(logger_named, options.loggers))
-        jobs.append(Job(config, path, command, loggers=loggers))
+        jobs.append(Job(config, path, typed.line, loggers=loggers))
     return jobs
+
+
+def _require_its_stages(path: Path, config: Record, command: str) -> None:
+    """Raise UsageError if a run's stages are not the command's, or not those of its records.
+
+    A result written for other stages would replace the one that is there.
+    """
+    for stage in STAGES:
+        if config[stage] is None and RunFolder(path).has(f"{stage}/epochs.jsonl"):
+            raise UsageError(
+                f"{path / CONFIG} has no {stage}, but there are records of one in {path / stage}. "
+                "Restore the file."
+            )
+    own = command_of(config)
+    if command != own:
+        raise UsageError(
+            f"{command} --resume {path}: the run in it has the stages of {own}. Give "
+            f"{line_of((own, '--resume', path))}."
+        )
 
 
 def config_of(options: Options, preset: FullConfig) -> FullConfig:
@@ -296,6 +317,15 @@ def _run(jobs: list[Job], images: ImageSet, devices: Devices) -> list[FullResult
                 f"{job.path}",
                 flush=True,
             )
+            begun = RunFolder(job.path)
+            known = begun.read(ENVIRONMENT) if begun.has(ENVIRONMENT) else {}
+            changed = changes_since(known, devices.device)
+            if changed:
+                print(
+                    f"This run began with {'; '.join(changed)}: from here on its bits may be "
+                    "others than those of a run that was never stopped.",
+                    flush=True,
+                )
             if job.genotype is not None:
                 print(f"the genotype is {spaces_in_words(job.genotype)}", flush=True)
         try:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from darts.commands.command import Command, Invocation
-from darts.commands.errors import refusing
 from darts.commands.named import genotype_named
 from darts.commands.options import Options
 from darts.commands.requests import do_runs
@@ -40,7 +39,6 @@ class Retrain(Options, Command):
         return cls(retrain=preset.retrain)
 
     def run(self, given: Invocation) -> int:
-        with refusing():
-            resumed = self.resume is not None
-            genotype = None if resumed else genotype_named(self.genotype)
+        resumed = self.resume is not None
+        genotype = None if resumed else genotype_named(self.genotype)
         return do_runs(self, given, genotype)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from darts.commands.errors import refusing
 from darts.networks.blueprint import Blueprint
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES, StemAndHead
 from darts.networks.width import Width, channels_within
@@ -61,8 +62,15 @@ def blueprint_of(
     """The network that the sizes ask for, and (height, width) of its images.
 
     Raises:
-        ValueError: a size is not positive, or no network keeps to the limit.
+        UsageError: a size is not positive, or no network keeps to the limit.
     """
+    with refusing():
+        return _blueprint(options, genotype, in_channels)
+
+
+def _blueprint(
+    options: Sizes, genotype: Genotype, in_channels: int
+) -> tuple[Blueprint, tuple[int, int]]:
     usual = _usual(options.stem, genotype)
     channels, cells, classes, size = (
         getattr(usual if getattr(options, name) is None else options, name)

@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+import signal
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from darts.parallel.cluster import Cluster, run_tasks
 from darts.parallel.launch import Placement, launched
 from darts.parallel.tasks import Outcome, Tell
 from darts.parallel.workers import run_beside
+from darts.records.lock import held
 from darts.records.plan import Plan
 from darts.reports.loggers import ListenerMaker
 from darts.reports.sweep import sweep_table, write_sweep
@@ -77,9 +79,17 @@ def run_sweep(
         execution: the way in which each is executed.
 
     Raises:
-        ValueError: the folder is another sweep's, or Ray has no room.
-        CutOff: Ctrl-C was pressed; no process is left.
+        ValueError: the folder is another sweep's, or one that is running, or Ray has no room.
+        CutOff: Ctrl-C was pressed, or SIGTERM sent; no process is left.
     """
+    plan.refuse_others(folder)
+    with held(folder):
+        return _run(plan, folder, command, where, execution)
+
+
+def _run(
+    plan: Plan, folder: Path, command: str, where: Cluster | int, execution: Execution
+) -> bool:
     trials = plan.trials
     plan.write(folder)
     folder = folder.resolve()
@@ -100,7 +110,7 @@ def run_sweep(
             progress.outcome(outcome)
             failures += [outcome.name] if outcome.failed else []
     except KeyboardInterrupt as interrupt:
-        raise CutOff(command) from interrupt
+        raise CutOff(command, getattr(interrupt, "signal", signal.SIGINT)) from interrupt
     finally:
         progress.close()
     if progress.done:

@@ -78,7 +78,8 @@ class Batches:
         except UnreadableImageError as error:
             raise UnreadableImageError(
                 f"Epoch {epoch}, step {step} of the {self.purpose} images: {error} The last "
-                "checkpoint is kept: go on with --resume and the run folder."
+                "checkpoint is kept: go on with --resume and the run folder.",
+                error.path,
             ) from error
         draw = torch.Generator().manual_seed(seed)
         images = self.normalisation(self.augmentation.move(raw, draw, self.shard))

@@ -32,7 +32,15 @@ WHOLE = 2**24
 
 
 class UnreadableImageError(ValueError):
-    """A file is not a readable image."""
+    """A file is not a readable image.
+
+    Attributes:
+        path: the file, where a step of a run asked for it; else None.
+    """
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ def read_image(path: Path) -> RawImage:
     from PIL import Image
 
     try:
+        require_file(path)
         with Image.open(path, formats=READ) as file:
             _require_all_of_it(path, file)
             if file.mode in BYTES:
@@ -76,6 +85,12 @@ def read_image(path: Path) -> RawImage:
     except (*DAMAGE, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
     return RawImage(_as_float(path, values), kind)
+
+
+def require_file(path: Path) -> None:
+    """Raise OSError where there is no ordinary file: reading of a pipe would wait for ever."""
+    if not path.is_file():
+        raise OSError("no file")
 
 
 def _require_all_of_it(path: Path, image: "Image.Image") -> None:
@@ -123,6 +138,7 @@ def upright(image: "Image.Image") -> "Image.Image":
 
 def _from_array(path: Path) -> RawImage:
     try:
+        require_file(path)
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise _unreadable(path, error) from error
@@ -183,7 +199,7 @@ def _unreadable(path: Path, error: BaseException) -> UnreadableImageError:
 def reason(path: Path, error: BaseException, formats: tuple[str, ...] = FORMATS) -> str:
     """Why a file could not be read, in words."""
     if not path.is_file():
-        return "it is not there."
+        return "it is no file, but a folder or a pipe." if path.exists() else "it is not there."
     if path.stat().st_size == 0:
         return "it is empty (0 bytes)."
     text = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,15 +1,18 @@
 """An image folder in ImageNet's layout, whose files are decoded when a batch asks for them."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from darts.data.colour import ColourJitter
+from darts.data.image_file import UnreadableImageError, reason
 from darts.data.image_view import View, read_view, require_readable
 from darts.data.images import ImageSet, Normalisation, class_counts
 from darts.data.prefetch import Prefetcher
@@ -67,12 +70,27 @@ class FolderImages:
         """The number of images of each class."""
         return class_counts(self.labels, self.classes)
 
-    def digest(self) -> str:
-        """SHA-256 of the files' names, sizes in bytes and labels; pixels are not looked at."""
-        found = sha256()
+    def digest(self, sizes: Mapping[str, int] = MappingProxyType({})) -> str:
+        """SHA-256 of the files' names, sizes in bytes and labels; pixels are not looked at.
+
+        Args:
+            sizes: sizes by path of files that had others before.
+
+        Raises:
+            UnreadableImageError: a file is absent, empty, or no file.
+        """
+        found, wrong = sha256(), []
         for name, label in zip(self.names, self.labels.tolist(), strict=True):
-            size = os.stat(os.path.join(self.folder, name)).st_size
+            path = Path(self.folder, name)
+            size = path.stat().st_size if path.is_file() else 0
+            wrong += [] if size else [path]
+            size = sizes.get(str(path.resolve()), size) if sizes else size
             found.update(f"{name}\0{size}\0{label}\0".encode())
+        if wrong:
+            raise UnreadableImageError(
+                f"{len(wrong)} of {len(self)} images cannot be read. The first: {wrong[0]}: "
+                f"{reason(wrong[0], OSError())} Put the right file there."
+            )
         return found.hexdigest()
 
     def take(self, indices: Tensor) -> "FolderImages":

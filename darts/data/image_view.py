@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
-from darts.data.image_file import BYTES, FORMATS, UnreadableImageError, on_white, reason
+from darts.data.image_file import (
+    BYTES,
+    FORMATS,
+    UnreadableImageError,
+    on_white,
+    reason,
+    require_file,
+)
 from darts.data.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -56,6 +63,7 @@ def read_view(view: View) -> Tensor:
 
     path = Path(view.folder, view.name)
     try:
+        require_file(path)
         with Image.open(path, formats=FORMATS) as file:
             _require_bytes(path, file)
             image = on_white(file).convert("RGB")
@@ -63,7 +71,8 @@ def read_view(view: View) -> Tensor:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(
-            f"{path} cannot be read as an image: {reason(path, error)} Put the right file there."
+            f"{path} cannot be read as an image: {reason(path, error)} Put the right file there.",
+            path,
         ) from error
     if view.seed is None:
         image = functional.resize(image, resized(view.size))
@@ -80,6 +89,7 @@ def require_readable(path: Path) -> None:
     from PIL import Image
 
     try:
+        require_file(path)
         with Image.open(path, formats=FORMATS) as file:
             _require_bytes(path, file)
     except UnreadableImageError:

@@ -131,6 +131,8 @@ def _classes(folder: Path) -> Iterator[tuple[str, list[Path], list[str]]]:
         files, unknown = [], []
         for place, inner, here in os.walk(folder / name):
             inner.sort()
+            linked = [name for name in inner if Path(place, name).is_symlink()]
+            unknown += ["linked to a folder"] * len(linked)  # which may hold this one
             for file in sorted(here):
                 if _is_image(file):
                     files.append(Path(place, file))

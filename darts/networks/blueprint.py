@@ -47,6 +47,11 @@ class Blueprint:
                     f"a network with {name}={value!r}: give a whole number, 1 or more."
                 )
 
+    @property
+    def stem_name(self) -> str:
+        """The name of its stem in `STEMS`."""
+        return next(name for name, stem in STEMS.items() if stem == self.stem)
+
     def build(self, auxiliary: bool = False) -> DerivedNetwork:
         """The network with initial weights, and without auxiliary head unless it is asked for."""
         return DerivedNetwork(
@@ -63,7 +68,7 @@ class Blueprint:
         return {
             "genotype": self.genotype.to_dict(),
             **{name: getattr(self, name) for name in SIZES},
-            "frame": next(name for name, stem in STEMS.items() if stem == self.stem),
+            "frame": self.stem_name,
         }
 
     @staticmethod

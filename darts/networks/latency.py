@@ -23,12 +23,13 @@ class LatencyTable:
     Attributes:
         times: milliseconds by place.
         fixed: milliseconds of stem, preprocessing and classifier of the network that was measured.
-        network: sizes of that network: channels, cells, classes, in_channels, height, width.
+        network: sizes of that network: channels, cells, classes, in_channels, height, width, and
+            its stem, which tables written before it was recorded lack.
     """
 
     times: Mapping[Place, float]
     fixed: float
-    network: Mapping[str, int]
+    network: Mapping[str, int | str]
 
     def costs(self, space: Space, blueprint: Blueprint, image: tuple[int, int]) -> CostTable:
         """The costs of a space's choices in a network.
@@ -37,10 +38,11 @@ class LatencyTable:
             ValueError: the table is for a network of other sizes, or lacks an operation.
         """
         wanted = sizes(blueprint, image)
+        known = {"stem": wanted["stem"], **self.network}
         unequal = [
-            f"{name} {self.network.get(name)} ≠ {value}"
+            f"{name} {known.get(name)} ≠ {value}"
             for name, value in wanted.items()
-            if self.network.get(name) != value
+            if known.get(name) != value
         ]
         if unequal:
             raise ValueError(
@@ -108,10 +110,10 @@ class LatencyTable:
         return LatencyTable(times, float(fixed), network)
 
 
-def sizes(blueprint: Blueprint, image: tuple[int, int]) -> dict[str, int]:
+def sizes(blueprint: Blueprint, image: tuple[int, int]) -> dict[str, int | str]:
     """All that times depend on besides the operations."""
     own = {name: getattr(blueprint, name) for name in SIZES}
-    return {**own, "height": image[0], "width": image[1]}
+    return {**own, "height": image[0], "width": image[1], "stem": blueprint.stem_name}
 
 
 def _is_time(value: Any) -> bool:

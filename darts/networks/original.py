@@ -5,8 +5,10 @@ modules has one here of the same arithmetic; names are mapped and shapes compare
 """
 
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ class Original:
     weights: dict[str, Tensor]
 
     def network(self) -> DerivedNetwork:
-        """With its weights, in their dtype, for evaluation, on the CPU.
+        """With its weights, in the dtype that holds all of them, for evaluation, on the CPU.
 
         Raises:
             ValueError: the genotype's network has other weights.
@@ -67,7 +69,8 @@ class Original:
             if name.endswith("num_batches_tracked"):
                 weights.setdefault(name, value)
         _require_same(own, weights)
-        network = network.to(weights["classifier.weight"].dtype)
+        kinds = (value.dtype for value in weights.values() if value.is_floating_point())
+        network = network.to(reduce(torch.promote_types, kinds))
         network.load_state_dict(weights)
         return network.eval()
 
@@ -117,17 +120,21 @@ def original(source: Path | str | Mapping[str, Any], genotype: Genotype) -> Orig
 
 
 def _read(path: Path) -> Any:
-    if path.stat().st_size > LARGEST:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{path} is no file. Give the one that torch.save wrote.")
+    if found.st_size > LARGEST:
         raise ValueError(f"{path} is larger than {LARGEST:,} bytes; no network of DARTS is.")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except PermissionError:
         raise
-    except Exception as error:  # a damaged pickle raises whatever it meets
-        reason = next(iter(str(error).splitlines()), "")
+    except Exception as error:  # a damaged file raises whatever it meets
+        reason = re.split(r"[\n.]", str(error), maxsplit=1)[0]
         raise ValueError(
             f"{path} holds no state dict that can be read without running code of it "
-            f"({type(error).__name__}: {reason}). Save it by torch.save(model.state_dict(), path)."
+            f"({type(error).__name__}: {reason}; {found.st_size:,} bytes). Save it by "
+            "torch.save(model.state_dict(), path)."
         ) from error
 
 
@@ -136,9 +143,11 @@ def _state(content: Any) -> dict[str, Tensor]:
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
+        kind = type(content).__name__
         raise ValueError(
-            f"a state dict is a mapping of names to tensors; found a {type(content).__name__}. "
-            "Save it by torch.save(model.state_dict(), path)."
+            "a state dict is a mapping of names to tensors; found "
+            f"{f'an empty {kind}' if isinstance(content, Mapping) else f'a {kind}'}. Save it by "
+            "torch.save(model.state_dict(), path)."
         )
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
@@ -146,7 +155,29 @@ def _state(content: Any) -> dict[str, Tensor]:
                 f"a state dict is a mapping of names to tensors; entry {str(name)[:60]!r} is a "
                 f"{type(value).__name__}. Save it by torch.save(model.state_dict(), path)."
             )
+        _require_numbers(name, value)
     return {name.removeprefix("module."): value for name, value in content.items()}
+
+
+def _require_numbers(name: str, value: Tensor) -> None:
+    """Raise ValueError unless a tensor has weights in it, or the count of a batch norm."""
+    counts = name.endswith("num_batches_tracked")
+    if value.is_meta or value.layout != torch.strided or value.is_quantized:
+        raise ValueError(
+            f"{name!r} is a tensor without numbers of its own (meta, sparse or quantised). Save "
+            "the state dict of a network that is whole."
+        )
+    if not counts and not value.is_floating_point():
+        raise ValueError(
+            f"{name!r} holds {value.dtype}, and weights are floating numbers. Save the network as "
+            "it was trained."
+        )
+    wrong = 0 if counts else int((~value.isfinite()).sum())
+    if wrong:
+        raise ValueError(
+            f"{name!r} holds {wrong} of {value.numel()} numbers that are not finite: its training "
+            "diverged, or the file is damaged. Give an earlier one."
+        )
 
 
 def _shape(state: Mapping[str, Tensor], name: str, dimensions: int) -> torch.Size:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any, Protocol
 
 from darts.parallel.tasks import RESTARTS, Outcome, Task
@@ -132,6 +133,7 @@ class Worker:
 def _live(work: Callable[[Connection], object], connection: Connection, filters: list[Any]) -> None:
     """The life of a worker, which warns of what its parent warns of."""
     warnings.filters[:] = filters  # type: ignore[index]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     os.setpgid(0, 0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -148,27 +150,57 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM was sent to this process."""
+
+    signal = signal.SIGTERM
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """In this block the first SIGTERM is a KeyboardInterrupt, and a second one ends the process.
+
+    One that the process handles itself is left as it is.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 @contextmanager
 def ctrl_c_held_back() -> Iterator[None]:
     """Ctrl-C has its effect at the end: begin a worker and note it here, so that none is lost.
 
-    A new process begins with the signal blocked. The block holds for this thread alone, and the
-    system may give the signal to another, so that the handler is replaced as well.
+    So has SIGTERM where it is as Ctrl-C. A new process begins with the one blocked. The block holds
+    for this thread alone, and the system may give the signal to another, so that handlers are
+    replaced as well.
     """
     noted: list[int] = []
-    handler = signal.getsignal(signal.SIGINT)
-    replaced = callable(handler) and threading.current_thread() is threading.main_thread()
-    if replaced:
-        signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
+    main = threading.current_thread() is threading.main_thread()
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    replaced = {number: handler for number, handler in found.items() if main and callable(handler)}
+    for number in replaced:
+        signal.signal(number, lambda number, frame: noted.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if replaced:
-            signal.signal(signal.SIGINT, handler)
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
         if noted:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(noted[0])
 
 
 @contextmanager
@@ -186,16 +218,18 @@ def run_beside(
     """Do every task in a new process, `workers` at a time; outcomes as they come.
 
     A task whose process dies (killed, out of memory) is begun again up to `restarts` times; one
-    that raises has failed, and the others go on. At Ctrl-C all finish what they save, within
-    `PATIENCE_SECONDS`; at a second one they are killed. No process is left when this ends.
+    that raises has failed, and the others go on. At Ctrl-C or SIGTERM all finish what they save,
+    within `PATIENCE_SECONDS`; at a second one they are killed. No process is left when this ends.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C was pressed; its subclass `Terminated`, SIGTERM was sent.
         ValueError: a task cannot be sent to a process.
     """
     waiting = list(tasks)
     running: dict[str, Worker] = {}
     deaths: Counter[str] = Counter()
-    with ended_in_any_case(running.values(), lambda: follower.stopping(list(running))):
+    stopping = lambda: follower.stopping(list(running))  # noqa: E731
+    with sigterm_as_ctrl_c(), ended_in_any_case(running.values(), stopping):
         while waiting or running:
             while waiting and len(running) < workers:
                 name = waiting.pop(0)

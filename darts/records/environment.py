@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,32 @@ def describe_environment(device: str, command: str) -> dict[str, Any]:
         "commit": _commit(),
         "system": platform.platform(),
         "processor": _processor(),
-        "instructions": _instructions(),  # wider ones round differently
         "cpus": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "kernels": kernels().reason,  # with and without them sums round differently
         "device": device,
-        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU",
+        **_rounding(device),
         "executable": sys.executable,
+    }
+
+
+def changes_since(environment: Mapping[str, Any], device: str) -> list[str]:
+    """What rounds otherwise here than where a run began, in words; of what its record has."""
+    now = {**_rounding(device), "torch": _version("torch")}
+    packages = environment.get("packages")
+    then = {**environment, **(packages if isinstance(packages, dict) else {})}
+    return [
+        f"{name.replace('_', ' ')} {then[name]}, now {value}"
+        for name, value in now.items()
+        if then.get(name, value) != value
+    ]
+
+
+def _rounding(device: str) -> dict[str, Any]:
+    """By what sums are rounded, beside the version of PyTorch."""
+    return {
+        "instructions": _instructions(),
+        "torch_threads": torch.get_num_threads(),
+        "kernels": kernels().reason,
+        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU",
     }
 
 

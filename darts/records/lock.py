@@ -29,7 +29,7 @@ def held(folder: Path, *, wait_seconds: float = 0) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / NAME).open("w")
     except OSError as error:
-        begun = (folder / "config.json").is_file()
+        begun = folder.is_dir() and not is_empty(folder)
         raise unwritable(folder, error, begun=begun) from error
     with file as lock:
         deadline = time.monotonic() + wait_seconds

@@ -11,6 +11,7 @@ from bilevel.estimators import Amended, Estimator, FirstOrder
 from darts.config.as_json import differences, to_json
 from darts.config.full import FullConfig
 from darts.config.search import AMENDED
+from darts.records.lock import is_empty
 from darts.records.run_folder import RunFolder
 
 FILE = "sweep.json"
@@ -79,6 +80,13 @@ class Plan:
         Raises:
             ValueError: the folder is another sweep's, or has something else in it.
         """
+        self.refuse_others(folder)
+        place = RunFolder(folder)
+        if not place.has(FILE):
+            place.write(FILE, self.to_json())
+
+    def refuse_others(self, folder: Path) -> None:
+        """Raise ValueError if the folder is another sweep's, or has something else in it."""
         place = RunFolder(folder)
         if place.has(FILE):
             unequal = self._differences(place.read(FILE))
@@ -88,10 +96,8 @@ class Plan:
                     f"{'; ...' if len(unequal) > 3 else ''}). Repeat its own command to go on "
                     "with it, or give --run-dir a new name."
                 )
-            return
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        elif folder.exists() and not (folder.is_dir() and is_empty(folder)):
             raise ValueError(f"{folder} is not empty, and no sweep. Give --run-dir a new name.")
-        place.write(FILE, self.to_json())
 
     def _differences(self, other: dict[str, Any]) -> list[str]:
         here = self.to_json()

@@ -15,7 +15,7 @@ from darts.records.untrusted import read_json
 from darts.records.writing import unwritable, write_atomically
 
 Record = dict[str, Any]
-CONFIG = "config.json"
+CONFIG, ENVIRONMENT = "config.json", "environment.json"
 
 
 class Listener(Protocol):
@@ -77,7 +77,7 @@ class RunFolder:
                 f"--resume {path} to go on with the run in it."
             )
         run = RunFolder(path, listeners)
-        run.write("environment.json", environment)
+        run.write(ENVIRONMENT, environment)
         if genotype is not None:
             run.write("genotype.json", genotype)
         run.write("config.json", config)

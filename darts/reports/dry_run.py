@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from darts.data import ImageSet
+from darts.reports.millions import millions
 from darts.reports.terminal import Terminal
 from darts.training.dry_run import GIB, DryRun, Estimate
 
@@ -55,9 +56,10 @@ def lines(found: DryRun, command: str) -> Iterator[str]:
     """The lines below the table."""
     for stage, sizes in found.networks.items():
         yield (
-            f"{stage}: {sizes['parameters'] / 1e6:.3f} M parameters, "
-            f"{sizes['multiply_adds'] / 1e6:.1f} M multiply-adds an image forwards (no auxiliary "
-            f"head); a checkpoint is {sizes['checkpoint_bytes'] / 1e6:.1f} MB, two are kept."
+            f"{stage}: {millions(sizes['parameters'] / 1e6, 3)} parameters, "
+            f"{millions(sizes['multiply_adds'] / 1e6, 1)} multiply-adds an image forwards (no "
+            f"auxiliary head); a checkpoint is {sizes['checkpoint_bytes'] / 1e6:.1f} MB, two are "
+            "kept."
         )
     for estimate in found.estimates:
         if estimate.images not in estimate.measured:

@@ -12,6 +12,7 @@ from darts.reports.cells_part import cells_part
 from darts.reports.images import class_part, images_part, spread
 from darts.reports.measures import besides, measure_in, shown
 from darts.reports.measures import title as measure_title
+from darts.reports.millions import millions
 from darts.reports.page import duration, render
 from darts.reports.search_part import search_part
 from darts.reports.statistics import wilson_interval
@@ -143,8 +144,8 @@ def _facts(result: Record) -> list[tuple[str, str]]:
     facts = []
     if trained:
         facts = [
-            (f"{trained['params_millions']:.3f} M", "parameters"),
-            (f"{trained['multiply_adds_millions']:.1f} M", "multiply-adds an image"),
+            (millions(trained["params_millions"], 3), "parameters"),
+            (millions(trained["multiply_adds_millions"], 1), "multiply-adds an image"),
         ]
     if search:
         facts.append((duration(search["wall_seconds"]), "search"))

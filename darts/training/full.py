@@ -8,11 +8,12 @@ from darts.config.full import FullConfig
 from darts.config.retrain import RetrainConfig
 from darts.config.search import SearchConfig
 from darts.data import ImageSet, RetrainData
+from darts.data.image_file import UnreadableImageError
 from darts.methods.random_search import lightest_genotype
 from darts.networks.cost import CostTable, multiply_add_table
 from darts.networks.latency import LatencyTable
 from darts.parallel.launch import CPU, Devices
-from darts.records.data_record import record_images
+from darts.records.data_record import record_images, record_unreadable
 from darts.records.run_folder import Record, RunFolder
 from darts.records.untrusted import read_json
 from darts.spaces import Genotype, Space
@@ -57,6 +58,15 @@ def full_run(
     the folder. Baselines exist for a classification alone; of several processes the first one
     trains them.
     """
+    try:
+        return _stages(config, images, run, devices)
+    except UnreadableImageError as error:
+        if error.path is not None and devices.ranks.first:
+            record_unreadable(RunFolder(run.path), error.path)
+        raise
+
+
+def _stages(config: FullConfig, images: ImageSet, run: RunFolder, devices: Devices) -> FullResult:
     found, trained, baselines = None, None, None
     cells: tuple[Record, ...] = ()
     classes = isinstance(images.task, Classification)

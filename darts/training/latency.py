@@ -19,6 +19,8 @@ from darts.spaces.feature_map import FeatureMap
 from darts.spaces.operations import build, derived_recipe
 from darts.spaces.space import NONE, Space
 
+MOST_OFF, MOST_SCALE = 0.25, 3.0
+"""Error of a network's time, and ratio to times alone, beyond which a table is doubted."""
 WARM_UP = 3
 """Passes before any is timed: kernels are chosen, and memory is found."""
 
@@ -36,6 +38,23 @@ class Measured:
     table: LatencyTable
     scale: float
     networks: list[dict[str, float]]
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the table tells little about networks, in words; None if nothing speaks against it.
+
+        The bounds are rules of thumb: a quiet machine keeps to them, one that does something else
+        meanwhile does not.
+        """
+        off = max((abs(n["predicted"] / n["measured"] - 1) for n in self.networks), default=0.0)
+        doubts = []
+        if off > MOST_OFF:
+            doubts.append(f"it is up to {off:.0%} off for the networks above")
+        if not 1 / MOST_SCALE <= self.scale <= MOST_SCALE:
+            doubts.append(f"operations take {self.scale:.2f} times in a network what they do alone")
+        if not self.table.fixed:
+            doubts.append("nothing is left for all that is no operation")
+        return "; ".join(doubts) or None
 
     def to_dict(self) -> dict[str, Any]:
         return {**self.table.to_dict(), "scale": self.scale, "whole_networks": self.networks}

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -58,22 +58,24 @@ class Stage(Protocol):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was interrupted by Ctrl-C, and its state saved.
+    """A run was interrupted by Ctrl-C or SIGTERM, and its state saved.
 
     Attributes:
         run: its folder.
+        signal: the number of the signal.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, signal: int) -> None:
         super().__init__(str(run))
-        self.run = run
+        self.run, self.signal = run, signal
 
 
 def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: float) -> None:
     """Take a stage through its epochs, from the last checkpoint in `run` if there is one.
 
-    The first Ctrl-C lets the step end and saves the state; a second one stops at once. With several
-    processes the first one already stops at once, and the run goes on from the last checkpoint.
+    The first Ctrl-C or SIGTERM lets the step end and saves the state; a second one stops at once.
+    With several processes the first one already stops at once, and the run goes on from the last
+    checkpoint.
 
     Args:
         stage: the search or the retraining.
@@ -83,7 +85,7 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
         share: largest share of the time for writing checkpoints.
 
     Raises:
-        Interrupted: Ctrl-C was pressed, and the state is saved.
+        Interrupted: Ctrl-C was pressed, or SIGTERM sent, and the state is saved.
         NonFiniteLossError: a number is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config.
     """
@@ -112,7 +114,7 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
                     checkpoints.save((epoch, step + 1), stage.state())
                 run.tick(stage.name, epoch, step)
                 if stop:
-                    raise Interrupted(run.path)
+                    raise Interrupted(run.path, asked[0])
             stage.leave(epoch)
             done = 0
             stage.wall_seconds = time.perf_counter() - began
@@ -121,31 +123,40 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
             if checkpoints.due or over or stop:
                 checkpoints.save((epoch + 1, 0), stage.state())
             if stop:
-                raise Interrupted(run.path)
+                raise Interrupted(run.path, asked[0])
             if over:
                 break
 
 
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+USUAL: Mapping[int, Handler] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+"""How a process takes the signals that ask it to end."""
+
+
 @contextmanager
 def _interrupts(held: bool) -> Iterator[list[int]]:
-    """A list that the first Ctrl-C adds to; the second one has its usual effect.
+    """A list that the first Ctrl-C and the first SIGTERM add to; a second one has its usual effect.
 
-    A process that ignores Ctrl-C, as in the background of a shell, or handles it itself, is left
-    as it is.
+    A signal that the process ignores, as Ctrl-C in the background of a shell, or handles itself, is
+    left as it is.
     """
     asked: list[int] = []
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    main = threading.current_thread() is threading.main_thread()
-    if not (held and usual and main):
+    if not (held and threading.current_thread() is threading.main_thread()):
         yield asked
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, USUAL[number])
 
-    before = signal.signal(signal.SIGINT, ask)
+    replaced = [number for number, usual in USUAL.items() if signal.getsignal(number) == usual]
+    for number in replaced:
+        signal.signal(number, ask)
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in replaced:
+            signal.signal(number, USUAL[number])

@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,8 +28,13 @@ from bilevel.estimators import (
 )
 from darts import cli, names
 from darts.commands import requests, typed
+from darts.commands.command import Invocation
 from darts.commands.errors import UsageError
+from darts.commands.processes import as_begun
+from darts.commands.search import Search
 from darts.methods import GumbelSoftmax, PartialChannels, Progressive, SkipLimit
+from darts.records import environment
+from darts.records.environment import changes_since
 from darts.records.run_folder import RunFolder
 from darts.spaces.notation import genotype_to_text
 from darts.spaces.published import PUBLISHED
@@ -330,6 +336,71 @@ def test_search_alone_and_retrain_alone_make_what_full_search_makes(tmp_path):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def test_ctrl_c_while_a_command_is_loaded_is_one_line(monkeypatch, capsys):
+    """PyTorch takes seconds."""
+
+    def loading(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", loading)
+    assert cli.main(["search"]) == 130
+    assert capsys.readouterr().err == "darts: Interrupted. Give the command again.\n"
+
+
+def test_a_run_is_gone_on_with_by_the_command_of_its_stages_alone(run, tmp_path, capsys):
+    """A result of other stages would replace the one that is there."""
+    path = tmp_path / "run"
+    shutil.copytree(run.path, path)
+    for stage in ("search", "retrain"):
+        assert cli.main([stage, "--resume", str(path)]) == 2
+        told = capsys.readouterr().err
+        assert f"has the stages of full-search. Give darts full-search --resume {path}." in told
+    config = json.loads((path / "config.json").read_text())
+    for stage, command in (("search", "retrain"), ("retrain", "search")):
+        (path / "config.json").write_text(json.dumps(config | {stage: None, "baselines": 0}))
+        for word in (command, "full-search"):
+            assert cli.main([word, "--resume", str(path)]) == 2
+            told = capsys.readouterr().err
+            assert f"config.json has no {stage}, but there are records of one in {path}" in told
+    assert (path / "result.json").read_bytes() == (run.path / "result.json").read_bytes()
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with_or_says_that_others_round_otherwise(
+    tmp_path, capsys
+):
+    path = str(tmp_path / "run")
+    usual = torch.get_num_threads()
+    try:
+        assert cli.main(["search", *TINY, "--threads", "2", "--run-dir", path]) == 0
+        assert "This run began with" not in capsys.readouterr().out
+        assert cli.main(["search", "--resume", path]) == 0
+        assert torch.get_num_threads() == 2
+        assert "This run began with" not in capsys.readouterr().out
+        assert cli.main(["search", "--resume", path, "--threads", "1"]) == 0
+        assert torch.get_num_threads() == 1
+        told = capsys.readouterr().out
+        assert "This run began with torch threads 2, now 1: from here on its bits may be" in told
+    finally:
+        torch.set_num_threads(usual)
+
+
+def test_a_run_of_the_cpu_goes_on_there_and_another_machine_is_told(monkeypatch, run):
+    silent, typed = Search(resume=run.path), Search(resume=run.path, device="cuda", threads=3)
+    assert as_begun(silent, Invocation("search", ()), run)[0] == "cpu"
+    words = ("--device", "cuda", "--threads=3")
+    assert as_begun(typed, Invocation("search", words), run) == ("cuda", 3)
+    assert as_begun(Search(), Invocation("search", ()), run) == ("auto", 1)
+    begun = run.read("environment.json")
+    assert changes_since(begun, "cpu") == []
+    monkeypatch.setattr(environment, "_instructions", lambda: "SSE")
+    other = begun | {"packages": begun["packages"] | {"torch": "0.3"}}
+    assert changes_since(other, "cpu") == [
+        f"instructions {begun['instructions']}, now SSE",
+        f"torch 0.3, now {begun['packages']['torch']}",
+    ]
+    assert changes_since({"packages": 3}, "cpu") == []
+
+
 def test_count_prints_the_published_size_of_darts(capsys):
     assert cli.main(["count", "DARTS_V2"]) == 0
     assert "3.349 M parameters" in capsys.readouterr().out
@@ -444,16 +515,19 @@ def test_debug_shows_the_traceback_of_what_is_else_one_line(tmp_path):
         cli.main(["--debug", "full-search", "--resume", "no/run"])
 
 
-def test_ctrl_c_prints_the_command_that_goes_on(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_print_the_command_that_goes_on(
+    tmp_path, capsys, monkeypatch, number, status
+):
     class Pressing(requests.LiveProgress):
         def tick(self, stage, epoch, step):
             if (stage, epoch, step) == ("search", 0, 0):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
 
     monkeypatch.setattr(requests, "LiveProgress", Pressing)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     path = tmp_path / "a run"
-    assert cli.main(["search", *TINY, "--run-dir", str(path)]) == 130
+    assert cli.main(["search", *TINY, "--run-dir", str(path)]) == status
     said = capsys.readouterr().err
     assert "all steps are saved" in said
     line = said.splitlines()[-1].strip()

@@ -10,6 +10,7 @@ from darts.names import WIDTHS
 from darts.networks.counting import count_parameters
 from darts.networks.stem_and_head import IMAGENET, SMALL_IMAGES
 from darts.networks.width import MultiplyAddLimit, multiply_adds
+from darts.reports.millions import millions
 from darts.spaces import s2
 from darts.spaces.published import DARTS_V2, PUBLISHED
 
@@ -45,7 +46,32 @@ def test_a_limit_prints_the_width_that_it_leaves(capsys):
         Count("", channels=MultiplyAddLimit(0.5), cells=2, image_size=8), DARTS_V2
     )
     assert shown.startswith(f"C = {blueprint.channels}, 2 cells, 10 classes: ")
-    assert f"{multiply_adds(blueprint, image) / 1e6:.1f} M multiply-adds" in shown
+    assert f"{multiply_adds(blueprint, image) / 1e6:.4f} M multiply-adds" in shown
+
+
+def test_a_small_network_is_counted_in_digits_that_tell_it_from_others(capsys):
+    sizes = ["--cells", "3", "--image-size", "8", "--channels"]
+    said = []
+    for channels in (4, 5):
+        assert cli.main(["count", "DARTS_V2", *sizes, str(channels)]) == 0
+        said.append(capsys.readouterr().out.splitlines()[0])
+    assert "0.002858 M parameters, 0.09075 M multiply-adds" in said[0]
+    assert "0.1272 M multiply-adds" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "shown"),
+    [
+        (528.4321, 1, "528.4 M"),
+        (12345.678, 1, "12345.7 M"),
+        (3.349342, 3, "3.349 M"),
+        (52.8432, 1, "52.84 M"),
+        (0.000012, 3, "0.000012 M"),
+        (0.0, 1, "0.000 M"),
+    ],
+)
+def test_millions_have_four_digits_at_least_where_there_are_as_many(value, decimals, shown):
+    assert millions(value, decimals) == shown
 
 
 def test_cells_that_stand_otherwise_than_darts_have_sizes_of_their_own(capsys):
@@ -91,7 +117,7 @@ def test_a_width_is_a_number_or_a_limit_and_reads_back():
     ],
 )
 def test_sizes_that_no_network_has_are_refused_in_one_line(arguments, message, capsys):
-    assert cli.main(["count", "DARTS_V2", *arguments]) == 1
+    assert cli.main(["count", "DARTS_V2", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

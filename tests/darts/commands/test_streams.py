@@ -45,3 +45,45 @@ def test_with_closed_streams_a_command_has_the_status_that_it_has_else(words):
     )
     assert shut.returncode == usual.returncode
     assert (shut.stdout, shut.stderr) == (b"", b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize(
+    ("words", "end", "status", "told"),
+    [
+        ("--help", ">/dev/full", 1, "give the command again"),
+        ("count DARTS_V2", ">/dev/full", 1, "give the command again"),
+        ("search --preset digits-check --run-dir {run}", ">/dev/full", 1, "--resume"),
+        ("no-such-command", ">/dev/full 2>&1", 2, ""),
+        ("no-such-command", "2>/dev/full", 2, ""),
+    ],
+)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_where_there_is_no_room_for_the_output_one_line_says_so(
+    words, end, status, told, buffered, tmp_path
+):
+    if words == "--help" and not buffered:
+        pytest.skip("argparse goes on where it cannot print")
+    words = words.format(run=tmp_path / "run")
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m darts.cli {words} {end}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status
+    assert told in done.stderr
+    assert done.stderr.count("\n") == bool(told)
+    if told:
+        full = "standard output could not be written: No space left on device. Free space"
+        assert done.stderr.startswith(f"darts: {full}")
+
+
+def test_an_error_of_the_system_that_is_not_of_the_output_keeps_its_words(monkeypatch, capsys):
+    def failing(self, given):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("darts.commands.count.Count.run", failing)
+    assert cli.main(["count", "DARTS_V2"]) == 1
+    assert capsys.readouterr().err == "darts: [Errno 24] Too many open files\n"

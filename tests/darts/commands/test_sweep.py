@@ -23,6 +23,7 @@ from darts.commands.trials import Execution, run_trial
 from darts.data import SearchData
 from darts.parallel.cluster import Cluster
 from darts.parallel.tasks import Outcome
+from darts.parallel.workers import Terminated
 from darts.records.data_record import record_images
 from darts.records.lock import held
 from darts.records.plan import Plan
@@ -261,14 +262,16 @@ def test_a_sweep_whose_trial_fails_names_it_and_ctrl_c_the_command(tmp_path, mon
     assert "eta-0/seed-0: FAILED: ValueError: no (0 of 2 done" in said
     assert "2 of 2 trials failed: eta-0/seed-0, eta-1/seed-0. Their output is in" in said
 
-    def interrupted(tasks, workers, follower):
-        raise KeyboardInterrupt
-        yield
+    for ending, number in ((KeyboardInterrupt, signal.SIGINT), (Terminated, signal.SIGTERM)):
 
-    monkeypatch.setattr(trials, "run_beside", interrupted)
-    with pytest.raises(CutOff) as stopped:
-        trials.run_sweep(plan, tmp_path / "s", "darts sweep --x", 2, Execution("cpu", 1))
-    assert stopped.value.command == "darts sweep --x"
+        def interrupted(tasks, workers, follower, ending=ending):
+            raise ending
+            yield
+
+        monkeypatch.setattr(trials, "run_beside", interrupted)
+        with pytest.raises(CutOff) as stopped:
+            trials.run_sweep(plan, tmp_path / "s", "darts sweep --x", 2, Execution("cpu", 1))
+        assert (stopped.value.command, stopped.value.signal) == ("darts sweep --x", number)
 
 
 def test_a_sweep_does_not_go_on_with_other_images(tmp_path):
@@ -340,3 +343,24 @@ def test_two_processes_do_not_write_to_one_trial(tmp_path, monkeypatch):
     with held(job.path), pytest.raises(ValueError, match="Another process is writing to"):
         run_trial(job, Execution("cpu", 1), print)
     assert not (job.path / "config.json").exists()
+
+
+def test_a_sweep_that_is_running_is_not_begun_a_second_time(tmp_path, monkeypatch):
+    """Its trials are held one by one, so that the second command failed each after a minute."""
+    plan = Plan({"eta-0": full_config()}, (0,))
+    monkeypatch.setattr(trials, "run_beside", lambda *given: pytest.fail("a trial was begun"))
+    sweep_folder = tmp_path / "s"
+    with (
+        held(sweep_folder),
+        pytest.raises(ValueError, match=r"Another process is writing to .*s\. "),
+    ):
+        trials.run_sweep(plan, sweep_folder, "darts sweep", 1, Execution("cpu", 1))
+    monkeypatch.setattr(trials, "run_beside", lambda *given: iter(()))
+    assert trials.run_sweep(plan, sweep_folder, "darts sweep", 1, Execution("cpu", 1))
+    assert (sweep_folder / "sweep.json").is_file()  # the lock alone is no other sweep
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("")
+    with pytest.raises(ValueError, match="is not empty, and no sweep"):
+        trials.run_sweep(plan, tmp_path / "mine", "darts sweep", 1, Execution("cpu", 1))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]

@@ -1,6 +1,7 @@
 """Image folders: torchvision's classes and views, whatever the threads."""
 
 import csv
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +188,23 @@ def test_a_damaged_photograph_is_named_with_the_step_that_asked_for_it(root, kin
     message = rf"Epoch 0, step {step} of the retrain images: .*n02/5.JPEG cannot be read.*{words}"
     with pytest.raises(UnreadableImageError, match=message):
         stream.at(0, step)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("empty", r"is empty \(0"), ("pipe", "or a pipe"), ("link", "not there")]
+)
+def test_what_is_surely_no_photograph_is_refused_before_a_run_knows_its_images(root, kind, words):
+    path = root / "train/n02/5.JPEG"
+    path.unlink()
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere")
+    train = ImageFolders(str(root), image_size=16).load().train
+    with pytest.raises(UnreadableImageError, match=rf"1 of \d+ images .*n02/5.JPEG: .*{words}"):
+        train.digest()
 
 
 def test_missing_folders_are_refused_with_what_is_expected(root):

@@ -1,5 +1,6 @@
 """Images of one's own: what a folder or a CSV file holds is read rightly, or refused by name."""
 
+import os
 import shutil
 import struct
 import zlib
@@ -86,6 +87,20 @@ def test_parts_are_those_of_the_folders(tmp_path, parts, taken, note):
     assert images.test.counts == (sizes[taken],) * 2
     assert len(images.notes) == note
     assert all("val/ (8 images) is left out" in text for text in images.notes)
+
+
+def test_a_class_may_be_a_link_and_a_link_within_one_is_told(tmp_path):
+    """A link to a folder above would have no end."""
+    write(tmp_path / "real")
+    (tmp_path / "root").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "root" / name).symlink_to(tmp_path / "real" / name)
+    whole = load(tmp_path / "root")
+    assert whole.notes == ()
+    (tmp_path / "real" / "cat" / "more").symlink_to(tmp_path / "real" / "dog")
+    linked = load(tmp_path / "root")
+    assert torch.equal(linked.train.images, whole.train.images)
+    assert "left out: 1 linked to a folder." in linked.notes[0]
 
 
 def test_a_class_called_train_is_a_class(tmp_path):
@@ -266,6 +281,9 @@ def deep_colours(root):
         ("dog/1.png holds 16-bit colours", deep_colours),
         ("10 have 8-bit .* 1 16-bit", lambda r: np.save(r / "cat/9.npy", np.ones((6, 9), "i2"))),
         ("10 have 3 channels .* 1 2 ch", lambda r: np.save(r / "cat/9.npy", TWO_CHANNELS)),
+        ("cat/9.png .* a folder or a pipe", lambda r: os.mkfifo(r / "cat/9.png")),
+        ("cat/9.npy .* a folder or a pipe", lambda r: os.mkfifo(r / "cat/9.npy")),
+        ("cat/9.png .* is not there", lambda r: (r / "cat/9.png").symlink_to("nowhere")),
         ("not finite", lambda r: np.save(r / "cat/9.npy", np.full((6, 9), np.nan))),
         ("holds an array of shape", lambda r: np.save(r / "cat/9.npy", np.ones(4))),
         ("is a picture|its channels last", lambda r: np.save(r / "cat/9.npy", np.ones((3, 6, 99)))),

@@ -73,6 +73,14 @@ def test_the_forms_in_which_their_scripts_save_are_read(tmp_path):
         same(load_original(tmp_path / "a.pt", DARTS_V1)(images), expected)
 
 
+def test_weights_of_two_precisions_lose_no_digit():
+    state = theirs(DARTS_V2, auxiliary=False).state_dict()
+    mixed = OrderedDict(state, **{"classifier.weight": state["classifier.weight"].half()})
+    weights = load_original(mixed, DARTS_V2).state_dict()
+    assert torch.equal(weights["stem.convolution.weight"], state["stem.0.weight"])
+    assert torch.equal(weights["classifier.weight"], mixed["classifier.weight"].double())
+
+
 def test_sizes_are_read_off_the_weights():
     found = original(theirs(DARTS_V2, NetworkImageNet).state_dict(), DARTS_V2)
     sizes = [getattr(found.blueprint, n) for n in ("channels", "cells", "classes", "in_channels")]
@@ -103,6 +111,11 @@ def test_what_is_no_such_file_is_refused_in_one_line_and_never_run(tmp_path):
         "no stem": ({"fc.weight": torch.zeros(1)}, "have 'stem.0.weight' with 4 dimensions"),
         "a tensor": (torch.zeros(3), "found a Tensor"),
         "a module's numbers": ({"a": 3}, "entry 'a' is a int"),
+        "nothing": ({}, "found an empty dict"),
+        "no numbers": ({"a": torch.zeros(3, device="meta")}, "'a' is a tensor without numbers"),
+        "whole numbers": ({"a": torch.zeros(3, dtype=torch.int8)}, "'a' holds torch.int8"),
+        "complex ones": ({"a": torch.zeros(3) * 1j}, "'a' holds torch.complex64"),
+        "none": ({"a": torch.tensor([1.0, torch.nan])}, "'a' holds 1 of 2 numbers that are not"),
         "code": ({"a": Runs(tmp_path / "ran")}, "without running code of it"),
     }
     path = tmp_path / "weights.pt"
@@ -110,10 +123,19 @@ def test_what_is_no_such_file_is_refused_in_one_line_and_never_run(tmp_path):
         torch.save(content, path)
         with pytest.raises(ValueError, match=message):
             load_original(path, DARTS_V2)
-    for data in (b"", b"text", path.read_bytes()[:-100]):
+    torch.save(state, path)
+    whole = path.read_bytes()
+    for data in (b"", b"text", whole[:-100], whole[: len(whole) // 2]):
         path.write_bytes(data)
-        with pytest.raises(ValueError, match="without running code of it"):
+        with pytest.raises(
+            ValueError, match=r"without running code .*bytes\)\. Save it"
+        ) as refused:
             load_original(path, DARTS_V2)
+        assert "\x1b" not in str(refused.value)
+    os.mkfifo(tmp_path / "pipe.pt")
+    for place in (tmp_path, tmp_path / "pipe.pt"):
+        with pytest.raises(ValueError, match="is no file"):
+            load_original(place, DARTS_V2)
     assert not (tmp_path / "ran").exists()
 
 

@@ -70,11 +70,16 @@ def test_a_worker_answers_and_what_it_cannot_be_sent_is_refused():
         worker.answer("The process")
 
 
-@pytest.mark.parametrize("ending", ["Ctrl-C", "SIGKILL"])
+def behind_a_shell() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("ending", ["Ctrl-C", "SIGTERM", "SIGKILL"])
 def test_no_worker_outlives_the_process_that_began_it(ending, tmp_path):
     code = f"from tests.darts.parallel import chores; chores.sweep_for_ever({str(tmp_path)!r}, 2)"
     command = [sys.executable, "-c", code]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes["preexec_fn"] = behind_a_shell if ending == "SIGTERM" else None
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as parent:
         assert parent.stdout is not None
         heard: list[int] = []
@@ -85,15 +90,16 @@ def test_no_worker_outlives_the_process_that_began_it(ending, tmp_path):
         if ending == "Ctrl-C":
             os.killpg(parent.pid, signal.SIGINT)  # all of a terminal's group, as the terminal does
         else:
-            parent.kill()
+            parent.send_signal(signal.Signals[ending])
         said, _ = parent.communicate(timeout=SECONDS)
-    assert parent.returncode == -(signal.SIGINT if ending == "Ctrl-C" else signal.SIGKILL)
+    statuses = {"Ctrl-C": -signal.SIGINT, "SIGTERM": 1, "SIGKILL": -signal.SIGKILL}
+    assert parent.returncode == statuses[ending]
     deadline = time.monotonic() + SECONDS
     while any(alive(pid) for pid in heard):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     saved = {int(path.name.removeprefix("saved-")) for path in tmp_path.glob("saved-*")}
-    if ending == "Ctrl-C":
+    if ending != "SIGKILL":
         assert "stopping a b" in said
         assert saved == set(heard)  # each heard of it, once, and ended in its own way
     else:

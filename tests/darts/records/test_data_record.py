@@ -72,3 +72,27 @@ def test_by_command_a_search_is_not_resumed_on_other_images(tmp_path, capsys):
     run.write("data.json", {**run.read("data.json"), "train_digest": "0"})
     assert cli.main(["search", "--resume", str(path)]) == 1
     assert "The images are not those that" in capsys.readouterr().err
+
+
+def test_a_file_that_ended_a_run_may_be_replaced_and_no_other(tmp_path, capsys):
+    """No step has read it, so that the run is one of the right file throughout."""
+    root = write_tree(tmp_path / "data")
+    files = sorted((root / "train").rglob("*.*"))
+    whole = files[0].read_bytes()
+    files[0].write_text("<html>404 not found</html>")
+    command = ["search", *TINY[TINY.index("--space") :], "--preset", "digits-check"]
+    command += ["--dataset", "imagenet", "--data-root", str(root), "--image-size", "16"]
+    command += ["--search.batch-size", "4"]
+    path = tmp_path / "run"
+    assert cli.main([*command, "--run-dir", str(path)]) == 1
+    assert "Put the right file there" in capsys.readouterr().err
+    files[0].write_bytes(whole)
+    files[1].write_bytes(files[1].read_bytes() + b"\0")
+    assert cli.main(["search", "--resume", str(path)]) == 1
+    assert "The images are not those that" in capsys.readouterr().err
+    files[1].write_bytes(files[1].read_bytes()[:-1])
+    assert cli.main(["search", "--resume", str(path)]) == 0
+    assert "unreadable.json were replaced" in capsys.readouterr().out
+    assert cli.main([*command, "--run-dir", str(tmp_path / "whole")]) == 0
+    found = [(run / "genotype.json").read_bytes() for run in (path, tmp_path / "whole")]
+    assert found[0] == found[1]

@@ -1,6 +1,7 @@
 """Latency tables: fitted to whole networks, safely read, and counted by a search with a target."""
 
 import json
+import signal
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from darts.methods import CostWeight
 from darts.methods.random_search import lightest_genotype, random_genotype
 from darts.networks.blueprint import Blueprint
 from darts.networks.latency import LatencyTable
+from darts.networks.stem_and_head import IMAGENET
 from darts.networks.width import multiply_adds
 from darts.records.run_folder import RunFolder
 from darts.spaces import registry
@@ -48,11 +50,33 @@ def test_the_table_tells_networks_whose_times_are_a_sum(blueprint, monkeypatch):
     genotype = random_genotype(TWO_EDGES, 5)
     whole = 2000 + 1.5 * multiply_adds(replace(blueprint, genotype=genotype), IMAGE)
     assert costs.of(genotype) == pytest.approx(whole, rel=1e-12)
+    assert measured.doubt is None
     with pytest.raises(ValueError, match=r"other sizes .*: channels 4 ≠ 8"):
         read.costs(TWO_EDGES, replace(blueprint, channels=8), IMAGE)
+    with pytest.raises(ValueError, match=r"other sizes .*: stem small images ≠ imagenet"):
+        read.costs(TWO_EDGES, replace(blueprint, stem=IMAGENET), IMAGE)
+    older = {name: size for name, size in read.network.items() if name != "stem"}
+    replace(read, network=older).costs(TWO_EDGES, blueprint, IMAGE)
     without = replace(read, times=dict(list(read.times.items())[1:]))
     with pytest.raises(ValueError, match=r"has no time of .* Measure the space"):
         without.costs(TWO_EDGES, blueprint, IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("scale", "fixed", "predicted", "doubt"),
+    [
+        (1.5, 2.0, 11.0, None),
+        (1.5, 2.0, 13.0, "it is up to 30% off for the networks above"),
+        (1.5, 2.0, 7.0, "it is up to 30% off"),
+        (7.8, 2.0, 10.0, "operations take 7.80 times in a network what they do alone"),
+        (0.1, 2.0, 10.0, "operations take 0.10 times"),
+        (1.5, 0.0, 10.0, "nothing is left for all that is no operation"),
+    ],
+)
+def test_a_table_is_doubted_where_it_fits_no_network(scale, fixed, predicted, doubt):
+    networks = [{"measured": 10.0, "predicted": p} for p in (10.0, predicted)]
+    found = latency.Measured(LatencyTable({}, fixed, {}), scale, networks).doubt
+    assert found == doubt if doubt is None else doubt in found
 
 
 @pytest.mark.parametrize(
@@ -80,7 +104,10 @@ def test_by_command_a_table_is_measured_and_a_search_counts_by_it(
     times = iter(range(1, 1000))  # heavier networks come last, and take longer
     monkeypatch.setattr(latency, "_milliseconds", lambda *arguments: float(next(times)))
     assert cli.main(measure) == 0
-    assert "operations, each in a network" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "operations, each in a network" in told
+    assert "Do not trust this table: " in told  # its times are the order of the measurements
+    assert "with more --repeats than 1." in told
     config = tiny.full_config(
         search=tiny.search_config(target=CostWeight(0.1)), latency_table="latency.json"
     )
@@ -121,7 +148,7 @@ def test_a_run_is_resumed_without_the_file_that_its_latency_table_was_read_from(
 
 
 def _interrupted(config, images, run, **named):
-    raise Interrupted(run.path)
+    raise Interrupted(run.path, signal.SIGINT)
 
 
 @pytest.fixture

@@ -24,15 +24,15 @@ from tests.darts.training.tiny import (
 
 
 class Pressing(Follower):
-    """Presses Ctrl-C at given steps of a stage, as often as they are named."""
+    """Presses Ctrl-C at given steps of a stage, as often as they are named, or sends a signal."""
 
-    def __init__(self, *at):
+    def __init__(self, *at, number=signal.SIGINT):
         super().__init__()
-        self.at = list(at)
+        self.at, self.number = list(at), number
 
     def tick(self, stage, epoch, step):
         for _ in range(self.at.count((epoch, step))):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), self.number)
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +63,19 @@ def test_ctrl_c_loses_no_step_and_the_rest_has_the_same_bits(tmp_path, pressed, 
     assert_same_bits(final_state(whole, config), final_state(cut, config))
     for stream in ("search/steps", "search/epochs"):
         assert timeless(whole.records(stream)) == timeless(cut.records(stream))
+
+
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN])
+def test_sigterm_loses_no_step_also_where_ctrl_c_is_ignored(tmp_path, ctrl_c):
+    signal.signal(signal.SIGINT, ctrl_c)
+    config = search_config(epochs=2, checkpoint_share=1e-9)
+    run = new_run(tmp_path / "run", Pressing((0, 1), number=signal.SIGTERM))
+    with pytest.raises(Interrupted) as interrupt:
+        search(config, halves(config), run)
+    assert interrupt.value.signal == signal.SIGTERM
+    assert saved(run, config).position == (0, 3)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # as a second one finds it
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
