@@ -228,7 +228,10 @@ def run_beside(
     waiting = list(tasks)
     running: dict[str, Worker] = {}
     deaths: Counter[str] = Counter()
-    stopping = lambda: follower.stopping(list(running))  # noqa: E731
+
+    def stopping() -> None:
+        follower.stopping(list(running))
+
     with sigterm_as_ctrl_c(), ended_in_any_case(running.values(), stopping):
         while waiting or running:
             while waiting and len(running) < workers:

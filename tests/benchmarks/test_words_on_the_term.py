@@ -1,5 +1,6 @@
 """What pages say of the amended term's length and angle along searches is what the records have."""
 
+from itertools import pairwise
 from statistics import fmean
 
 import pytest
@@ -19,8 +20,7 @@ def records() -> list[RunRecord]:
 def changed(run: RunRecord) -> float:
     """On how many edges the cell differs from that of the epoch before, in the last 50 epochs."""
     cells = run.content["cells_without_none"][-51:]
-    pairs = zip(cells, cells[1:], strict=False)
-    return fmean(sum(a != b for a, b in zip(*pair, strict=True)) for pair in pairs)
+    return fmean(sum(a != b for a, b in zip(*two, strict=True)) for two in pairwise(cells))
 
 
 def over_g1(run: RunRecord) -> float:
