@@ -49,17 +49,6 @@ def squared_curvature(number: float) -> float:
     return square
 
 
-def refuse_tiny_curvature(number: float, n: int, dtype: torch.dtype) -> None:
-    """Raise if squares of n numbers, a vector as long as that, lose digits to underflow."""
-    limits = torch.finfo(dtype)
-    if 0 < number < math.sqrt(n * limits.tiny / limits.eps):
-        raise NonFiniteError(
-            f"the inner loss has curvature {number:.3g}, and squares of such numbers are too small "
-            f"for {dtype}: lengths would be wrong. Multiply the inner loss by a number that brings "
-            "its curvature near 1: g₂ stays as it is."
-        )
-
-
 @dataclass(frozen=True)
 class BilevelProblem:
     """Two losses of (ω, α). Equal input must give equal bits.
