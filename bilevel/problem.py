@@ -318,7 +318,11 @@ def _refuse_sparse(leaves: tuple[Tensor | None, ...], names: list[str]) -> None:
 
 def _checked(which: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor):
-        raise TypeError(f"the {which} loss returned a {type(value).__name__}, not a tensor.")
+        raise TypeError(
+            f"the {which} loss returned a {type(value).__name__}, not a tensor. Let it return one "
+            "tensor of one number that was computed from its arguments: without .item(), float() "
+            "or .numpy(), and with nothing beside it."
+        )
     if value.dim() != 0:
         raise ValueError(
             f"the {which} loss must be a scalar; it has shape {tuple(value.shape)}. "

@@ -143,6 +143,11 @@ _MISSING_OVER_FORWARD: tuple[tuple[str, str], ...] = (
         "PyTorch cannot nest. Take Autograd()",
     ),
     (
+        r"forward gradient that has a different",
+        "the forward mode of an operation gives a derivative of another shape than its value has, "
+        "as that of weight_norm with dim=None does. Take Autograd()",
+    ),
+    (
         r"modified by an inplace operation",
         "the forward mode of an operation writes in place, as PyTorch's softmax, log_softmax, "
         "logsumexp, cross_entropy, attention and p-norms do. Spell it out, or take Autograd()",

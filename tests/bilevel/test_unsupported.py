@@ -316,6 +316,11 @@ MISSING: dict[str, tuple[Derivatives, Function, str]] = {
         r"cross_entropy.*Autograd\(\)",
     ),
     "softmax": (ReverseOverForward(), lambda w: (DATA @ w).softmax(1), r"softmax.*Autograd\(\)"),
+    "weight norm of a whole weight": (
+        ReverseOverForward(),
+        lambda w: torch._weight_norm(w, w[0, 0], -1),
+        r"another shape.*weight_norm with dim=None.*Autograd\(\)",
+    ),
     "cdist": (
         ReverseOverForward(),
         lambda w: torch.cdist(w, DATA),
