@@ -367,6 +367,10 @@ PLANTED: dict[str, Planted] = {
         case(lambda w, a: inner({**w, "first": (w["first"] + w["first"].detach()) / 2}, a)),
         r"not the derivative of its values.*detach\(\)",
     ),
+    "detach on the way, and values in float16": Planted(
+        case(lambda w, a: inner({**w, "first": (w["first"] + w["first"].detach()) / 2}, a).half()),
+        r"L_train: ∇_ω L_train is not the derivative of its values.*detach\(\)",
+    ),
     "detach in L_val": Planted(
         case(outer=lambda w, a: outer({**w, "first": (w["first"] + w["first"].detach()) / 2}, a)),
         "L_val: ∇_ω L_val is not the derivative of its values",

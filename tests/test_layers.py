@@ -26,7 +26,7 @@ ALLOWED = {
     "bilevel.replacing": (),
     "bilevel.reentrant": ("bilevel.unsupported",),
     "bilevel.connection": ("bilevel.unsupported", "bilevel.vector"),
-    "bilevel.point": ("bilevel.vector",),
+    "bilevel.point": ("bilevel.unsupported", "bilevel.vector"),
     "bilevel.reading": (),
     "bilevel.shown": ("bilevel.vector",),
     "bilevel.randomness": ("bilevel.reading",),
