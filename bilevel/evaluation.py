@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn.utils import parametrize
 
+from bilevel.changed_gradients import none_changed
 from bilevel.losses import Loss
 from bilevel.reentrant import none_without_gradients
 from bilevel.scope import refuse_written, versions
@@ -28,16 +29,25 @@ def evaluated(loss: Loss, omega: Vector, alpha: Vector) -> Any:
     """
     before = versions((omega, alpha))
     try:
-        with Explaining(loss=True), _parametrizations_computed_afresh(), none_without_gradients():
-            value = loss(omega.tree(), alpha.tree())
+        value = _called(loss, omega, alpha)
     except RuntimeError as error:
         known = all(leaf.requires_grad for leaf in (*omega.leaves, *alpha.leaves))
         if known or re.search(r"requires?[_ ]grad", str(error)) is None:
             raise
-        with torch.enable_grad(), _parametrizations_computed_afresh():
-            value = loss(*(_tracked_too(point).tree() for point in (omega, alpha)))
+        with torch.enable_grad():
+            value = _called(loss, *map(_tracked_too, (omega, alpha)))
     refuse_written(before, ω=omega, α=alpha)
     return value
+
+
+def _called(loss: Loss, omega: Vector, alpha: Vector) -> Any:
+    with (
+        Explaining(loss=True),
+        _parametrizations_computed_afresh(),
+        none_without_gradients(),
+        none_changed(),
+    ):
+        return loss(omega.tree(), alpha.tree())
 
 
 @contextmanager

@@ -25,6 +25,7 @@ ALLOWED = {
     "bilevel.recomputation": ("bilevel.replacing",),
     "bilevel.replacing": (),
     "bilevel.reentrant": ("bilevel.unsupported",),
+    "bilevel.changed_gradients": ("bilevel.reading", "bilevel.unsupported"),
     "bilevel.connection": ("bilevel.unsupported", "bilevel.vector"),
     "bilevel.point": ("bilevel.unsupported", "bilevel.vector"),
     "bilevel.reading": (),
@@ -33,6 +34,7 @@ ALLOWED = {
     "bilevel.unsupported": (),
     "bilevel.scope": ("bilevel.connection", "bilevel.unsupported", "bilevel.vector"),
     "bilevel.evaluation": (
+        "bilevel.changed_gradients",
         "bilevel.losses",
         "bilevel.reentrant",
         "bilevel.scope",

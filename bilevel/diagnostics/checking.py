@@ -305,7 +305,7 @@ class _Check:
                 f"{found.gradient.relative:.2g} of ‖∇_ω L_train‖ along a random direction. Look "
                 "for detach(), no_grad(), .data or .item() on the way from ω to the loss, for a "
                 "straight-through estimator, a derivative by forward mode inside the loss (jvp, "
-                "jacfwd, torch.func.hessian), a hook and a custom backward.",
+                "jacfwd, torch.func.hessian), a gradient reversal and a custom backward.",
             )
             return
         for name, agreement, names in (
