@@ -46,7 +46,7 @@ def none_changed() -> Iterator[None]:
                 held[number] = _asking(held[number])
 
 
-class _Noting(_OWN):  # type: ignore[misc, valid-type]
+class _Noting(_OWN):
     """A handle of a hook that is to come, of which this takes note."""
 
     def __init__(self, held: Any, **others: Any) -> None:
