@@ -223,9 +223,7 @@ class BilevelProblem:
         """Whether L_val depends on any leaf of ω. One evaluation of it."""
         at = omega.tracked()
         value = self.outer_value(at, alpha.detach())
-        return value.requires_grad and any(
-            leaf is not None for leaf in torch.autograd.grad(value, at.leaves, allow_unused=True)
-        )
+        return any(leaf is not None for leaf in _gradients_or_none(value, at.leaves))
 
     @torch.enable_grad()
     def refuse_unused(self, omega: Vector, alpha: Vector, places: Sequence[int]) -> None:
@@ -239,9 +237,7 @@ class BilevelProblem:
         point = alpha.tracked()
         for which, loss in (("inner", self.inner_value), ("outer", self.outer_value)):
             value = loss(omega.detach(), point)
-            found: tuple[Tensor | None, ...] = (None,) * len(point.leaves)
-            if value.requires_grad:
-                found = torch.autograd.grad(value, point.leaves, allow_unused=True)
+            found = _gradients_or_none(value, point.leaves)
             places = [place for place in places if found[place] is None]
             if not places:
                 return
@@ -367,10 +363,7 @@ def _gradients(which: str | None, value: Tensor, **points: Vector) -> list[Vecto
             caller passed for it, through its closure.
     """
     leaves = tuple(leaf for point in points.values() for leaf in point.leaves)
-    found: tuple[Tensor | None, ...] = (None,) * len(leaves)
-    if value.requires_grad:
-        with Explaining():
-            found = torch.autograd.grad(value, leaves, allow_unused=True)
+    found = _gradients_or_none(value, leaves)
     _refuse_sparse(found, [name for point in points.values() for name in point.names()])
     images, unused = [], {}
     for symbol, point in points.items():
@@ -388,3 +381,11 @@ def _gradients(which: str | None, value: Tensor, **points: Vector) -> list[Vecto
     if which is not None:
         refuse_closed_over(which, value, **unused)
     return images
+
+
+def _gradients_or_none(value: Tensor, leaves: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
+    """The gradients of a loss; None in leaves that it does not use."""
+    if not value.requires_grad:
+        return (None,) * len(leaves)
+    with Explaining():
+        return torch.autograd.grad(value, leaves, allow_unused=True)

@@ -32,7 +32,8 @@ ALLOWED = {
     "bilevel.reading": (),
     "bilevel.shown": ("bilevel.vector",),
     "bilevel.randomness": ("bilevel.reading",),
-    "bilevel.unsupported": (),
+    "bilevel.unsupported": ("bilevel.index_twice",),
+    "bilevel.index_twice": (),
     "bilevel.scope": ("bilevel.connection", "bilevel.unsupported", "bilevel.vector"),
     "bilevel.evaluation": (
         "bilevel.changed_gradients",
