@@ -158,12 +158,12 @@ class BilevelProblem:
     def inner_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_train, checked to be one finite number."""
         self.refuse_missing_batch()
-        return _checked("inner", evaluated(self.inner, omega, alpha))
+        return _checked("inner", evaluated(self.inner, omega, alpha), ω=omega, α=alpha)
 
     def outer_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_val, checked to be one finite number."""
         self.refuse_missing_batch()
-        return _checked("outer", evaluated(self.outer, omega, alpha))
+        return _checked("outer", evaluated(self.outer, omega, alpha), ω=omega, α=alpha)
 
     def refuse_missing_batch(self) -> None:
         """Raise if a loss takes a batch and has none.
@@ -312,7 +312,7 @@ def _refuse_sparse(leaves: tuple[Tensor | None, ...], names: list[str]) -> None:
             )
 
 
-def _checked(which: str, value: Any) -> Tensor:
+def _checked(which: str, value: Any, **points: Vector) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(
             f"the {which} loss returned a {type(value).__name__}, not a tensor. Let it return one "
@@ -335,7 +335,7 @@ def _checked(which: str, value: Any) -> Tensor:
             f"the {which} loss is {number}. The point has left the region where the loss is "
             "defined: lower the learning rate, clip gradients, or check the batch."
         )
-    look(which, value)
+    look(which, value, **points)
     return value
 
 
