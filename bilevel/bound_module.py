@@ -11,6 +11,7 @@ import optree
 import torch
 from torch import Tensor, nn
 from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
@@ -316,6 +317,12 @@ def _module_of(entry: Any) -> nn.Module | None:
 
 def _trainable(symbol: str, module: nn.Module) -> dict[str, Tensor]:
     refuse_hidden_parameters(symbol, module)
+    lazy = [name for name, p in module.named_parameters() if isinstance(p, UninitializedParameter)]
+    if lazy:
+        raise ValueError(
+            f"{type(module).__name__} has parameters without a shape ({', '.join(lazy[:3])}). Lazy "
+            "layers give them one at their first call: call the module on data once before."
+        )
     params: dict[str, Tensor] = {
         name: p for name, p in module.named_parameters() if p.requires_grad
     }
