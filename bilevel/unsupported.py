@@ -132,6 +132,10 @@ _MISSING: tuple[tuple[str, str], ...] = (
         f"{_BY_DIFFERENCES}",
     ),
     (
+        r"vmap|[Bb]atching rule|expand is unsupported for Sparse",
+        "an operation cannot take several products at once. Take Autograd() with chunk=1",
+    ),
+    (
         r"modified by an inplace operation",
         "a loss writes in place to a tensor that its derivative needs. Compute a new one instead",
     ),

@@ -507,6 +507,33 @@ def test_a_compiled_module_is_sent_back_to_its_original() -> None:
     assert Amended(0.1)(*case(compiled._orig_mod)).implicit.isfinite()
 
 
+class ReadsItsGradient(torch.autograd.Function):
+    """Its backward asks for a number, which vmap has not."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return slope * x.cos() if slope.sum().item() < 1e9 else slope
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda w: torch.sparse.mm(DATA[:4].to_sparse(), w), ReadsItsGradient.apply],
+    ids=["a sparse matrix", "a number of the gradient"],
+)
+def test_what_takes_no_products_at_once_is_sent_to_one_by_one(function: Function) -> None:
+    omega, alpha = Vector.of(WEIGHTS), Vector.of(torch.ones((), dtype=torch.float64))
+    with pytest.raises(UnsupportedDerivativeError, match=r"products at once.*chunk=1"):
+        Autograd(chunk=4)(problem(function), omega, alpha).hessian.dense()
+    found = Autograd()(problem(function), omega, alpha).hessian.dense()
+    assert torch.allclose(found @ omega.flat().cos(), product(Autograd(), function).flat() / 0.7)
+
+
 def test_a_look_for_unused_leaves_explains_what_pytorch_refuses() -> None:
     """First order takes a derivative of L_train only where that of L_val is 0."""
 
