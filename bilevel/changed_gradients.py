@@ -1,9 +1,9 @@
-"""Hooks of a loss that change gradients are refused: they give the derivative of no loss."""
+"""Hooks of a loss that change gradients: second derivatives through them are refused."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.autograd import forward_ad
 from torch.utils import hooks
 
 from bilevel.reading import leaving
@@ -24,14 +25,18 @@ _registered: ContextVar[_Registered | None] = ContextVar("registered", default=N
 
 
 @contextmanager
-def none_changed() -> Iterator[None]:
-    """Hooks that tensors and modules get while this lasts may look at gradients, not change them.
+def hooks_watched(told: Callable[[], None], leaves: Sequence[Tensor]) -> Iterator[None]:
+    """Hooks that tensors and modules get while this lasts are asked whether they change gradients.
 
-    They raise in backward where they do. A gradient that is not finite may be changed to one that
-    is. PyTorch's class of handles is another one meanwhile, in all threads.
+    In backward, that is. A gradient that is not finite may be changed to one that is. PyTorch's
+    class of handles is another one meanwhile, in all threads.
+
+    Args:
+        told: called where one is changed in a first derivative.
+        leaves: the arguments of the loss that is evaluated.
 
     Raises:
-        UnsupportedDerivativeError: from a gradient, later.
+        UnsupportedDerivativeError: from a gradient, later, where a second derivative is taken.
     """
     found: _Registered = []
     token = _registered.set(found)
@@ -43,7 +48,13 @@ def none_changed() -> Iterator[None]:
         _registered.reset(token)
         for held, number in found:
             if number in held:
-                held[number] = _asking(held[number])
+                held[number] = _asking(held[number], told, forward=_with_tangents(leaves))
+
+
+def _with_tangents(leaves: Sequence[Tensor]) -> bool:
+    """Whether forward mode is at work, so that the next backward gives second derivatives."""
+    pairs = (forward_ad.unpack_dual(leaf) for leaf in leaves)  # type: ignore[no-untyped-call]
+    return any(pair.tangent is not None for pair in pairs)
 
 
 class _Noting(_OWN):
@@ -57,16 +68,22 @@ class _Noting(_OWN):
             found.append((held, self.id))
 
 
-def _asking(hook: Callable[..., Any]) -> Callable[..., Any]:
+def _asking(
+    hook: Callable[..., Any], told: Callable[[], None], *, forward: bool
+) -> Callable[..., Any]:
     @functools.wraps(hook)
     def asked(gradients: Any, *others: Any) -> Any:
         returned = hook(gradients, *others)
         if returned is not None and not leaving() and _changed(gradients, returned):
-            raise UnsupportedDerivativeError(
-                "a hook in a loss changes a gradient (register_hook, register_full_backward_hook): "
-                "what comes out is the derivative of no loss. Take it off. To clip, give `clip` to "
-                "solve or alternating_step; to weigh a part, weigh its term of the loss."
-            )
+            if forward or torch.is_grad_enabled():  # the latter: backward makes a graph
+                raise UnsupportedDerivativeError(
+                    "a hook in a loss changes a gradient (register_hook, "
+                    "register_full_backward_hook), so that second derivatives are of no loss. Take "
+                    "it off. To clip, give `clip` to solve or alternating_step; to weigh a part, "
+                    "weigh its term of the loss; for an implicit layer write an autograd.Function "
+                    "with a differentiable backward, or take CentralDifference()."
+                )
+            told()
         return returned
 
     return asked

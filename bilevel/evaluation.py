@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch.nn.utils import parametrize
 
-from bilevel.changed_gradients import none_changed
+from bilevel.changed_gradients import hooks_watched
 from bilevel.losses import Loss
 from bilevel.reentrant import none_without_gradients
-from bilevel.scope import refuse_written, versions
+from bilevel.scope import gradient_changes_noted, refuse_written, versions
 from bilevel.unsupported import Explaining
 from bilevel.vector import Vector
 
@@ -45,7 +45,7 @@ def _called(loss: Loss, omega: Vector, alpha: Vector) -> Any:
         Explaining(loss=True),
         _parametrizations_computed_afresh(),
         none_without_gradients(),
-        none_changed(),
+        hooks_watched(gradient_changes_noted(), (*omega.leaves, *alpha.leaves)),
     ):
         return loss(omega.tree(), alpha.tree())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -22,11 +22,13 @@ class Passed:
         leaves: by the identity of a tensor, its symbol, point and place there.
         strangers: trainable parameters that a loss used and that are neither ω nor α.
         looked: the losses that were looked at: one graph of each is enough.
+        hooked: whether a hook of a loss has changed a gradient.
     """
 
     leaves: dict[int, tuple[str, Vector, int]]
     strangers: dict[int, str] = field(default_factory=dict)
     looked: set[str] = field(default_factory=set)
+    hooked: bool = False
 
 
 _passed: ContextVar[Passed | None] = ContextVar("passed", default=None)
@@ -51,6 +53,17 @@ def passed(**points: Vector) -> Iterator[Passed]:
         yield here
     finally:
         _passed.reset(token)
+
+
+def gradient_changes_noted() -> Callable[[], None]:
+    """What takes note, from any thread, that a hook has changed a gradient."""
+    here = _passed.get()
+
+    def note() -> None:
+        if here is not None:
+            here.hooked = True
+
+    return note
 
 
 def look(which: str, value: Tensor, **points: Vector) -> None:

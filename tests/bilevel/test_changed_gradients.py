@@ -1,4 +1,4 @@
-"""Hooks may look at the gradients of a loss; those that change them are refused."""
+"""Hooks may look at the gradients of a loss; those that change them are refused or warned of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.modules.module import register_module_full_backward_hook
 from torch.utils.hooks import RemovableHandle
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, ReverseOverForward, check
-from bilevel.estimators import Amended, Penalty, Unrolled
+from bilevel.estimators import Amended, ChangedGradient, Exact, Penalty, Unrolled
 from bilevel.unsupported import UnsupportedDerivativeError
 from tests.dense import dense
 
@@ -103,16 +103,80 @@ HARMLESS: dict[str, Hooked] = {
     [
         Amended(ETA),
         Amended(ETA, derivatives=Autograd(chunk=2)),
-        Amended(ETA, derivatives=CentralDifference()),
         Amended(ETA, derivatives=ReverseOverForward()),
         Unrolled(2, lr=0.1),
-        Penalty(1.0, steps=2, lr=0.1),
     ],
     ids=repr,
 )
-def test_a_hook_that_changes_a_gradient_is_refused(estimator: Any, name: str) -> None:
-    with pytest.raises(UnsupportedDerivativeError, match="a hook in a loss changes a gradient"):
+@pytest.mark.filterwarnings("ignore::bilevel.estimators.ChangedGradient")
+def test_second_derivatives_through_a_hook_that_changes_are_refused(
+    estimator: Any, name: str
+) -> None:
+    refused = "a hook in a loss changes a gradient|has no forward mode"  # that of modules has none
+    with pytest.raises(UnsupportedDerivativeError, match=refused):
         estimator(*problem(CHANGING[name]))
+
+
+@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize(
+    "estimator",
+    [Amended(ETA, derivatives=CentralDifference()), Penalty(1.0, steps=2, lr=0.1)],
+    ids=repr,
+)
+def test_first_derivatives_through_it_are_warned_of(estimator: Any, name: str) -> None:
+    with pytest.warns(ChangedGradient, match=r"a hook in a loss changes.*bilevel\.check compares"):
+        estimator(*problem(CHANGING[name]))
+
+
+MATRIX = 0.2 * torch.randn(4, 4, dtype=f64, generator=torch.Generator().manual_seed(2))
+
+
+def fixed_point(w: Tensor) -> Tensor:
+    """z = tanh(Mz + w), whose gradient a hook makes that of the fixed point."""
+
+    def again(z: Tensor) -> Tensor:
+        return torch.tanh(MATRIX @ z + w)
+
+    with torch.no_grad():
+        z = torch.zeros_like(w)
+        for _ in range(60):
+            z = again(z)
+    found, start = again(z), z.clone().requires_grad_()
+    if found.requires_grad:
+        step = again(start)
+
+        def solved(slope: Tensor) -> Tensor:
+            total = slope
+            for _ in range(60):
+                total = slope + torch.autograd.grad(step, start, total, retain_graph=True)[0]
+            return total
+
+        found.register_hook(solved)
+    return found
+
+
+def test_an_implicit_layer_by_a_hook_is_right_by_differences() -> None:
+    omega, alpha = X[0].clone(), torch.tensor(0.5, dtype=f64)
+
+    def by(layer: Callable[[Tensor], Tensor]) -> BilevelProblem:
+        return BilevelProblem(
+            lambda w, a: (layer(w) - 1).square().sum() + 4 * a * w.square().sum(),
+            lambda w, a: (layer(2 * w) - 0.5).square().sum(),
+        )
+
+    def unrolled(w: Tensor) -> Tensor:
+        z = torch.zeros_like(w)
+        for _ in range(60):
+            z = torch.tanh(MATRIX @ z + w)
+        return z
+
+    truth = Exact()(by(unrolled), omega, alpha).implicit
+    how = CentralDifference()
+    with pytest.warns(ChangedGradient):
+        found = Exact(derivatives=how)(by(fixed_point), omega, alpha).implicit
+    assert torch.isclose(found, truth, rtol=1e-6)
+    assert check(by(fixed_point), omega, alpha, derivatives=how).ok
+    assert "differentiable backward" in str(check(by(fixed_point), omega, alpha))
 
 
 def test_a_hook_of_all_modules_is_refused_and_check_names_it() -> None:
