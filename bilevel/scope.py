@@ -112,11 +112,11 @@ def _refuse_in_place_of(points: Mapping[str, Vector], which: str, stranger: Tens
             same = leaf.data_ptr() == stranger.data_ptr() and leaf.shape == stranger.shape
             if tracked and same:
                 raise DisconnectedError(
-                    f"the {which} loss computes from another tensor in the place of the leaf "
-                    f"{names_of(point, [place])} of {symbol}, so that no derivative with respect "
-                    "to it is seen. Look for a module or function that keeps what it computed in "
-                    "an earlier evaluation, and compute it afresh each time; where a constant is "
-                    "meant, detach() it."
+                    f"the {which} loss takes the leaf {names_of(point, [place])} of {symbol} from "
+                    "the enclosing scope, or from an earlier evaluation of which something was "
+                    "kept, and not from its arguments, so that no derivative with respect to it is "
+                    "seen. Compute the loss afresh from what it is passed each time. Where a "
+                    "constant is meant, detach() it."
                 )
 
 
