@@ -11,10 +11,12 @@ import optree
 import torch
 from torch import Tensor, nn
 from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
 from bilevel.recomputation import Again, recomputed
+from bilevel.running_statistics import RunningStatistics, normalisation
 
 
 class BoundModule:
@@ -22,9 +24,10 @@ class BoundModule:
 
     `net(x)`, `net.encoder(x)`, `net.blocks[0](x)`, `net.features(x)`, `net.parameters()` and
     `net.encoder.weight` all see `params` in place of the module's own parameters, and scratch
-    copies of its buffers. The module itself is as it was when the call returns; while it runs, no
-    other thread may call the module or be bound to it. A parameter that the module holds under
-    several names (tied weights, a part used twice) is replaced under all.
+    copies of its buffers. Norms in evaluation mode read the module's running statistics, though a
+    call in training mode went before. The module itself is as it was when the call returns; while
+    it runs, no other thread may call the module or be bound to it. A parameter that the module
+    holds under several names (tied weights, a part used twice) is replaced under all.
 
     `torch.func.functional_call(net, tensors, inputs)` reads other tensors once more, for that call.
     An attribute that is set, `net.dropout.p = 0.1`, is set in the module, and stays.
@@ -51,7 +54,7 @@ class BoundModule:
         part: nn.Module,
         at: str,
         params: dict[str, Tensor],
-        slots: dict[str, Tensor],
+        slots: _Slots,
     ) -> None:
         vars(self).update(_root=root, _part=part, _at=at, _slots=slots, params=params)
 
@@ -103,6 +106,7 @@ class BoundModule:
             value = function(*args, **kwargs)
             return iter(list(value)) if isinstance(value, Iterator) else value
 
+        self._slots.follow_modes()
         value = _in_place(self._root, self._slots, run)
         if isinstance(value, Iterator):
             return iter([self._bound(each) for each in value])
@@ -211,7 +215,20 @@ def _path(prefix: str) -> str:
     return f"root.{prefix}"
 
 
-def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+class _Slots(dict[str, Tensor]):
+    """What goes where while a call runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statistics: list[RunningStatistics] = []
+
+    def follow_modes(self) -> None:
+        """Let running statistics be those for the modes that their parts are in now."""
+        for each in self.statistics:
+            each.follow(self)
+
+
+def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> _Slots:
     """What goes where: every place of a parameter or buffer once, though it have several names.
 
     A part under two names is one place, and a weight of two parts is two. `functional_call` takes
@@ -219,7 +236,7 @@ def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]
     """
     first = {id(p): name for name, p in module.named_parameters()}
     copies: dict[int, Tensor] = {}
-    slots: dict[str, Tensor] = {}
+    slots = _Slots()
     for path, part in module.named_modules():  # every part once
         at = _path(f"{path}." if path else "")
         if part.training and _iterates_on_its_weight(part):
@@ -236,6 +253,9 @@ def _slots(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]
             if id(buffer) not in copies:
                 copies[id(buffer)] = buffer.clone()
             slots[at + name] = copies[id(buffer)]
+        if (norm := normalisation(part)) is not None:
+            places = [at + name for name, _ in norm.named_buffers(recurse=False)]
+            slots.statistics.append(RunningStatistics(norm, {one: slots[one] for one in places}))
     return slots
 
 
@@ -297,6 +317,12 @@ def _module_of(entry: Any) -> nn.Module | None:
 
 def _trainable(symbol: str, module: nn.Module) -> dict[str, Tensor]:
     refuse_hidden_parameters(symbol, module)
+    lazy = [name for name, p in module.named_parameters() if isinstance(p, UninitializedParameter)]
+    if lazy:
+        raise ValueError(
+            f"{type(module).__name__} has parameters without a shape ({', '.join(lazy[:3])}). Lazy "
+            "layers give them one at their first call: call the module on data once before."
+        )
     params: dict[str, Tensor] = {
         name: p for name, p in module.named_parameters() if p.requires_grad
     }

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch.nn.utils import parametrize
 
+from bilevel.changed_gradients import hooks_watched
 from bilevel.losses import Loss
 from bilevel.reentrant import none_without_gradients
-from bilevel.scope import refuse_written, versions
+from bilevel.scope import gradient_changes_noted, refuse_written, versions
 from bilevel.unsupported import Explaining
 from bilevel.vector import Vector
 
@@ -28,16 +29,25 @@ def evaluated(loss: Loss, omega: Vector, alpha: Vector) -> Any:
     """
     before = versions((omega, alpha))
     try:
-        with Explaining(loss=True), _parametrizations_computed_afresh(), none_without_gradients():
-            value = loss(omega.tree(), alpha.tree())
+        value = _called(loss, omega, alpha)
     except RuntimeError as error:
         known = all(leaf.requires_grad for leaf in (*omega.leaves, *alpha.leaves))
         if known or re.search(r"requires?[_ ]grad", str(error)) is None:
             raise
-        with torch.enable_grad(), _parametrizations_computed_afresh():
-            value = loss(*(_tracked_too(point).tree() for point in (omega, alpha)))
+        with torch.enable_grad():
+            value = _called(loss, *map(_tracked_too, (omega, alpha)))
     refuse_written(before, ω=omega, α=alpha)
     return value
+
+
+def _called(loss: Loss, omega: Vector, alpha: Vector) -> Any:
+    with (
+        Explaining(loss=True),
+        _parametrizations_computed_afresh(),
+        none_without_gradients(),
+        hooks_watched(gradient_changes_noted(), (*omega.leaves, *alpha.leaves)),
+    ):
+        return loss(omega.tree(), alpha.tree())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import optree
 from torch import Tensor
 
 from bilevel.vector import Tree
@@ -24,7 +25,27 @@ class OnBatch:
     batch: Any
 
     def __call__(self, omega: Tree, alpha: Tree) -> Tensor:
-        return self.loss(omega, alpha, self.batch)
+        """The loss on the batch.
+
+        Raises:
+            ValueError: it wrote to a tensor of the batch.
+        """
+        before = self._versions()
+        value = self.loss(omega, alpha, self.batch)
+        if self._versions() != before:
+            raise ValueError(
+                "a loss wrote to its batch in place (x.sub_(...), x += ..., x[...] = ...), so that "
+                "its next evaluation is another function. Compute a new tensor from it instead."
+            )
+        return value
+
+    def _versions(self) -> list[int]:
+        """How often tensors of the batch have been written to."""
+        return [
+            leaf._version
+            for leaf in optree.tree_leaves(self.batch)
+            if isinstance(leaf, Tensor) and not leaf.is_inference()
+        ]
 
 
 def takes_batch(loss: Loss) -> bool:

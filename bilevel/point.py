@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
+from bilevel.unsupported import UnsupportedDerivativeError
 from bilevel.vector import Tree, Vector
 
 LEAST_PRECISE = 1e-4
@@ -20,8 +22,16 @@ def point_of(omega: Tree, alpha: Tree) -> tuple[Vector, Vector]:
     Raises:
         TypeError: a leaf is not a floating tensor, or one of them is in half precision.
         ValueError: there is no coordinate, or dtypes or devices differ.
+        UnsupportedDerivativeError: a leaf belongs to a transformation of `torch.func`.
     """
-    at, hyper = _plain(Vector.of(omega)), _plain(Vector.of(alpha))
+    given = Vector.of(omega), Vector.of(alpha)
+    if any(is_functorch_wrapped_tensor(leaf) for point in given for leaf in point.leaves):
+        raise UnsupportedDerivativeError(
+            "ω or α is a tensor of a transformation of torch.func (vmap, grad, jvp, ...), which "
+            "cannot pass through what takes derivatives itself. Call it outside: once for each "
+            "point in place of vmap."
+        )
+    at, hyper = map(_plain, given)
     if (at.dtype, at.device) != (hyper.dtype, hyper.device):
         raise ValueError(
             f"ω is {at.dtype} on {at.device}, but α is {hyper.dtype} on {hyper.device}. "

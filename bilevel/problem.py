@@ -49,17 +49,6 @@ def squared_curvature(number: float) -> float:
     return square
 
 
-def refuse_tiny_curvature(number: float, n: int, dtype: torch.dtype) -> None:
-    """Raise if squares of n numbers, a vector as long as that, lose digits to underflow."""
-    limits = torch.finfo(dtype)
-    if 0 < number < math.sqrt(n * limits.tiny / limits.eps):
-        raise NonFiniteError(
-            f"the inner loss has curvature {number:.3g}, and squares of such numbers are too small "
-            f"for {dtype}: lengths would be wrong. Multiply the inner loss by a number that brings "
-            "its curvature near 1: g₂ stays as it is."
-        )
-
-
 @dataclass(frozen=True)
 class BilevelProblem:
     """Two losses of (ω, α). Equal input must give equal bits.
@@ -169,12 +158,12 @@ class BilevelProblem:
     def inner_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_train, checked to be one finite number."""
         self.refuse_missing_batch()
-        return _checked("inner", evaluated(self.inner, omega, alpha))
+        return _checked("inner", evaluated(self.inner, omega, alpha), ω=omega, α=alpha)
 
     def outer_value(self, omega: Vector, alpha: Vector) -> Float[Tensor, ""]:
         """L_val, checked to be one finite number."""
         self.refuse_missing_batch()
-        return _checked("outer", evaluated(self.outer, omega, alpha))
+        return _checked("outer", evaluated(self.outer, omega, alpha), ω=omega, α=alpha)
 
     def refuse_missing_batch(self) -> None:
         """Raise if a loss takes a batch and has none.
@@ -234,9 +223,7 @@ class BilevelProblem:
         """Whether L_val depends on any leaf of ω. One evaluation of it."""
         at = omega.tracked()
         value = self.outer_value(at, alpha.detach())
-        return value.requires_grad and any(
-            leaf is not None for leaf in torch.autograd.grad(value, at.leaves, allow_unused=True)
-        )
+        return any(leaf is not None for leaf in _gradients_or_none(value, at.leaves))
 
     @torch.enable_grad()
     def refuse_unused(self, omega: Vector, alpha: Vector, places: Sequence[int]) -> None:
@@ -250,9 +237,7 @@ class BilevelProblem:
         point = alpha.tracked()
         for which, loss in (("inner", self.inner_value), ("outer", self.outer_value)):
             value = loss(omega.detach(), point)
-            found: tuple[Tensor | None, ...] = (None,) * len(point.leaves)
-            if value.requires_grad:
-                found = torch.autograd.grad(value, point.leaves, allow_unused=True)
+            found = _gradients_or_none(value, point.leaves)
             places = [place for place in places if found[place] is None]
             if not places:
                 return
@@ -327,9 +312,13 @@ def _refuse_sparse(leaves: tuple[Tensor | None, ...], names: list[str]) -> None:
             )
 
 
-def _checked(which: str, value: Any) -> Tensor:
+def _checked(which: str, value: Any, **points: Vector) -> Tensor:
     if not isinstance(value, Tensor):
-        raise TypeError(f"the {which} loss returned a {type(value).__name__}, not a tensor.")
+        raise TypeError(
+            f"the {which} loss returned a {type(value).__name__}, not a tensor. Let it return one "
+            "tensor of one number that was computed from its arguments: without .item(), float() "
+            "or .numpy(), and with nothing beside it."
+        )
     if value.dim() != 0:
         raise ValueError(
             f"the {which} loss must be a scalar; it has shape {tuple(value.shape)}. "
@@ -346,7 +335,7 @@ def _checked(which: str, value: Any) -> Tensor:
             f"the {which} loss is {number}. The point has left the region where the loss is "
             "defined: lower the learning rate, clip gradients, or check the batch."
         )
-    look(which, value)
+    look(which, value, **points)
     return value
 
 
@@ -374,10 +363,7 @@ def _gradients(which: str | None, value: Tensor, **points: Vector) -> list[Vecto
             caller passed for it, through its closure.
     """
     leaves = tuple(leaf for point in points.values() for leaf in point.leaves)
-    found: tuple[Tensor | None, ...] = (None,) * len(leaves)
-    if value.requires_grad:
-        with Explaining():
-            found = torch.autograd.grad(value, leaves, allow_unused=True)
+    found = _gradients_or_none(value, leaves)
     _refuse_sparse(found, [name for point in points.values() for name in point.names()])
     images, unused = [], {}
     for symbol, point in points.items():
@@ -395,3 +381,11 @@ def _gradients(which: str | None, value: Tensor, **points: Vector) -> list[Vecto
     if which is not None:
         refuse_closed_over(which, value, **unused)
     return images
+
+
+def _gradients_or_none(value: Tensor, leaves: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
+    """The gradients of a loss; None in leaves that it does not use."""
+    if not value.requires_grad:
+        return (None,) * len(leaves)
+    with Explaining():
+        return torch.autograd.grad(value, leaves, allow_unused=True)

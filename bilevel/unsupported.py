@@ -10,9 +10,14 @@ from typing import Any
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction, once_differentiable
 
+from bilevel.index_twice import WRITES, writes_twice
+
 _BY_DIFFERENCES = "take CentralDifference()"
 _NORM = "spell the norm out by means and squares"
 _NO_INDEX_TWICE = "let no index stand twice, for PyTorch leaves open which value is kept"
+_ADDED = f"{_NO_INDEX_TWICE}; scatter_add and index_add add them up"
+_IN_PLACE = "torch::autograd::CopySlices"
+"""The node of an operation in place on a view, which holds that of the operation."""
 _ONCE = (
     "{name} is marked once_differentiable, and PyTorch takes its gradient for a constant. Write "
     f"its backward by differentiable operations without that mark, or {_BY_DIFFERENCES}."
@@ -27,6 +32,10 @@ WRONG_ONCE: Mapping[str, tuple[str, str]] = {
     ),
     "MaxUnpool2D": ("max_unpool2d with an index twice", _NO_INDEX_TWICE),
     "MaxUnpool3D": ("max_unpool3d with an index twice", _NO_INDEX_TWICE),
+    "Scatter": ("scatter with an index twice", _ADDED),
+    "IndexCopy": ("index_copy with an index twice", _ADDED),
+    "IndexPut": ("a write to one place twice, as by t[index] = values", _ADDED),
+    "Put": ("put with an index twice", _ADDED),
     "AsStridedScatter": ("as_strided_scatter", "write into a clone of the tensor"),
     "CheckpointFunction": (
         "checkpoint() in its reentrant form",
@@ -123,6 +132,10 @@ _MISSING: tuple[tuple[str, str], ...] = (
         f"{_BY_DIFFERENCES}",
     ),
     (
+        r"vmap|[Bb]atching rule|expand is unsupported for Sparse",
+        "an operation cannot take several products at once. Take Autograd() with chunk=1",
+    ),
+    (
         r"modified by an inplace operation",
         "a loss writes in place to a tensor that its derivative needs. Compute a new one instead",
     ),
@@ -143,6 +156,11 @@ _MISSING_OVER_FORWARD: tuple[tuple[str, str], ...] = (
         "PyTorch cannot nest. Take Autograd()",
     ),
     (
+        r"forward gradient that has a different",
+        "the forward mode of an operation gives a derivative of another shape than its value has, "
+        "as that of weight_norm with dim=None does. Take Autograd()",
+    ),
+    (
         r"modified by an inplace operation",
         "the forward mode of an operation writes in place, as PyTorch's softmax, log_softmax, "
         "logsumexp, cross_entropy, attention and p-norms do. Spell it out, or take Autograd()",
@@ -156,6 +174,10 @@ _IN_A_LOSS: tuple[tuple[str, str], ...] = (
         r"'(?P<argument>\w+)'",
         "{name} has no derivative in its argument {argument}. Take it with reduction='none' and "
         "weigh its terms yourself",
+    ),
+    (
+        r"only change requires_grad flags of leaf",
+        "a loss sets requires_grad of a parameter. Take detach() of it where a constant is meant",
     ),
 )
 
@@ -234,10 +256,13 @@ def nodes(values: Iterable[Tensor]) -> Iterable[tuple[str, Any]]:
     seen = set(to_visit)
     while to_visit:
         node = to_visit.pop()
-        name = node.name().rpartition("Backward")[0]
+        full = node.name()
+        name = full.rpartition("Backward")[0]
         if "linear_cross_entropy" in name:  # a generated name, with the path of the operation
             name = "linear_cross_entropy"
         yield name.rpartition("::")[2], node
+        if full == _IN_PLACE and (written := getattr(node, "_wrapped_node", None)):
+            to_visit.append(written)
         for following, _ in node.next_functions:
             if following is not None and following not in seen:
                 seen.add(following)
@@ -253,10 +278,7 @@ def _at_fault(name: str, node: Any, *, forward: bool) -> bool:
     if name == "Embedding":
         padded = forward and 0 <= node._saved_padding_idx < node._saved_weight_sym_argsize_0
         return bool(node._saved_scale_grad_by_freq or padded)
-    if name in ("MaxUnpool2D", "MaxUnpool3D"):
-        planes = node._saved_indices.flatten(-int(name[-2])).flatten(0, -2)
-        return any(len(plane.unique()) < len(plane) for plane in planes)
-    return True
+    return name not in WRITES or writes_twice(name, node)
 
 
 def _once_differentiable(node: Any) -> bool:

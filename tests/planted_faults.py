@@ -158,6 +158,18 @@ class TwiceTheSlope(torch.autograd.Function):
         return 2 * slope * x.cos()
 
 
+class Reversed(torch.autograd.Function):
+    """The gradient reversal of domain-adversarial training."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        return -slope
+
+
 class ConstantSlope(torch.autograd.Function):
     """Right once; the slope that it keeps is a number to the second derivative."""
 
@@ -169,6 +181,13 @@ class ConstantSlope(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Tensor:
         return slope * ctx.slope
+
+
+def scaled(x: Tensor) -> Tensor:
+    y = x * 1
+    if y.requires_grad:
+        y.register_hook(lambda slope: 3 * slope)
+    return y
 
 
 class Once(torch.autograd.Function):
@@ -351,6 +370,14 @@ PLANTED: dict[str, Planted] = {
         case(lambda w, a: inner(w, a) + TwiceTheSlope.apply(X @ w["first"]).sum()),
         "not the derivative of its values.*custom backward",
     ),
+    "a gradient reversal": Planted(
+        case(lambda w, a: inner(w, a) + Reversed.apply(X @ w["first"]).sin().sum()),
+        "not the derivative of its values.*gradient reversal",
+    ),
+    "a hook that scales a gradient": Planted(
+        case(lambda w, a: inner({**w, "first": scaled(w["first"])}, a)),
+        "a hook in a loss changes a gradient",
+    ),
     "a backward that is right once and wrong twice": Planted(
         case(lambda w, a: inner(w, a) + ConstantSlope.apply(X @ w["first"]).square().sum()),
         r"products with H.*most in leaf \['first'\].*custom function ConstantSlope",
@@ -366,6 +393,10 @@ PLANTED: dict[str, Planted] = {
     "detach on the way": Planted(
         case(lambda w, a: inner({**w, "first": (w["first"] + w["first"].detach()) / 2}, a)),
         r"not the derivative of its values.*detach\(\)",
+    ),
+    "detach on the way, and values in float16": Planted(
+        case(lambda w, a: inner({**w, "first": (w["first"] + w["first"].detach()) / 2}, a).half()),
+        r"L_train: ∇_ω L_train is not the derivative of its values.*detach\(\)",
     ),
     "detach in L_val": Planted(
         case(outer=lambda w, a: outer({**w, "first": (w["first"] + w["first"].detach()) / 2}, a)),

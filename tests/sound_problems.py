@@ -68,6 +68,17 @@ def _checkpointed(n: Any, x: Tensor) -> Tensor:
     return output
 
 
+def _in_bfloat16(n: Any, x: Tensor) -> Tensor:
+    output: Tensor = n(x)
+    return output.to(torch.bfloat16)
+
+
+def _by_autocast(n: Any, x: Tensor) -> Tensor:
+    with torch.autocast(x.device.type, torch.bfloat16):
+        output: Tensor = n(x)
+    return output
+
+
 def _mlp(activation: type[nn.Module]) -> nn.Module:
     return nn.Sequential(
         nn.Linear(4, 16), activation(), nn.Linear(16, 16), activation(), nn.Linear(16, 1)
@@ -124,6 +135,8 @@ def _networks() -> dict[str, Callable[[], Point]]:
             _whole,
         ),
         "checkpointed": (lambda: _mlp(nn.Tanh), rows, _checkpointed),
+        "values in bfloat16": (lambda: _mlp(nn.Tanh), rows, _in_bfloat16),
+        "autocast": (lambda: _mlp(nn.Tanh), rows, _by_autocast),
     }
     return {
         f"{name}, {str(dtype)[6:]}": (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,12 @@ from bilevel.derivatives.dropped_tangents import none_dropped
 from bilevel.linear import LinearOperator
 from bilevel.problem import BilevelProblem
 from bilevel.randomness import REMEDY, Draws
-from bilevel.unsupported import WRONG_OVER_FORWARD, Explaining, refuse_wrong
+from bilevel.unsupported import (
+    WRONG_OVER_FORWARD,
+    Explaining,
+    UnsupportedDerivativeError,
+    refuse_wrong,
+)
 from bilevel.vector import Vector
 
 _one_level = threading.RLock()
@@ -87,6 +93,26 @@ def _dual(at: Vector, direction: Vector) -> Callable[[], Vector]:
     return make
 
 
+@contextmanager
+def _forward_mode() -> Iterator[None]:
+    """The one level of forward mode, in turn with other threads.
+
+    Raises:
+        UnsupportedDerivativeError: the caller has entered it.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_one_level)
+        try:
+            stack.enter_context(forward_ad.dual_level())
+        except RuntimeError as error:
+            raise UnsupportedDerivativeError(
+                "ReverseOverForward() was asked for a product within forward mode "
+                "(torch.autograd.forward_ad.dual_level, in any thread), which PyTorch cannot nest. "
+                "Ask for it outside, or take Autograd()."
+            ) from error
+        yield
+
+
 @torch.enable_grad()
 def _along(
     problem: BilevelProblem,
@@ -94,7 +120,7 @@ def _along(
     alpha: Callable[[], Vector],
 ) -> Tensor | None:
     """The derivative of L_train along the tangents; None where it is zero by construction."""
-    with _one_level, forward_ad.dual_level(), Explaining(forward=True), none_dropped():
+    with _forward_mode(), Explaining(forward=True), none_dropped():
         at = omega()
         draws = Draws(at.device)
         value = problem.inner_value(at, alpha())

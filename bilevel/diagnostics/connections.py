@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +15,40 @@ from bilevel.unsupported import Explaining, nodes
 from bilevel.vector import Vector
 
 
+class Connections(NamedTuple):
+    """What the losses depend on.
+
+    Attributes:
+        findings: faults in it.
+        padding: rows of ω that L_train holds constant.
+        coarsest: the dtype of least precision on the way from ω and α to a loss.
+    """
+
+    findings: list[Finding]
+    padding: Rows
+    coarsest: torch.dtype
+
+
+class _Used(NamedTuple):
+    """What one evaluation of a loss depends on.
+
+    Attributes:
+        omega, alpha: whether it depends on each leaf.
+        strangers: other trainable tensors in its graph.
+        padding, coarsest: as those of `Connections`.
+    """
+
+    omega: list[bool]
+    alpha: list[bool]
+    strangers: list[Tensor]
+    padding: Rows
+    coarsest: torch.dtype
+
+
 def connections(
     problem: BilevelProblem, omega: Vector, alpha: Vector, **given: Vector
-) -> tuple[list[Finding], Rows]:
-    """Faults in what the losses depend on, and the rows of padding that L_train holds constant.
+) -> Connections:
+    """Faults in what the losses depend on, and what else their graphs tell.
 
     Two gradient evaluations of each loss.
 
@@ -29,18 +60,21 @@ def connections(
         given: by symbol, the tensors that were passed.
     """
     seen: dict[int, Tensor] = {}
-    inner_omega, inner_alpha, first, rows = _used(problem.inner_value, omega, alpha, seen)
-    outer_omega, outer_alpha, second, _ = _used(problem.outer_value, omega, alpha, seen)
+    inner, outer = (
+        _used(loss, omega, alpha, seen) for loss in (problem.inner_value, problem.outer_value)
+    )
     # a tensor that a loss makes for itself, to take a gradient in, is another one each time
-    *_, again, _ = _used(problem.inner_value, omega, alpha, seen)
-    *_, more, _ = _used(problem.outer_value, omega, alpha, seen)
+    again, more = (
+        _used(loss, omega, alpha, seen).strangers
+        for loss in (problem.inner_value, problem.outer_value)
+    )
     lasting = {id(one) for one in (*again, *more) if id(one) not in seen}
-    strangers = {id(one): one for one in (*first, *second) if id(one) in lasting}
+    strangers = {id(one): one for one in (*inner.strangers, *outer.strangers) if id(one) in lasting}
     findings = [_stranger(one, given) for one in strangers.values()]
-    for name, later in (("L_train", again), ("L_val", (*second, *more))):
+    for name, later in (("L_train", again), ("L_val", (*outer.strangers, *more))):
         if any(id(one) in seen for one in later):
             findings.append(_remembered(name))
-    if not any(inner_omega):
+    if not any(inner.omega):
         findings.append(
             Finding(
                 "L_train",
@@ -49,7 +83,7 @@ def connections(
             )
         )
     else:
-        for name, leaf, there in zip(omega.names(), omega.leaves, inner_omega, strict=True):
+        for name, leaf, there in zip(omega.names(), omega.leaves, inner.omega, strict=True):
             if not there and leaf.numel() > 0:
                 findings.append(
                     Finding(
@@ -58,7 +92,7 @@ def connections(
                         "weight decay to L_train.",
                     )
                 )
-    if not any(outer_omega):
+    if not any(outer.omega):
         findings.append(
             Finding(
                 "L_val",
@@ -66,10 +100,10 @@ def connections(
                 "Compute it from the ω that is passed in, without detach(), no_grad() or .data.",
             )
         )
-    for name, leaf, inner, outer in zip(
-        alpha.names(), alpha.leaves, inner_alpha, outer_alpha, strict=True
+    for name, leaf, *used in zip(
+        alpha.names(), alpha.leaves, inner.alpha, outer.alpha, strict=True
     ):
-        if not (inner or outer) and leaf.numel() > 0:
+        if not any(used) and leaf.numel() > 0:
             findings.append(
                 Finding(
                     f"α{name}",
@@ -78,7 +112,7 @@ def connections(
                     "learning rate that Unrolled(lr=...) alone uses, leave it out of this check.",
                 )
             )
-    if any(outer_alpha) and not any(inner_alpha):
+    if any(outer.alpha) and not any(inner.alpha):
         findings.append(
             Finding(
                 "L_train",
@@ -86,7 +120,8 @@ def connections(
                 wrong=False,
             )
         )
-    return findings, rows
+    coarsest = max(inner.coarsest, outer.coarsest, key=_eps)
+    return Connections(findings, inner.padding, coarsest)
 
 
 @torch.enable_grad()
@@ -95,8 +130,8 @@ def _used(
     omega: Vector,
     alpha: Vector,
     seen: dict[int, Tensor],
-) -> tuple[list[bool], list[bool], list[Tensor], Rows]:
-    """Which leaves of ω and of α a loss depends on; strangers and padding in its graph.
+) -> _Used:
+    """Which leaves of ω and of α a loss depends on, and what else its graph tells.
 
     Args:
         seen: the tensors that evaluations were given, by identity; this one's are put in.
@@ -106,18 +141,25 @@ def _used(
     seen |= {id(leaf): leaf for leaf in leaves}
     value = loss(at, hyper)
     if not value.requires_grad:
-        return [False] * len(at.leaves), [False] * len(hyper.leaves), [], ()
+        none = [False] * len(at.leaves), [False] * len(hyper.leaves)
+        return _Used(*none, [], (), at.dtype)
     own = {id(leaf) for leaf in leaves}
-    strangers = [
-        node.variable
-        for _, node in nodes([value])
-        if hasattr(node, "variable") and id(node.variable) not in own
-    ]
+    strangers: list[Tensor] = []
+    met = {at.dtype, value.dtype}
+    for _, node in nodes([value]):
+        if hasattr(node, "variable") and id(node.variable) not in own:
+            strangers.append(node.variable)
+        met |= {one.dtype for one in getattr(node, "_input_metadata", ())}
     with Explaining():
         gradients = torch.autograd.grad(value, leaves, allow_unused=True)
     there = [one is not None for one in gradients]
     n = len(at.leaves)
-    return there[:n], there[n:], strangers, padding_rows(value, at)
+    coarsest = max((dtype for dtype in met if dtype.is_floating_point), key=_eps)
+    return _Used(there[:n], there[n:], strangers, padding_rows(value, at), coarsest)
+
+
+def _eps(dtype: torch.dtype) -> float:
+    return float(torch.finfo(dtype).eps)
 
 
 def _remembered(name: str) -> Finding:

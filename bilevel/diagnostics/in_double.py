@@ -40,6 +40,33 @@ def doubled(point: Vector) -> Vector:
     return Vector(tuple(leaf.detach().double() for leaf in point.leaves), point.treespec)
 
 
+def faithful_in_double(
+    problem: BilevelProblem, omega: Vector, alpha: Vector, coarsest: torch.dtype
+) -> tuple[BilevelProblem, Vector, Vector] | None:
+    """The problem and point in float64, if L_train bears it and has nearly the same values there.
+
+    Two gradients of L_train.
+
+    Args:
+        coarsest: the dtype of least precision in the losses.
+
+    Returns:
+        None where they do not, and where nothing is of less precision than float64.
+    """
+    if coarsest == omega.dtype == torch.float64:
+        return None
+    wide = in_double(problem), doubled(omega), doubled(alpha)
+    try:
+        value, gradient, _ = wide[0].inner_gradients(*wide[1:])
+        lower, single, _ = problem.inner_gradients(omega, alpha)
+    except Exception:  # a loss is not bound to work in another precision
+        return None
+    rounding = max(1e-3, 2 * torch.finfo(coarsest).eps)
+    same = abs(value - lower) <= rounding * (abs(value) + abs(lower))
+    near = (gradient - doubled(single)).norm() <= 0.1 * gradient.norm() + 1e-4
+    return wide if same and bool(near) else None
+
+
 class _Widening(TorchFunctionMode):
     """Every tensor of less precision becomes float64 before and after each function of torch."""
 

@@ -101,5 +101,5 @@ class InnerAlphaGradient:
             f"∇_α L_train is not the derivative of its values{where}: they differ by "
             f"{found.relative:.2g} of its norm along a random direction. Hypergradients lack what "
             "α does there. Look for detach(), no_grad(), .data or .item() on the way from α to the "
-            "loss, for a straight-through estimator, a hook and a custom backward.",
+            "loss, for a straight-through estimator, a gradient reversal and a custom backward.",
         )

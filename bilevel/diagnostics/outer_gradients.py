@@ -89,7 +89,8 @@ class _Beside:
             f"∇_{name} L_val is not the derivative of its values: they differ by "
             f"{found.relative:.2g} of its norm along a random direction. Look for detach(), "
             "no_grad(), .data or .item() on the way, for a straight-through estimator, a "
-            "derivative by forward mode inside the loss, a hook and a custom backward.",
+            "derivative by forward mode inside the loss, a gradient reversal and a custom "
+            "backward.",
             wrong=name == "ω",
         )
 

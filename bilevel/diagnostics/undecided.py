@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from bilevel.diagnostics.check_report import Finding
 
 
@@ -21,5 +23,21 @@ def undecided(name: str, *, double: bool) -> Finding:
         "L_train",
         f"differences cannot tell whether products with {name} are right: kinks (ReLU, max "
         f"pooling) or rounding outweigh them at every step. {way} to know.",
+        wrong=False,
+    )
+
+
+def too_coarse(coarsest: torch.dtype, own: torch.dtype) -> Finding:
+    """A note where no difference was taken.
+
+    Args:
+        coarsest: the dtype of least precision in the losses.
+        own: that of ω.
+    """
+    return Finding(
+        "the losses",
+        f"parts of them are in {coarsest}, and they cannot be evaluated in float64 here, so that "
+        f"their derivatives were not compared with differences. Check with those parts in {own}, "
+        "such as without torch.autocast, to know.",
         wrong=False,
     )

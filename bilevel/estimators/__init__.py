@@ -1,5 +1,6 @@
 """Estimators of the hypergradient: one file each, named after the method."""
 
+from bilevel.estimators.alerts import ChangedGradient as ChangedGradient
 from bilevel.estimators.alerts import CheckFailed as CheckFailed
 from bilevel.estimators.alerts import Disconnected as Disconnected
 from bilevel.estimators.alerts import HypergradientWarning as HypergradientWarning

@@ -46,6 +46,10 @@ class Stranger(HypergradientWarning):
     """A loss uses trainable parameters that are neither in ω nor in α."""
 
 
+class ChangedGradient(HypergradientWarning):
+    """A hook changes a gradient of a loss, which need not be the derivative of its values then."""
+
+
 class NeglectedDecay(HypergradientWarning):
     """The inner optimiser decays weights, and L_train does not, so that H lacks the decay."""
 

@@ -11,6 +11,7 @@ import torch
 
 from bilevel.derivatives import Autograd, Curvature, Derivatives
 from bilevel.estimators.alerts import (
+    ChangedGradient,
     Disconnected,
     HypergradientWarning,
     NeglectedDecay,
@@ -43,8 +44,9 @@ class Estimator(ABC):
 
         Where the estimate is zero in a leaf of α, one evaluation more finds out whether the
         losses use it at all.
-        Warns `RandomLoss` where a loss draws from a global generator, and `Stranger` where it uses
-        trainable parameters that are neither in ω nor in α.
+        Warns `RandomLoss` where a loss draws from a global generator, `Stranger` where it uses
+        trainable parameters that are neither in ω nor in α, and `ChangedGradient` where a hook
+        changes a first derivative.
 
         Raises:
             TypeError: a leaf is not a floating tensor or in half precision, or a loss does not
@@ -65,6 +67,14 @@ class Estimator(ABC):
                 "trainable parameters take part that are neither in ω nor in α "
                 f"({len(found)}, such as one {found[0]}). They are constants here. Put them "
                 "into ω if they are to be trained, and say requires_grad_(False) if not.",
+            )
+        if scope.hooked:
+            self.warn(
+                ChangedGradient,
+                "a hook in a loss changes a gradient (register_hook, register_full_backward_hook). "
+                "This estimate is that of the loss only if the hook makes the gradient right, as "
+                "in an implicit layer: bilevel.check compares. One that clips or scales makes it "
+                "wrong: give `clip` to solve or alternating_step, or weigh a term of the loss.",
             )
         if draws.any():
             self.warn(

@@ -17,6 +17,7 @@ from bilevel.estimators.alerts import (
 )
 from bilevel.estimators.base import Estimator, ImplicitEstimator
 from bilevel.estimators.results import Solve, Status
+from bilevel.lost import refuse_lost_gradient
 from bilevel.vector import Tree, Vector
 
 
@@ -38,11 +39,16 @@ class SolvingEstimator(ImplicitEstimator):
     stationary: float | None = field(default=0.01, kw_only=True)
 
     def checked_solve(self, curvature: Curvature, outer_gradient: Vector) -> Solve:
-        """`solve`, where ∇_ω L_val is not 0; an alert where ω is far from stationary."""
+        """`solve`, where ∇_ω L_val is not 0; an alert where ω is far from stationary.
+
+        Raises:
+            NonFiniteError: squares of numbers as large as ∇_ω L_val lose digits in its dtype.
+        """
         length = float(outer_gradient.norm())
         if length == 0:
             zero = outer_gradient.zeros_like()
             return Solve(zero, products=0, status=Status.CONVERGED, residual=0.0)
+        refuse_lost_gradient(length, outer_gradient.numel, outer_gradient.dtype)
         if self.stationary is not None and curvature.gradient is not None:
             ratio = float(curvature.gradient.norm()) / length
             if ratio > self.stationary:

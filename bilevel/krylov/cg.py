@@ -86,4 +86,5 @@ def conjugate_gradient(
             yield Iterate(q, residual, r, products, lowest, highest)
             return
         step, before = energy / curvature, energy
+        refuse_lost(step, "a step of conjugate gradients", v.dtype)
         q, r = q.add(p, alpha=step), r.sub(image, alpha=step)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.linalg import eigvalsh_tridiagonal
 
 from bilevel.linear import LinearOperator
-from bilevel.problem import finite_curvature, refuse_tiny_curvature
+from bilevel.lost import refuse_lost_curvature
+from bilevel.problem import finite_curvature
 from bilevel.vector import Vector
 
 
@@ -164,7 +165,7 @@ def lanczos_steps(operator: LinearOperator, seed: int) -> Iterator[Tridiagonal]:
         diagonal.append(alpha)
         below.append(beta)
         scale = max(scale, abs(alpha), beta)
-        refuse_tiny_curvature(scale, current.numel, current.dtype)
+        refuse_lost_curvature(scale, current.numel, current.dtype)
         yield Tridiagonal(tuple(diagonal), tuple(below))
         if beta <= torch.finfo(current.dtype).eps * scale:
             return

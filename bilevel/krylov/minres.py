@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from bilevel.krylov.lanczos import Tridiagonal
-from bilevel.problem import finite_curvature, refuse_tiny_curvature
+from bilevel.lost import refuse_lost_curvature
+from bilevel.problem import finite_curvature
 
 
 class Iterate(NamedTuple):
@@ -65,7 +66,7 @@ def minres(
         diagonal.append(alpha)
         below.append(following)
         scale = max(scale, abs(alpha), following)
-        refuse_tiny_curvature(scale, v.numel(), v.dtype)
+        refuse_lost_curvature(scale, v.numel(), v.dtype)
         # the new column of T̲ under the two rotations before, then the one that clears `following`
         corner = cosine * alpha - older_cosine * sine * beta
         above, top = sine * alpha + older_cosine * cosine * beta, older_sine * beta

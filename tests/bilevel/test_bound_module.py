@@ -421,6 +421,19 @@ def test_what_is_in_a_plain_list_and_does_no_harm_is_not_refused(hide: Any) -> N
     assert "shown.weight" in params
 
 
+def test_a_lazy_module_is_to_be_called_before() -> None:
+    lazy = nn.Sequential(nn.LazyLinear(2), nn.Linear(2, 1)).double()
+
+    def loss(n: Any, a: torch.Tensor) -> torch.Tensor:
+        return n(X).square().mean() + a * sum(p.square().sum() for p in n.parameters())
+
+    one = torch.ones((), dtype=f64)
+    with pytest.raises(ValueError, match=r"0\.weight.*call the module on data once"):
+        BilevelProblem.from_module(lazy, loss, loss, hyperparams=one)
+    lazy(X)
+    assert FirstOrder()(*BilevelProblem.from_module(lazy, loss, loss, hyperparams=one)).direct != 0
+
+
 @pytest.mark.usefixtures("one_process")
 def test_of_a_parallel_wrapper_the_module_inside_is_taken(monkeypatch: Any) -> None:
     module = nn.Linear(3, 3, dtype=f64)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector, check, compare, recommend
 from bilevel.connection import DisconnectedError
@@ -161,6 +163,29 @@ def test_the_operation_at_fault_is_found_without_a_list(
     report = check(problem, omega, alpha, derivatives=how)
     assert not report.ok
     assert re.search(rf"products with H.*At fault: {operation}\.", str(report))
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_half_precision_that_is_not_evaluated_in_float64_is_told_and_not_compared(
+    seed: int,
+) -> None:
+    """Its values, rounded to bfloat16, are no derivative's: it was called wrong."""
+    torch.manual_seed(seed)
+    x, net = torch.randn(64, 8), nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+
+    def outer(n: Any, a: Tensor) -> Tensor:
+        return (checkpoint(n, x, use_reentrant=False) - 1).square().mean().bfloat16()
+
+    def inner(n: Any, a: Tensor) -> Tensor:
+        decay = sum(p.square().sum() for p in n.params.values())
+        return (outer(n, a).float() + a.exp() * decay).bfloat16()
+
+    case = BilevelProblem.from_module(net, inner, outer, hyperparams=torch.tensor(-3.0))
+    report = check(*case)
+    assert report.ok, str(report)
+    assert "parts of them are in torch.bfloat16" in str(report)
+    assert "without torch.autocast" in str(report)
+    assert not check(*case, derivatives=ReverseOverForward()).ok  # it cannot pass a checkpoint
 
 
 def test_a_problem_in_float64_has_the_values_of_one_written_in_float64() -> None:

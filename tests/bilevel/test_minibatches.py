@@ -244,3 +244,28 @@ def test_an_iterator_is_no_batch_for_an_evaluation_uses_it_up(used_up: Any) -> N
         PROBLEM.on(used_up(batch(0)), batch(1))
     with pytest.raises(TypeError, match=r"the outer loss is or holds a .*list\(\.\.\.\) for all"):
         PROBLEM.on(batch(0), used_up(batch(1)))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda x: x.mul_(1.1), lambda x: x.__setitem__(0, 0.0), lambda x: x[1].add_(1)],
+    ids=["mul_", "an entry", "a view"],
+)
+def test_a_loss_that_writes_to_its_batch_is_refused(write: Any) -> None:
+    """Each evaluation was another function, and differences gave any number at all."""
+
+    def written(omega: Any, alpha: Any, data: Any) -> Tensor:
+        write(data["x"])
+        return inner(omega, alpha, (data["x"], data["y"]))
+
+    x, y = batch(0)
+    problem = BilevelProblem(written, outer).on({"x": x, "y": y, "name": "first"}, batch(1))
+    for how in (Autograd(), CentralDifference()):
+        with pytest.raises(ValueError, match="a loss wrote to its batch in place"):
+            Amended(0.1, derivatives=how)(problem, OMEGA, ALPHA)
+
+
+def test_a_batch_need_not_be_of_tensors() -> None:
+    drawn = BilevelProblem(lambda w, a, seed: inner(w, a, batch(seed)), outer).on(0, batch(1))
+    expected = Amended(0.1)(PROBLEM.on(batch(0), batch(1)), OMEGA, ALPHA).total
+    assert torch.equal(Amended(0.1)(drawn, OMEGA, ALPHA).total, expected)

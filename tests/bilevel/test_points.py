@@ -25,6 +25,7 @@ from bilevel.estimators import (
     Unrolled,
 )
 from bilevel.problems import quadratic
+from bilevel.unsupported import UnsupportedDerivativeError
 from tests.estimators import ESTIMATORS, ETA
 from tests.planted_faults import PLANTED
 
@@ -252,3 +253,14 @@ def test_trees_that_go_with_omega_are_refused_in_another_structure(hold: Any) ->
     for call in (velocity, q):
         with pytest.raises(ValueError, match=r"and ω has \['bias'\] of shape \(3,\)"):
             call()
+
+
+@pytest.mark.parametrize("transformed", [torch.func.vmap, torch.func.grad])
+def test_transformations_of_functions_are_sent_to_calls_outside(transformed: Any) -> None:
+    problem, params, _ = quadratic().point
+
+    def estimate(a: torch.Tensor) -> Any:
+        return ConjugateGradient()(problem, params, a).implicit
+
+    with pytest.raises(UnsupportedDerivativeError, match=r"torch\.func.*Call it outside"):
+        transformed(estimate)(torch.ones(2, 3, dtype=f64))

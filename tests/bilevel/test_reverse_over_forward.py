@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 import torch
-from torch.autograd import functional
+from torch.autograd import forward_ad, functional
 from torch.nn import functional as F
 
 from bilevel import Autograd, BilevelProblem, Vector, relative_error
@@ -108,6 +108,19 @@ def test_threads_take_turns_in_forward_mode():
         found = [task.result().flat() for task in [pool.submit(product) for _ in range(2)]]
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], 2 * w + w.flip(0))
+
+
+def test_within_forward_mode_of_the_callers_it_says_so():
+    case = problem()
+    estimator = Amended(0.1, derivatives=ReverseOverForward())
+    with (
+        forward_ad.dual_level(),
+        pytest.raises(UnsupportedDerivativeError, match=r"within forward mode.*Ask for it outside"),
+    ):
+        estimator(*case)
+    with forward_ad.dual_level():
+        within = Amended(0.1)(*case).implicit
+    assert relative_error(within, estimator(*case).implicit) < 1e-13
 
 
 TAKEN = {

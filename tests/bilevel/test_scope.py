@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from bilevel import BilevelProblem, CentralDifference, ReverseOverForward, check, solve
 from bilevel.connection import DisconnectedError
 from bilevel.derivatives import Autograd, Derivatives
-from bilevel.estimators import Amended, ConjugateGradient, Stranger
+from bilevel.estimators import Amended, ConjugateGradient, FirstOrder, Stranger, Unrolled
+from tests.planted_faults import remembering
 
 f64 = torch.float64
 X = torch.randn(9, 3, dtype=f64, generator=torch.Generator().manual_seed(1))
@@ -118,6 +119,30 @@ def test_a_trainable_parameter_that_is_neither_is_told_and_a_frozen_one_is_not()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Amended(0.1)(*case(False))
+
+
+@pytest.mark.parametrize("estimator", [Amended(0.1), Unrolled(2, lr=0.1)], ids=repr)
+def test_what_a_module_keeps_from_an_earlier_evaluation_is_refused(estimator: Any) -> None:
+    """The first estimate is right, and the later ones lacked what it kept."""
+    case = remembering()
+    estimator(*case)
+    with pytest.raises(DisconnectedError, match=r"inner loss.*first.weight.*an earlier evaluation"):
+        estimator(*case)
+
+
+def test_a_loss_may_track_a_constant_itself() -> None:
+    """Where ω is not differentiated, and of a tensor of its own."""
+
+    def own(w: Tensor, a: Tensor) -> Tensor:
+        x = X.clone().requires_grad_()
+        (slope,) = torch.autograd.grad((x @ w).square().sum(), x, create_graph=True)
+        return ridge(w, a) + slope.square().sum()
+
+    omega, alpha = point()
+    problem = BilevelProblem(own, lambda w, a: fit(-w) + a.sum())
+    for estimator in (FirstOrder(), Amended(0.1), Amended(0.1, derivatives=ReverseOverForward())):
+        estimator(problem, omega, alpha)
+    estimator(problem, omega, omega)  # one tensor as both
 
 
 @each_way

@@ -178,7 +178,43 @@ def pooled(stride: int) -> Function:
     return there_and_back
 
 
+TWICE, UNLIKE = torch.tensor([0, -4, 2, 3]), torch.tensor([1, 3, -4, 2])
+
+
+def put_in(*index: Tensor | slice | int) -> Function:
+    """Sines of weights, written to some places of zeros."""
+
+    def written(w: Tensor) -> Tensor:
+        t = torch.zeros(4, 4, dtype=w.dtype)
+        t[index] = w.sin().reshape(-1)[: t[index].numel()].reshape(t[index].shape)
+        return t * DATA[:4]
+
+    return written
+
+
+def written_by(name: str, *index: Tensor) -> Function:
+    def written(w: Tensor) -> Tensor:
+        return getattr(torch.zeros(4, 4, dtype=w.dtype), name)(*index, w.sin()) * DATA[:4]
+
+    return written
+
+
+WRITTEN = {
+    "t[index] = values": lambda index: put_in(index),
+    "t[:, index] = values": lambda index: put_in(slice(None), index),
+    "t[index, index] = values": lambda index: put_in(index, index),
+    "t[1][index] = values": lambda index: put_in(1, index),
+    "scatter": lambda index: written_by("scatter", -1, (index % 4).expand(4, 4)),
+    "index_copy": lambda index: written_by("index_copy", 1, index % 4),
+    "put": lambda index: written_by("put_", 4 * index[:, None] + torch.arange(4)),
+}
+"""Writes of values to the places that an index names."""
+
 WRONG_ONCE: dict[str, tuple[Function, str]] = {
+    **{
+        f"{name}, an index twice": (write(TWICE), "twice.*which PyTorch gets wrong")
+        for name, write in WRITTEN.items()
+    },
     "an index twice": (pooled(1), "max_unpool2d with an index twice"),
     "as_strided_scatter": (
         lambda w: torch.as_strided_scatter(w.square(), w[:2, :2].exp(), (2, 2), (5, 2)),
@@ -215,8 +251,19 @@ def test_each_refusal_of_a_gradient_has_a_reason(name: str) -> None:
     assert abs(float((slope * along).sum()) - difference) > 1e-3
 
 
-def test_unpooling_without_an_index_twice_is_right() -> None:
-    exact, differences = (product(how, pooled(2)) for how in (Autograd(), CentralDifference()))
+SOUND_WRITES: dict[str, Function] = {
+    **{name: write(UNLIKE) for name, write in WRITTEN.items()},
+    "a mask": put_in(torch.tensor([True, False, True, True]), 2),
+    "constants, and an index twice": lambda w: w.sin().index_put((TWICE,), DATA[0, 0]),
+    "sums, and an index twice": lambda w: DATA[:4].index_put((TWICE,), w.sin(), accumulate=True),
+    "unpooling": pooled(2),
+}
+
+
+@pytest.mark.parametrize("name", SOUND_WRITES)
+def test_writing_without_an_index_twice_is_right(name: str) -> None:
+    write = SOUND_WRITES[name]
+    exact, differences = (product(how, write) for how in (Autograd(), CentralDifference()))
     assert relative_error(exact, differences) < 1e-6
 
 
@@ -316,6 +363,11 @@ MISSING: dict[str, tuple[Derivatives, Function, str]] = {
         r"cross_entropy.*Autograd\(\)",
     ),
     "softmax": (ReverseOverForward(), lambda w: (DATA @ w).softmax(1), r"softmax.*Autograd\(\)"),
+    "weight norm of a whole weight": (
+        ReverseOverForward(),
+        lambda w: torch._weight_norm(w, w[0, 0], -1),
+        r"another shape.*weight_norm with dim=None.*Autograd\(\)",
+    ),
     "cdist": (
         ReverseOverForward(),
         lambda w: torch.cdist(w, DATA),
@@ -453,6 +505,50 @@ def test_a_compiled_module_is_sent_back_to_its_original() -> None:
     with pytest.raises(UnsupportedDerivativeError, match=r"compiled\._orig_mod"):
         Amended(0.1)(*case(compiled))
     assert Amended(0.1)(*case(compiled._orig_mod)).implicit.isfinite()
+
+
+class ReadsItsGradient(torch.autograd.Function):
+    """Its backward asks for a number, which vmap has not."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return slope * x.cos() if slope.sum().item() < 1e9 else slope
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda w: torch.sparse.mm(DATA[:4].to_sparse(), w), ReadsItsGradient.apply],
+    ids=["a sparse matrix", "a number of the gradient"],
+)
+def test_what_takes_no_products_at_once_is_sent_to_one_by_one(function: Function) -> None:
+    omega, alpha = Vector.of(WEIGHTS), Vector.of(torch.ones((), dtype=torch.float64))
+    with pytest.raises(UnsupportedDerivativeError, match=r"products at once.*chunk=1"):
+        Autograd(chunk=4)(problem(function), omega, alpha).hessian.dense()
+    found = Autograd()(problem(function), omega, alpha).hessian.dense()
+    assert torch.allclose(found @ omega.flat().cos(), product(Autograd(), function).flat() / 0.7)
+
+
+def test_a_look_for_unused_leaves_explains_what_pytorch_refuses() -> None:
+    """First order takes a derivative of L_train only where that of L_val is 0."""
+
+    def inner(w: Tensor, a: Tensor) -> Tensor:
+        y = DATA @ w * a
+        return [y.square(), y.add_(1)][0].sum()
+
+    case = BilevelProblem(inner, lambda w, a: w.square().sum())
+    with pytest.raises(UnsupportedDerivativeError, match="writes in place to a tensor"):
+        FirstOrder()(case, WEIGHTS, torch.ones((), dtype=torch.float64))
+
+
+def test_a_loss_that_switches_gradients_off_is_sent_to_detach() -> None:
+    with pytest.raises(UnsupportedDerivativeError, match=r"sets requires_grad.*detach\(\)"):
+        product(ReverseOverForward(), lambda w: w * w.requires_grad_(False).sum())
 
 
 def test_other_errors_pass_as_they_are() -> None:
