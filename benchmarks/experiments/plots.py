@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -107,10 +108,11 @@ def beside(figure: Figure, axes: Axes) -> None:
 
 
 def label(record: RunRecord, records: Sequence[RunRecord]) -> str:
-    """The method, with the setting where the records are of several."""
-    if len({other.setting for other in records}) == 1:
-        return record.method
-    return f"{record.method}, {record.setting}"
+    """The method; where records are of several settings, with the words that tell this one."""
+    settings = [other.setting.split("-") for other in records]
+    shared = takewhile(lambda words: len(set(words)) == 1, zip(*settings, strict=False))
+    own = record.setting.split("-")[len(list(shared)) :]
+    return ", ".join(filter(None, (record.method, " ".join(own))))
 
 
 def save(figure: Figure, path: Path, digest: str) -> None:

@@ -25,7 +25,7 @@ from benchmarks.experiments.ends import HORIZON, accuracy_at, at_common_end, col
 from benchmarks.experiments.journal import fold, journal_lines
 from benchmarks.experiments.packing import pack, unpack
 from benchmarks.experiments.paired import interval
-from benchmarks.experiments.plots import looks_of
+from benchmarks.experiments.plots import label, looks_of
 from benchmarks.experiments.queue import Place, missing, work_through
 from benchmarks.experiments.record import RunRecord, read_all, read_records, write_record
 from benchmarks.experiments.rules import above, all_do, any_does, has_collapsed, none_does
@@ -398,6 +398,12 @@ def test_a_method_of_many_pages_has_one_colour_on_all_and_no_two_lines_of_a_page
         looks = looks_of(methods)
         assert [looks[name]["color"] for name in ("first-order", "amended")] == ["C0", "C1"]
         assert len({tuple(look.values()) for look in looks.values()}) == len(looks) >= len(methods)
+
+
+def test_a_line_is_named_by_what_its_setting_alone_has():
+    ones = [made_record(f"small-16px-{cells}-cells", "amended", 0) for cells in (3, 15, 12)]
+    assert [label(one, ones) for one in ones] == [f"amended, {n} cells" for n in (3, 15, 12)]
+    assert label(ones[0], ones[:1]) == "amended"
 
 
 def test_records_of_further_machines_are_shown_and_decide_nothing():
