@@ -9,13 +9,13 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from darts.commands.program import of_this_process, started_by
 from darts.commands.streams import prepare
 from darts.commands.unread import UNREAD, nobody_reads, refused, say
 from darts.nearest import unknown
+from darts.records.packages import version_of
 
 if TYPE_CHECKING:
     from darts.commands.command import Command
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "error that else is one line.",
     )
     parser.add_argument(
-        "--version", action="version", version=f"amended-darts {version('amended-darts')}"
+        "--version", action="version", version=f"amended-darts {version_of('amended-darts')}"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (_, purpose) in COMMANDS.items():

@@ -1,6 +1,5 @@
 """The environment of a run: versions, machine, commit, command."""
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from darts.kernels import kernels
+from darts.records.packages import version_of
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "optree", "amended-darts")
 
@@ -23,7 +23,7 @@ def describe_environment(device: str, command: str) -> dict[str, Any]:
         "command": command,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
         "commit": _commit(),
         "system": platform.platform(),
         "processor": _processor(),
@@ -36,7 +36,7 @@ def describe_environment(device: str, command: str) -> dict[str, Any]:
 
 def changes_since(environment: Mapping[str, Any], device: str) -> list[str]:
     """What rounds otherwise here than where a run began, in words; of what its record has."""
-    now = {**_rounding(device), "torch": _version("torch")}
+    now = {**_rounding(device), "torch": version_of("torch")}
     packages = environment.get("packages")
     then = {**environment, **(packages if isinstance(packages, dict) else {})}
     return [
@@ -54,13 +54,6 @@ def _rounding(device: str) -> dict[str, Any]:
         "kernels": kernels().reason,
         "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU",
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _commit() -> str:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -536,3 +537,14 @@ def test_ctrl_c_and_sigterm_print_the_command_that_goes_on(
     monkeypatch.undo()
     assert cli.main(shlex.split(line)[1:]) == 0
     assert len(RunFolder.open(path).records("search/steps")) > 2
+
+
+def test_commands_run_from_a_clone_that_is_not_installed(monkeypatch, capsys):
+    def unknown(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "version", unknown)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == "amended-darts not installed\n"
+    assert cli.main(["presets"]) == 0
