@@ -66,7 +66,7 @@ FIVE = (
         "Whether the amended search is more stable than DARTS is a matter of experiments, and a "
         "false theorem does not refute it. In the small searches of docs/experiments none of "
         "six with η = 0.1 collapsed, two of six in first order did, and all of six with 0.001 and "
-        "0.01. In narrower supernets five of seven in first order did. No search of the paper's "
+        "0.01; in narrower supernets five of seven in first order did; none of the paper's "
         "size has been made, so it stays open.",
     ),
 )

@@ -42,4 +42,4 @@ def test_the_first_pages_count_the_collapsed_searches_of_both_spaces():
         f"{amended[0]} of {amended[1]} with η = 0.1 collapsed, {first_order[0]} of "
         f"{first_order[1]} in first order did, and all of {weak[0]} with 0.001 and 0.01"
     ) in stability
-    assert f"In narrower supernets {of_depths}" in stability
+    assert f"in narrower supernets {of_depths}" in stability
