@@ -25,9 +25,9 @@ UNTESTED = (
     (
         "§0g",
         "It needs searches whose second term has the same size and another direction, and to know "
-        "that the amended one's is correct. Of those of docs/experiments/behaviour.md all collapse "
-        "but one, a pull towards equal weights, which chooses nothing. Where the amended term "
-        "points is undecided (docs/experiments/direction.md).",
+        "that the amended one's is correct. Of those of docs/experiments/behaviour.md each "
+        "collapsed in some search, but for a pull towards equal weights, which chooses nothing. "
+        "Where the amended term points is undecided (docs/experiments/direction.md).",
     ),
     ("§0f", "It needs searches in S2 with and without the term."),
     ("§1a", "A report of others (Liang et al. 2019); it needs many searches with many seeds."),
