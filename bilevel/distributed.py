@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional  # before there is a group: see `averaged`
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -24,6 +25,10 @@ def averaged(
     all ranks. Estimators and `Derivatives` need no change: each derivative, of whatever order, is
     summed where it is taken, by one collective. All ranks must make the same calls, on equal ω
     and α, and their losses must involve the same leaves.
+
+    Import this module before the group is made. PyTorch has functions whose defaults are the
+    group there was when they were imported, and forward mode imports them: the group would then
+    outlive `destroy_process_group`, and its threads run while Python ends.
 
     Args:
         problem: this rank's losses, on its own batches, penalties included.

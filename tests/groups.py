@@ -1,7 +1,9 @@
 """Groups of gloo processes for tests: the same function on every rank, results as files."""
 
 import datetime
+import gc
 import socket
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,4 +37,7 @@ def _one(rank: int, work: Callable[..., Any], port: int, folder: str, arguments:
         timeout=datetime.timedelta(seconds=60),
     )
     torch.save(work(rank, *arguments), Path(folder) / f"{rank}.pt")
+    group = weakref.ref(dist.group.WORLD)
     dist.destroy_process_group()
+    gc.collect()  # of errors whose frames hold it
+    assert group() is None, "The group outlives its end, and its threads run while Python ends."

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import warnings
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from bilevel import Autograd, BilevelProblem, CentralDifference
 from bilevel.derivatives import ReverseOverForward
@@ -18,8 +14,8 @@ from bilevel.distributed import averaged
 from bilevel.estimators import HypergradientWarning
 from tests.dense import ravel
 from tests.estimators import ESTIMATORS, ETA
+from tests.groups import on_two_processes
 
-RANKS = 2
 SPLITS = {"equal": 6, "weighted": 4}  # rows of the first rank
 f64 = torch.float64
 
@@ -59,17 +55,15 @@ def terms(problem: BilevelProblem, omega: Any, alpha: Any) -> dict[str, torch.Te
     }
 
 
-def worker(rank: int, port: int, folder: str) -> None:
-    torch.set_num_threads(1)
+def worker(rank: int) -> dict[str, dict[str, torch.Tensor]]:
+    """What this rank finds for each split."""
     warnings.simplefilter("ignore", HypergradientWarning)
-    dist.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=RANKS
-    )
+    found = {}
     for name, first in SPLITS.items():
         problem, omega, alpha = batch(slice(0, first) if rank == 0 else slice(first, 12))
         share = first / 12 if rank == 0 else 1 - first / 12
         joint = averaged(problem, weight=None if name == "equal" else share)
-        torch.save(terms(joint, omega, alpha), Path(folder) / f"{name}-{rank}.pt")
+        found[name] = terms(joint, omega, alpha)
     ignoring = averaged(BilevelProblem(lambda w, a: w["w"].sum() * a[0], problem.outer))
     with pytest.raises(ValueError, match=r"ignores 1 of 2 leaves of ω \(\['shift'\]\)"):
         ESTIMATORS["Amended"].make(ETA, Autograd())(ignoring, omega, alpha)
@@ -78,26 +72,21 @@ def worker(rank: int, port: int, folder: str) -> None:
     omega["shift"] = omega["shift"] + rank
     with pytest.raises(ValueError, match="ω differs between ranks"):
         joint.inner(omega, alpha)
-    dist.destroy_process_group()
+    return found
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What both ranks found, one file a split and rank."""
-    path = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.spawn(worker, (port, str(path)), nprocs=RANKS)
-    return path
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What both ranks found."""
+    return on_two_processes(worker, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.filterwarnings("ignore::bilevel.estimators.HypergradientWarning")
 @pytest.mark.parametrize("split", SPLITS)
-def test_two_processes_give_the_hypergradient_of_the_joint_batch(folder: Path, split: str) -> None:
-    first, second = (
-        torch.load(folder / f"{split}-{rank}.pt", weights_only=True) for rank in range(RANKS)
-    )
+def test_two_processes_give_the_hypergradient_of_the_joint_batch(
+    found: list[Any], split: str
+) -> None:
+    first, second = (one[split] for one in found)
     expected, alone = terms(*batch(slice(None))), terms(*batch(slice(0, SPLITS[split])))
     for key, truth in expected.items():
         assert torch.equal(first[key], second[key]), key
