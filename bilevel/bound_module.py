@@ -28,7 +28,7 @@ class BoundModule:
     running statistics, though a call in training mode went before. The module itself is as it was
     when the call returns; while it runs, no other thread may call the module or be bound to it. A
     parameter that the module holds under several names (tied weights, a part used twice) is
-    replaced under all.
+    replaced under all. A slice is a new module of bound parts: it has `parameters()`, no `params`.
 
     `torch.func.functional_call(net, tensors, inputs)` reads other tensors once more, for that call.
     An attribute that is set, `net.dropout.p = 0.1`, is set in the module, and stays.
