@@ -22,12 +22,13 @@ from bilevel.running_statistics import RunningStatistics, normalisation
 class BoundModule:
     """A module that reads other tensors in place of its parameters; call it like the module.
 
-    `net(x)`, `net.encoder(x)`, `net.blocks[0](x)`, `net.features(x)`, `net.parameters()` and
-    `net.encoder.weight` all see `params` in place of the module's own parameters, and scratch
-    copies of its buffers. Norms in evaluation mode read the module's running statistics, though a
-    call in training mode went before. The module itself is as it was when the call returns; while
-    it runs, no other thread may call the module or be bound to it. A parameter that the module
-    holds under several names (tied weights, a part used twice) is replaced under all.
+    `net(x)`, `net.encoder(x)`, `net.blocks[0](x)`, `net.encoder[:2](x)`, `net.features(x)`,
+    `net.parameters()` and `net.encoder.weight` all see `params` in place of the module's own
+    parameters, and scratch copies of its buffers. Norms in evaluation mode read the module's
+    running statistics, though a call in training mode went before. The module itself is as it was
+    when the call returns; while it runs, no other thread may call the module or be bound to it. A
+    parameter that the module holds under several names (tied weights, a part used twice) is
+    replaced under all. A slice is a new module of bound parts: it has `parameters()`, no `params`.
 
     `torch.func.functional_call(net, tensors, inputs)` reads other tensors once more, for that call.
     An attribute that is set, `net.dropout.p = 0.1`, is set in the module, and stays.
@@ -89,7 +90,10 @@ class BoundModule:
 
     def __getitem__(self, key: Any) -> Any:
         part: Any = self._part
-        return self._inside(lambda: part[key])
+        found = self._inside(lambda: part[key])
+        if isinstance(key, slice) and isinstance(found, nn.Module):  # a new module of own parts
+            found._modules.update({name: self._bound(m) for name, m in found._modules.items()})
+        return found
 
     def __len__(self) -> int:
         part: Any = self._part

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -118,18 +119,26 @@ def _read(path: Path) -> tuple[Label, State]:
 def write_whole(path: Path, *content: bytes) -> None:
     """Write beside `path`, flush to disk, and rename over it: no reader or crash sees a part.
 
+    Of several writers at once, the last to end has its content there. One that is killed leaves a
+    file `<name>.<its mark>.part`.
+
     Raises:
         OSError: the file could not be written; an old file at `path` is unchanged.
     """
-    beside = path.with_name(path.name + ".part")
+    beside = beside_it(path)
     try:
-        with beside.open("wb") as file:
+        with beside.open("xb") as file:
             for part in content:
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+
+
+def beside_it(path: Path) -> Path:
+    """A file that no other writer has, to be renamed to `path` when it is whole."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")

@@ -15,7 +15,8 @@ from bilevel.reading import leaving
 REMEDY = (
     "Two evaluations of it are two functions (dropout, drop-path, augmentation or sampling "
     "without a fixed seed). Pass problem.replaying(seed), with the step's number for the seed in a "
-    "loop, or switch the randomness off (module.eval())."
+    "loop, or switch the randomness off (module.eval()). A DataLoader that a loss reads draws a "
+    "seed each time, though it does not shuffle: give it generator=torch.Generator()."
 )
 
 

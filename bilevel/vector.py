@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import optree
 import torch
 from jaxtyping import Float
@@ -64,7 +65,7 @@ class Vector:
             if not isinstance(leaf, Tensor):
                 raise TypeError(
                     f"leaf {name} is a {type(leaf).__name__}; every leaf must be a floating "
-                    "tensor. Keep other values out of the point, in the closure of the loss."
+                    f"tensor. {_as_tensors(leaf)}"
                 )
             if leaf.is_complex():
                 raise TypeError(
@@ -194,6 +195,19 @@ def _opened(leaf: Any) -> Any:
     if isinstance(leaf, nn.ParameterDict):
         return dict(leaf.items())
     return list(leaf) if isinstance(leaf, _HOLDERS) else leaf
+
+
+def _as_tensors(leaf: Any) -> str:
+    """What to pass in place of a leaf that is no tensor."""
+    if isinstance(leaf, int | float):
+        kept = "keep a constant out of the point, in the closure of the loss"
+        return f"Pass torch.tensor({float(leaf)}) of the other leaves' dtype, or {kept}."
+    if isinstance(leaf, np.ndarray | np.generic):
+        return "Pass torch.as_tensor(leaf), which shares its memory."
+    return (
+        "Pass the tensors that it holds, in a dict, list or tuple, and keep other values out of "
+        "the point, in the closure of the loss."
+    )
 
 
 def plus(y: Vector, scale: float, x: Vector) -> Vector:

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 import torch
 
 from bilevel.derivatives import Curvature
+from bilevel.estimators.alerts import NotConverged
 from bilevel.estimators.base import ImplicitEstimator
 from bilevel.estimators.results import Solve, Status
 from bilevel.problem import finite_curvature
 from bilevel.vector import Vector
+
+ROUNDED = 0.01
+"""Relative residual above which q is told to be spoilt by rounding."""
 
 
 class NoMinimumError(ValueError):
@@ -20,7 +24,8 @@ class Exact(ImplicitEstimator):
     """Compute g₂ = −∇²_αω L_train · H⁻¹ · ∇_ω L_val by a Cholesky factorisation of the dense H.
 
     n products and n² numbers of memory: for oracles and small problems. Equal to dΦ/dα only
-    where ω = ω*(α); elsewhere the error is of the order of ‖ω − ω*‖.
+    where ω = ω*(α); elsewhere the error is of the order of ‖ω − ω*‖. Warns `NotConverged` where
+    rounding spoils q, as it does in float32 from condition numbers of about 10⁶ on.
 
     Args:
         largest: refuse problems with more inner parameters than this.
@@ -50,11 +55,16 @@ class Exact(ImplicitEstimator):
         value = torch.cholesky_solve(v[:, None], factor)[:, 0]
         residual = torch.linalg.vector_norm(v - symmetric @ value)
         length = torch.linalg.vector_norm(v)
+        relative = (residual / length).item() if length > 0 else 0.0
+        if relative > ROUNDED:
+            self.warn(
+                NotConverged,
+                f"rounding in {v.dtype} leaves a residual ‖v − Hq‖/‖v‖ of {relative:.3g} (limit "
+                f"{ROUNDED:g}), so that the estimate can have the wrong sign. H is too "
+                "ill-conditioned: take float64, or add weight decay to the inner loss.",
+            )
         return Solve(
-            outer_gradient.like(value),
-            products=n,
-            status=Status.CONVERGED,
-            residual=(residual / length).item() if length > 0 else 0.0,
+            outer_gradient.like(value), products=n, status=Status.CONVERGED, residual=relative
         )
 
 

@@ -48,7 +48,8 @@ class Unrolled(Estimator):
         ValueError: steps or last is no whole number of at least 1, lr not positive and finite,
             momentum negative, or last exceeds steps; or a function of α gives no finite number of
             a shape that fits, or a tree of another structure than ω.
-        TypeError: lr or momentum is a tensor, which has no derivative in α.
+        TypeError: lr or momentum is a tensor, which has no derivative in α, or a function of α
+            gives something else than tensors.
     """
 
     steps: int
@@ -137,7 +138,14 @@ def _rates(name: str, rate: float | Rate, alpha: Vector, omega: Vector) -> tuple
     if isinstance(found, Tensor) and found.dim() == 0:
         leaves = (found,) * len(omega.leaves)
     else:
-        tree = Vector.of(found)
+        try:
+            tree = Vector.of(found)
+        except TypeError as error:
+            raise TypeError(
+                f"Unrolled({name}=...): the function of α gave a {type(found).__name__} that is "
+                "not of floating tensors alone, and no derivative goes through other numbers. "
+                "Compute all from α, without .item() or float(), and constants by torch.tensor."
+            ) from error
         leaves = tree.leaves
         if len(leaves) == len(omega.leaves) > 1 and tree.names() != omega.names():
             raise ValueError(

@@ -90,14 +90,16 @@ def do_runs(options: Options, given: Invocation, genotype: Genotype | None = Non
     if limits is not None:
         do_dry_run(jobs[0].config, jobs[0].genotype, len(jobs), device, limits, given)
         return 0
-    computing = jobs[0].config.computing
+    computing, cut = jobs[0].config.computing, None
     with launched(placement_of(options, computing, device), computing) as devices:
         try:
             run_jobs(jobs, devices)
-        except Interrupted as interrupt:
-            path = jobs[0].path if len(jobs) == 1 else jobs[0].path.parent
-            again = line_of((given.command, "--resume", path))
-            raise CutOff(again, interrupt.signal) from interrupt
+        except Interrupted as interrupt:  # on all processes, which end together
+            cut = interrupt.run, interrupt.signal
+    if cut is not None and devices.ranks.first:  # others end with 0, or launchers would kill it
+        run, number = cut
+        path = run if len(jobs) == 1 else run.parent
+        raise CutOff(line_of((given.command, "--resume", path)), number)
     return 0
 
 

@@ -78,6 +78,15 @@ class Ranks:
         dist.all_reduce(total)
         return tuple(total.tolist())
 
+    def largest(self, *values: int) -> int:
+        """The largest number that any process passes, and no less than 0; each passes its own."""
+        own = max(values, default=0)
+        if self.count == 1:
+            return own
+        found = torch.tensor([own], device=self.device)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return int(found)
+
     def mean(self, value: Tensor) -> Tensor:
         """A number averaged over the processes, without its graph."""
         if self.count == 1:

@@ -177,7 +177,10 @@ class RunFolder:
         return None
 
     def rewind(self, stage: str, lengths: dict[str, int]) -> None:
-        """Cut each stream of a stage back to its length; one without a length is emptied."""
+        """Cut each stream of a stage back to its length; one without a length is emptied.
+
+        Files that a killed process had half written are removed.
+        """
         for path in self._streams(stage):
             length = lengths.get(path.name, 0)
             try:
@@ -185,6 +188,9 @@ class RunFolder:
                     os.truncate(path, length)
             except OSError as error:
                 raise unwritable(path, error) from error
+        for folder in (self.path, self.path / stage):
+            for torn in folder.glob("*.part"):
+                torn.unlink(missing_ok=True)
 
     def begin(
         self, stage: str, epochs: int, steps_per_epoch: int, position: tuple[int, int]

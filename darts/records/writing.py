@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from bilevel.checkpoint_files import write_whole
+from bilevel.checkpoint_files import beside_it, write_whole
 
 DEEPEST = 3
 """Folders between a file of a run and the folder that the run is in, that one included."""
@@ -43,7 +43,7 @@ def require_writable(path: Path) -> None:
         OSError: it cannot be written.
     """
     make_folder(path)
-    beside = path.with_name(path.name + ".part")
+    beside = beside_it(path)
     try:
         beside.touch()
         beside.unlink()

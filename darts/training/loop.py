@@ -74,8 +74,7 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
     """Take a stage through its epochs, from the last checkpoint in `run` if there is one.
 
     The first Ctrl-C or SIGTERM lets the step end and saves the state; a second one stops at once.
-    With several processes the first one already stops at once, and the run goes on from the last
-    checkpoint.
+    Of several processes all stop after the same step, whichever of them was asked.
 
     Args:
         stage: the search or the retraining.
@@ -85,7 +84,7 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
         share: largest share of the time for writing checkpoints.
 
     Raises:
-        Interrupted: Ctrl-C was pressed, or SIGTERM sent, and the state is saved.
+        Interrupted: Ctrl-C was pressed, or SIGTERM sent, and the state is saved; on all processes.
         NonFiniteLossError: a number is not finite; the last checkpoint is kept.
         ValueError: a checkpoint in `run` is from another config.
     """
@@ -97,7 +96,7 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
     over = done == 0 and epochs_done > 0 and stage.ended()
     run.begin(stage.name, stage.epochs, stage.steps, (epochs_done, done))
     began = time.perf_counter() - stage.wall_seconds
-    with _interrupts(devices.ranks.count == 1) as asked:
+    with _interrupts() as asked:
         for epoch in range(epochs_done, epochs_done if over else stage.epochs):
             stage.enter(epoch, resumed=done > 0)
             for step in range(done, stage.steps):
@@ -109,21 +108,21 @@ def drive(stage: Stage, run: RunFolder, devices: Devices, origin: Any, share: fl
                         f"{checkpoints.whereabouts} {stage.remedy}"
                     ) from error
                 stage.wall_seconds = time.perf_counter() - began
-                stop = bool(asked)  # what is asked for later is done after the next step
+                stop = devices.ranks.largest(*asked)  # what comes later counts after the next step
                 if checkpoints.due or stop:
                     checkpoints.save((epoch, step + 1), stage.state())
                 run.tick(stage.name, epoch, step)
                 if stop:
-                    raise Interrupted(run.path, asked[0])
+                    raise Interrupted(run.path, stop)
             stage.leave(epoch)
             done = 0
             stage.wall_seconds = time.perf_counter() - began
             over = stage.ended() or epoch + 1 == stage.epochs
-            stop = bool(asked)
+            stop = devices.ranks.largest(*asked)
             if checkpoints.due or over or stop:
                 checkpoints.save((epoch + 1, 0), stage.state())
             if stop:
-                raise Interrupted(run.path, asked[0])
+                raise Interrupted(run.path, stop)
             if over:
                 break
 
@@ -137,14 +136,14 @@ USUAL: Mapping[int, Handler] = {
 
 
 @contextmanager
-def _interrupts(held: bool) -> Iterator[list[int]]:
+def _interrupts() -> Iterator[list[int]]:
     """A list that the first Ctrl-C and the first SIGTERM add to; a second one has its usual effect.
 
     A signal that the process ignores, as Ctrl-C in the background of a shell, or handles itself, is
     left as it is.
     """
     asked: list[int] = []
-    if not (held and threading.current_thread() is threading.main_thread()):
+    if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 

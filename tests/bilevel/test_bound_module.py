@@ -78,6 +78,18 @@ def test_parts_methods_and_parameters_of_a_bound_module_are_those_of_omega(bound
         assert torch.equal(copied(X), expected)
 
 
+def test_slices_of_a_bound_module_are_those_of_omega(bound: Any) -> None:
+    net, module, other = bound
+    assert torch.equal(net.encoder[:1](X), other.encoder[:1](X))
+    assert torch.equal(net.encoder[0:2][:1](X), other.encoder[:1](X))
+    assert torch.equal(nn.Sequential(*net.encoder[:2])(X), other.encoder(X))
+    (last,) = net.blocks[-1:]
+    assert torch.equal(last.weight, other.blocks[1].weight)
+    for own, theirs in zip(net.blocks[:].parameters(), other.blocks.parameters(), strict=True):
+        assert torch.equal(own, theirs)
+    assert [type(part) for part in module.encoder] == [nn.Linear, nn.Tanh]
+
+
 def test_a_penalty_over_parameters_gives_the_hypergradient_of_the_one_over_params() -> None:
     torch.manual_seed(1)
     module = nn.Linear(3, 3, dtype=f64)

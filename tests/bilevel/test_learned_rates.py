@@ -160,3 +160,13 @@ def test_a_rate_that_cannot_be_is_refused(lr: Any, error: Any, message: str) -> 
     omega, alpha = start()
     with pytest.raises(error, match=message):
         Unrolled(2, lr, derivatives=Autograd())(BilevelProblem(inner, outer), omega, alpha)
+
+
+@pytest.mark.parametrize(
+    "rate", [lambda a: a["rate"].exp().item(), lambda a: {"x": a["rate"].exp(), "y": 0.1}]
+)
+def test_a_function_that_gives_numbers_is_refused_with_its_name(rate: Any) -> None:
+    for settings in ({"lr": rate}, {"lr": 0.1, "momentum": rate}):
+        (*_, name) = settings
+        with pytest.raises(TypeError, match=rf"Unrolled\({name}=.*without .item\(\) or float"):
+            Unrolled(2, **settings)(BilevelProblem(inner, outer), *start())

@@ -6,6 +6,7 @@ import contextlib
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -66,7 +67,16 @@ def square(w: Any, a: Any) -> torch.Tensor:
         ),
         (square, square, torch.ones(3), torch.ones(3, dtype=f64), ValueError, "ω is torch.float32"),
         (square, square, torch.ones(3, dtype=torch.int64), torch.ones(3), TypeError, "torch.int64"),
-        (square, square, {"a": 1.0}, torch.ones(3), TypeError, r"leaf \['a'\] is a float"),
+        (
+            square,
+            square,
+            {"a": 1},
+            torch.ones(3),
+            TypeError,
+            r"leaf \['a'\] is a int;.* Pass torch.tensor\(1.0\) of the other leaves' dtype",
+        ),
+        (square, square, torch.ones(3), np.ones(3), TypeError, r"Pass torch.as_tensor\(leaf\)"),
+        (square, square, torch.ones(3), {"a": "b"}, TypeError, "Pass the tensors that it holds"),
         (square, square, {}, torch.ones(3), ValueError, "this dict holds none"),
         (
             square,

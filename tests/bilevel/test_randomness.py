@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
 from bilevel import BilevelProblem, CentralDifference, ReverseOverForward
 from bilevel.derivatives import Derivatives
@@ -60,3 +61,20 @@ def test_replaying_makes_it_one_loss_and_leaves_the_generators_as_they_were(
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
     assert (np.random.get_state()[1] == before[2]).all()
+
+
+def test_a_loader_in_a_loss_draws_unless_it_has_a_generator_as_the_remedy_says() -> None:
+    def problem(loader: DataLoader) -> BilevelProblem:
+        def loss(w: Tensor, a: Tensor) -> Tensor:
+            errors = sum((rows @ w - 1).square().sum() for (rows,) in loader)
+            return errors / len(X) + (a.exp() * w.square()).sum()
+
+        return BilevelProblem(loss, loss)
+
+    with pytest.warns(RandomLoss, match=r"DataLoader .* give it generator=torch\.Generator\(\)"):
+        drawing = Amended(0.1)(problem(DataLoader(TensorDataset(X), 4)), OMEGA, ALPHA)
+    loader = DataLoader(TensorDataset(X), 4, generator=torch.Generator())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        still = Amended(0.1)(problem(loader), OMEGA, ALPHA)
+    assert torch.equal(drawing.total, still.total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import islice
 from typing import Any
 from unittest import mock
@@ -23,7 +24,9 @@ from bilevel.diagnostics import certificate
 from bilevel.estimators import (
     Certified,
     ConjugateGradient,
+    Exact,
     Minres,
+    NotConverged,
     NystromPreconditioner,
     Status,
 )
@@ -225,3 +228,21 @@ def test_the_bound_on_the_largest_curvature_closes_in(sign: float) -> None:
         assert found[k - 1] <= 0.55 + 0.45 * math.cosh(math.acosh(2 / chance) / k)
     assert found[59] < 1.01
     assert lanczos(diagonal(torch.zeros(5, dtype=f64)), 3, 0).ends(5, 1e-3, 1e-16) == 0
+
+
+@pytest.mark.parametrize(("dtype", "spoilt"), [(f32, True), (f64, False)])
+def test_exact_says_where_rounding_spoils_its_solve(dtype: torch.dtype, spoilt: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(8, 8, dtype=f64, generator=generator))[0]
+    hessian = (basis * torch.logspace(0, -7.3, 8, dtype=f64) @ basis.T).to(dtype)
+    aim = torch.randn(8, dtype=dtype, generator=generator)
+    problem = BilevelProblem(
+        lambda w, a: 0.5 * w @ (hessian @ w) - a @ w, lambda w, a: 0.5 * (w - aim).square().sum()
+    )
+    point = torch.ones(8, dtype=dtype), torch.ones(8, dtype=dtype)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        solve = Exact()(problem, *point).solve
+    assert (solve.residual > 0.01) == spoilt
+    assert [one.category for one in said] == [NotConverged] * spoilt
+    assert all("take float64" in str(one.message) for one in said)

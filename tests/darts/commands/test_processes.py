@@ -150,6 +150,32 @@ def test_a_dead_process_ends_the_others_with_an_error_and_the_run_goes_on_to_the
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("asked", ["the first one", "the other one", "torchrun"])
+def test_sigterm_ends_all_processes_after_a_step_and_the_run_goes_on_to_the_same_bits(
+    whole, tmp_path, asked
+):
+    path = tmp_path / "run"
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
+    launcher += ("--master-port", str(free_port()))
+    by = launcher if asked == "torchrun" else ()
+    command = started(*LONG, "--devices", "2", "--run-dir", str(path), launcher=by)
+    wait_for_steps(path, 4, command)
+    os.kill(processes_of(command)[0] if asked == "the other one" else command.pid, signal.SIGTERM)
+    status, _, err = finished(command)
+    assert err.count("darts: ") == 1, err
+    assert "darts: Interrupted; all steps are saved." in err
+    assert f"  darts search --resume {path}\n" in err
+    assert status == (1 if asked == "torchrun" else 143), err
+    done = lines(path / "search/steps.jsonl")
+    assert 4 <= len(done) < len(lines(whole / "search/steps.jsonl"))
+    run("search", "--resume", str(path))
+    assert_same_bits(final_state(path / "search"), final_state(whole / "search"))
+    assert timeless(lines(path / "search/steps.jsonl")) == timeless(
+        lines(whole / "search/steps.jsonl")
+    )
+
+
+@pytest.mark.slow
 def test_a_resumed_run_keeps_its_number_of_processes(whole):
     for wrong in (["--devices", "3"], ["--nodes", "3"]):
         status, _, err = finished(started("search", "--resume", str(whole), *wrong))

@@ -9,7 +9,7 @@ from darts import cli
 from darts.data import Digits
 from darts.records.data_record import require_images
 from darts.records.run_folder import RunFolder
-from darts.records.writing import write_atomically
+from darts.records.writing import require_writable, write_atomically
 from tests.darts.training.tiny import Follower
 
 
@@ -147,6 +147,43 @@ def test_a_write_that_fails_leaves_the_old_file(run, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_atomically(run.path / "result.json", b"{}")
     assert run.read("result.json") == {"accuracy": 1}
+
+
+@pytest.mark.parametrize("failure", [OSError, KeyboardInterrupt])
+def test_a_write_that_fails_leaves_nothing_else(run, monkeypatch, failure):
+    def failing(source, target):
+        raise failure
+
+    before = sorted(run.path.iterdir())
+    monkeypatch.setattr("os.replace", failing)
+    with pytest.raises(failure):
+        write_atomically(run.path / "result.json", b"{}")
+    assert sorted(run.path.iterdir()) == before
+
+
+def test_a_writer_that_ends_within_another_does_not_touch_its_half_of_a_file(run, monkeypatch):
+    page, replace, begun = run.path / "report.html", os.replace, []
+
+    def interleaved(source, target):
+        if not begun:  # the first is about to move its file, and the second begins and ends
+            begun.append(source)
+            require_writable(page)
+            write_atomically(page, b"second")
+            assert page.read_bytes() == b"second"
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", interleaved)
+    write_atomically(page, b"first, and longer")
+    assert page.read_bytes() == b"first, and longer"
+    assert not list(run.path.glob("*.part"))
+
+
+def test_what_a_killed_writer_left_is_gone_when_the_run_goes_on(run):
+    (run.path / "search").mkdir()
+    for torn in ("report.html.0a1b.part", "search/network.safetensors.0a1b.part"):
+        (run.path / torn).write_bytes(b"half")
+    run.rewind("search", {})
+    assert not list(run.path.rglob("*.part"))
 
 
 def test_a_file_that_is_not_there_yet_is_an_error_that_says_so(run):

@@ -3,10 +3,17 @@
 import os
 import signal
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
+from darts.config.compute import Computing
+from darts.parallel.launch import Devices
+from darts.parallel.ranks import Ranks
 from darts.records.run_folder import RunFolder
+from darts.records.shared_run import SharedRun
 from darts.training.loop import Interrupted
 from darts.training.retrain import retrain
 from darts.training.search import search
@@ -21,6 +28,7 @@ from tests.darts.training.tiny import (
     search_config,
     timeless,
 )
+from tests.groups import RANKS, on_two_processes
 
 
 class Pressing(Follower):
@@ -76,6 +84,30 @@ def test_sigterm_loses_no_step_also_where_ctrl_c_is_ignored(tmp_path, ctrl_c):
     assert saved(run, config).position == (0, 3)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # as a second one finds it
     assert signal.getsignal(signal.SIGINT) is ctrl_c
+
+
+def interrupted(rank: int, folder: str, asked: int) -> dict[str, torch.Tensor]:
+    """A search on two processes, one of which is sent SIGTERM; what it stopped with."""
+    ranks = Ranks(rank, RANKS)
+    devices = Devices("cpu", ranks, Computing(processes=RANKS))
+    config = search_config(epochs=2, checkpoint_share=1e-9)
+    run = SharedRun(Path(folder), (Pressing((0, 1), number=signal.SIGTERM),), ranks)
+    if rank != asked:
+        run = replace(run, listeners=())
+    with pytest.raises(Interrupted) as interrupt:
+        search(config, halves(config), run, devices=devices)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    return {"signal": torch.tensor(interrupt.value.signal)}
+
+
+@pytest.mark.parametrize("asked", range(RANKS))
+def test_several_processes_stop_after_the_same_step_whichever_is_asked(tmp_path, asked):
+    run = new_run(tmp_path / "run")
+    for found in on_two_processes(interrupted, tmp_path, str(run.path), asked):
+        assert int(found["signal"]) == signal.SIGTERM
+    last = max(path.stem for path in (run.path / "search/checkpoints").iterdir())
+    assert last == "epoch-000000-step-000003"
+    assert [record["step"] for record in run.records("search/steps")] == [0, 1, 2]
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
