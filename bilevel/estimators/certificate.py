@@ -21,7 +21,8 @@ class Certificate:
 
     Attributes:
         angle_degrees: the angle to the true g₂ is at most this; 180 where nothing is known.
-        error: ‖g₂ − estimate‖ is at most this. It bounds the error of g₁ + g₂ as well.
+        error: ‖g₂ − estimate‖ is at most this. It bounds the error of g₁ + g₂ as well, whose angle
+            to dΦ/dα is below 90° if this is below the length of g₁ + estimate, and else unknown.
         relative_error: the same relative to ‖g₂‖; infinite where that may be zero.
         asked_degrees: the angle that was asked for.
         asked_error: the relative error that was asked for; infinite where any will do.

@@ -74,6 +74,9 @@ class Certified(SolvingEstimator):
         safety: Lanczos stops when the bound is this share of the smallest singular value seen;
             without a bound μ is this share itself.
 
+    Of g₁ + g₂ nothing follows from the angle: where they nearly cancel, the sum can point the other
+    way. It is right where `certificate.error` is below the length of `total` (T14).
+
     When the products are spent, it returns status UNCERTIFIED, the best bound and a
     `NotCertified`; with `strict=True` it raises that.
 

@@ -270,6 +270,28 @@ def test_with_one_hyperparameter_only_the_error_says_more_than_the_sign() -> Non
     assert relative_error(near.implicit, truth) <= 1e-3 < relative_error(sign.implicit, truth)
 
 
+@given(seeds, st.booleans())
+def test_the_sum_is_right_where_the_error_is_below_its_length(seed: int, cancels: bool) -> None:
+    """g₁ halfway between −g₂ and −estimate turns the sum round, however well g₂ is certified."""
+    case: Any = random_quadratic(seed)
+    truth = Exact()(case.problem, *case.point).implicit
+    found = Certified(mu=0.99 * float(torch.linalg.eigvalsh(case.hessian)[0]))(
+        case.problem, *case.point
+    )
+    assert found.certificate is not None
+    assert found.certificate.holds
+    direct = -(found.implicit + truth) / 2
+    if not cancels:
+        generator = torch.Generator().manual_seed(seed)
+        beside = torch.randn(len(truth), generator=generator, dtype=f64)
+        direct = direct + 3 * found.certificate.error * beside
+    total, wanted = direct + found.implicit, direct + truth
+    if cancels:
+        assert float(total @ wanted) <= 0
+    if float(total @ wanted) <= 0:
+        assert found.certificate.error >= float(total.norm()) * (1 - 1e-9)
+
+
 @given(seeds)
 def test_any_q_can_be_certified_or_not(seed: int) -> None:
     case = random_quadratic(seed)
