@@ -149,9 +149,9 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             "approximation.",
             assumptions="ω = ω*(α), H ≻ 0, ω* continuous",
             verdict=Verdict.HOLDS_IF,
-            because="Exact at ω = ω*(α), where ω* does not jump. Elsewhere the error is first order "
-            "in ω − ω* (for quadratics it is exactly (D − BH⁻¹W)(ω − ω*)) and can turn the sign "
-            "round.",
+            because="Exact at ω = ω*(α), where ω* does not jump. Elsewhere the error is first "
+            "order in ω − ω* (for quadratics it is exactly (D − BH⁻¹W)(ω − ω*)) and can turn the "
+            "sign round.",
             evidence=(
                 ExactIdentity("every quadratic with n = m = 2", lambda: sides(quadratic())),
                 ExactIdentity("a hyperbolic, non-quadratic problem", lambda: sides(hyperbolic())),

@@ -147,8 +147,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             verdict=Verdict.HOLDS,
             because="L(cw) = L(w) gives ⟨∇L, w⟩ = 0 and ∇²L w = −∇L, hence (a) and (b). For (c) "
             "it gives Bw = 0 and ⟨v, w⟩ = 0: all solutions of Hq = v have one Bq. For (d) the loss "
-            "is coercive. So with decay Eq. 3 to 5 lack an ω* only for ε = 0. Without decay they can "
-            "lack one for any ε.",
+            "is coercive. So with decay Eq. 3 to 5 lack an ω* only for ε = 0. Without decay they "
+            "can lack one for any ε.",
             evidence=(
                 ExactIdentity("Euler's identities, in symbols", identities),
                 ExactCounterexample("∇L ≠ 0: H is not semi-definite", indefinite),
