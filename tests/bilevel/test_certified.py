@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from itertools import islice
 from typing import Any
 
@@ -257,6 +258,39 @@ def test_rounding_is_allowed_for() -> None:
     assert result.solve.residual == 0
     assert result.certificate is not None
     assert not result.certificate.sign
+
+
+@pytest.mark.parametrize("share", [1e-4, 1e-5, 5e-6])
+def test_rounding_of_what_b_sees_is_allowed_for(share: float) -> None:
+    """float32, H = I, and rows of B alike but for the order of their sums: Bq all but cancels."""
+    n, order = 2000, torch.randperm(2000, generator=torch.Generator().manual_seed(0))
+    certified = 0
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        row, v = (torch.randn(n, generator=generator) for _ in range(2))
+        b, slope = row.double(), v.double()
+        slope = slope - slope.dot(b) / b.dot(b) * b
+        v = (slope + share * slope.norm() / b.norm() * b).float()
+        other = row[order]
+        problem = BilevelProblem(
+            lambda w, a, row=row, other=other: (
+                w.square().sum() / 2 + a[0] * (row * w).sum() + a[1] * (other * w[order]).sum()
+            ),
+            lambda w, a, v=v: (v * w).sum(),
+        )
+        point = problem, torch.zeros(n), torch.zeros(2)
+        truth = -torch.full((2,), float(b @ v.double()), dtype=f64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotCertified)
+            found = Certified(0.9999, mu=1.0)(*point)
+        assert found.solve is not None
+        assert found.certificate is not None
+        bounds = (found.certificate, certificate(*point, found.solve.value.tree(), mu=1.0))
+        for bound in bounds:
+            assert angle(found.implicit.double(), truth) <= bound.angle_degrees
+            assert float((found.implicit.double() - truth).norm()) <= bound.error
+        certified += found.certificate.holds
+    assert (certified > 0) == (share > 5e-5)
 
 
 def test_with_one_hyperparameter_only_the_error_says_more_than_the_sign() -> None:
