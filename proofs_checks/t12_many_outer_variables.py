@@ -278,13 +278,9 @@ def at_many_outer_variables(formulas: Formulas) -> Claim:
     def only_uncorrelated() -> Exhibit:
         """H = diag(1, 4), B = (1 1), v ∈ {±1}²: E[vvᵀ] = I, as for Gaussian v."""
         hessian, mixed = diagonal(1, 4), matrix([1, 1])
-        truths, estimates = (
-            [term(column(*signs)) for signs in product((-1, 1), repeat=2)]
-            for term in (
-                lambda v: formulas.implicit(hessian, mixed, v),
-                lambda v: formulas.amended(hessian, mixed, v, 1),
-            )
-        )
+        slopes = [column(*signs) for signs in product((-1, 1), repeat=2)]
+        truths = [formulas.implicit(hessian, mixed, v) for v in slopes]
+        estimates = [formulas.amended(hessian, mixed, v, 1) for v in slopes]
         wrong = sum(dot(x, y) < 0 for x, y in zip(truths, estimates, strict=True))
         inverse, gram = hessian.inverse(), mixed.T @ mixed
         whole = inverse @ gram @ hessian + hessian @ gram @ inverse
