@@ -92,6 +92,26 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             ),
         ]
 
+    def printed_equality() -> Exhibit:
+        """Σ (λⱼ − λ)aⱼbⱼ = −‖Σ (λⱼ − λ)bⱼH⁻¹αⱼ‖²: n = 1, H = 1, A = 4; then the example's β."""
+        eigenvalue = Fraction(4)
+        value = 2 * eigenvalue  # λ of HAH⁻¹ + H⁻¹AH, at β = α = 1, where a = b = 1
+        first = (eigenvalue - value, -((eigenvalue - value) ** 2))
+        hessian, gram, beta = diagonal(1, 7), matrix([1, 1], [1, 1]), column(1, -1)
+        inverse, lowest = hessian.inverse(), Fraction(-36, 7)
+        # Σ (λⱼ − λ)bⱼαⱼ is (A − λ)Hβ
+        weighted = gram @ hessian @ beta - lowest * (hessian @ beta)
+        second = (dot(inverse @ beta, weighted), -square(inverse @ weighted))
+        return Exhibit(
+            {"left and right, n = 1": first, "left and right, β = (1, −1)": second},
+            {"both are of the printed form": first[1] <= 0 and second[1] <= 0},
+            {
+                "equal, n = 1": first[0] == first[1],
+                "equal, β = (1, −1)": second[0] == second[1],
+                "the left is ≤ 0": second[0] <= 0,
+            },
+        )
+
     def one_row() -> list[tuple[str, object, object]]:
         """m = 1: the trace and the sum of the squares of two eigenvalues, the others being 0."""
         b = column(*sympy.symbols("b1 b2 b3"))
@@ -148,6 +168,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             evidence=(
                 ExactIdentity("the true half: similarity keeps the spectrum", similar),
                 ExactIdentity("the displayed inequality is λ ≥ 0 itself", displayed),
+                ExactCounterexample("the displayed equality, as printed", printed_equality),
                 *(
                     ExactCounterexample(
                         f"A.5's premises hold and λ = −36/7: n = {size}, {copies} of 2 × 2",

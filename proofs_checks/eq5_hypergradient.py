@@ -11,6 +11,7 @@ from itertools import pairwise
 import sympy
 
 from proofs_checks.definitions import Formulas
+from proofs_checks.eq3_implicit_differentiation import JUMPS, jumping_minimum
 from proofs_checks.evidence import (
     Bound,
     Enclosure,
@@ -146,10 +147,11 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             where="Eq. 5",
             statement="g = ∇_α L_val − B H⁻¹ ∇_ω L_val is the gradient of Φ, without "
             "approximation.",
-            assumptions="ω = ω*(α), H ≻ 0",
+            assumptions="ω = ω*(α), H ≻ 0, ω* continuous",
             verdict=Verdict.HOLDS_IF,
-            because="Exact at ω = ω*(α). Elsewhere the error is first order in ω − ω* (for "
-            "quadratics it is exactly (D − BH⁻¹W)(ω − ω*)) and can turn the sign round.",
+            because="Exact at ω = ω*(α), where ω* does not jump. Elsewhere the error is first "
+            "order in ω − ω* (for quadratics it is exactly (D − BH⁻¹W)(ω − ω*)) and can turn the "
+            "sign round.",
             evidence=(
                 ExactIdentity("every quadratic with n = m = 2", lambda: sides(quadratic())),
                 ExactIdentity("a hyperbolic, non-quadratic problem", lambda: sides(hyperbolic())),
@@ -159,6 +161,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
                     resolving,
                 ),
                 ExactIdentity("what is lost at ω ≠ ω*, every quadratic", loss_off_the_minimum),
+                ExactCounterexample(JUMPS, lambda: jumping_minimum(formulas)),
                 ExactCounterexample(
                     "at ω ≠ ω* the formula can have the wrong sign", wrong_sign_off_the_minimum
                 ),

@@ -124,6 +124,16 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             {"a stationary point with w ≠ 0 exists": bool(inside)},
         )
 
+    def no_decay() -> Exhibit:
+        """(d) with λ = 0: ε/(s + ε) falls at every s, towards a 0 that it does not reach."""
+        loss = EPSILON / (SHORT + EPSILON)
+        slope = sympy.diff(loss, SHORT)
+        return Exhibit(
+            {"L": str(loss), "∂L/∂s": str(sympy.factor(slope))},
+            {"ε > 0, L ≥ 0": True, "L → 0 as s → ∞": sympy.limit(loss, SHORT, sympy.oo) == 0},
+            {"L is 0 somewhere": bool(sympy.solve(loss, SHORT)), "L rises": bool(slope > 0)},
+        )
+
     return (
         Claim(
             id="T13",
@@ -137,7 +147,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             verdict=Verdict.HOLDS,
             because="L(cw) = L(w) gives ⟨∇L, w⟩ = 0 and ∇²L w = −∇L, hence (a) and (b). For (c) "
             "it gives Bw = 0 and ⟨v, w⟩ = 0: all solutions of Hq = v have one Bq. For (d) the loss "
-            "is coercive. So Eq. 3 to 5 lack an ω* only for λ > 0 with ε = 0.",
+            "is coercive. So with decay Eq. 3 to 5 lack an ω* only for ε = 0. Without decay they "
+            "can lack one for any ε.",
             evidence=(
                 ExactIdentity("Euler's identities, in symbols", identities),
                 ExactCounterexample("∇L ≠ 0: H is not semi-definite", indefinite),
@@ -148,6 +159,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
                 ),
                 ExactExample("(d): ε = 1/50, λ = 1", lambda: exists(Fraction(1, 50))),
                 ExactCounterexample("(a): ε = 0, λ = 1", lambda: exists(Fraction(0))),
+                ExactCounterexample("(d) with λ = 0: no minimum, whatever ε", no_decay),
             ),
             formula=r"\nabla^2L\,w=-\nabla L,\qquad\langle\nabla F,w\rangle=\lambda\|w\|^2",
         ),

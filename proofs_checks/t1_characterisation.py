@@ -135,7 +135,8 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             id="T1",
             where="new",
             statement="For fixed H ≻ 0 and B: ⟨g₂′, g₂⟩ ≥ 0 for every v ⇔ S = H²A + AH² ⪰ 0. If "
-            "rank B < n this forces range(Bᵀ) to be H-invariant (for m = 1: Bᵀ an eigenvector).",
+            "rank B < n this forces range(Bᵀ) to be H-invariant (for m = 1, B ≠ 0: Bᵀ an "
+            "eigenvector).",
             assumptions="H ≻ 0 (the equivalence itself holds for every invertible symmetric H)",
             verdict=Verdict.HOLDS,
             because="At v = Hu the product is (η/2) uᵀSu; if u ∈ ker A then uᵀSu = 0, so S ⪰ 0 "
@@ -143,7 +144,7 @@ def claims(formulas: Formulas) -> tuple[Claim, ...]:
             evidence=(
                 ExactIdentity("the congruence, n = 2, m = 1", lambda: congruence(2, 1)),
                 ExactIdentity("the congruence, n = 3, m = 2", lambda: congruence(3, 2)),
-                SmtProof("n = 2, m = 1: S ⪰ 0 ⇔ Bᵀ is an eigenvector", eigenvector_question),
+                SmtProof("n = 2, m = 1, B ≠ 0: S ⪰ 0 ⇔ Bᵀ is an eigenvector", eigenvector_question),
                 PropertyTest(
                     "S not ⪰ 0 ⇒ its negative direction u gives a v = Hu that violates Eq. 7",
                     witness,

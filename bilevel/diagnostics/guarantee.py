@@ -28,7 +28,8 @@ def certificate(
     """Bound the angle and the error of −Bq as an estimate of g₂ = −BH⁻¹∇_ω L_val.
 
     Cost: one product with H, one with B, and those that bound ‖H‖ and ‖B‖ (`norm_bound`: up to 64
-    or 40 each). ‖H‖ bounds rounding errors: 10 eps(‖∇_ω L_val‖ + ‖H‖‖q‖) is added.
+    or 40 each). These bound rounding errors: 10 eps(‖∇_ω L_val‖ + ‖H‖‖q‖) is added to the residual,
+    and 10 eps ‖B‖‖q‖ to the error of Bq.
 
     Args:
         q: what stands for H⁻¹∇_ω L_val, such as `hypergradient.solve.value`.
@@ -57,11 +58,12 @@ def certificate(
     # ‖Hq‖ would not do for ‖H‖‖q‖: where H all but cancels q, what is rounded is larger by κ
     steepest = norm_bound(curvature.hessian, symbol="H")
     size = float(outer_gradient.norm()) + steepest.value * float(value.norm())
-    rounding = 10 * torch.finfo(at.dtype).eps * size
+    lost, norm = 10 * torch.finfo(at.dtype).eps, norm_bound(curvature.mixed)
     return certify(
         curvature.mixed @ value,
-        (float((outer_gradient - image).norm()) + rounding) / mu,
-        norm_bound(curvature.mixed),
+        (float((outer_gradient - image).norm()) + lost * size) / mu,
+        norm,
+        rounding=lost * norm.value * float(value.norm()),
         mu=mu,
         asked_degrees=math.degrees(math.acos(cosine)),
         asked_error=math.inf,

@@ -100,8 +100,9 @@ def recommend(
     """Measure candidates at (ω, α) and choose the one to rely on within `budget` products.
 
     It prefers a certificate of the angle to everything else, then the smallest measured error of
-    g₂ among those that point the right way, the cheaper one where errors are within 10 %. The
-    advice holds where it was measured: ask again as ω and α move.
+    g₂ among those that point the right way, the cheaper one where errors are within 10 %. Both are
+    about g₂. Where it nearly cancels g₁, so that the sum points the wrong way with the one chosen,
+    a reason says so. The advice holds where it was measured: ask again as ω and α move.
 
     Cost: `bilevel.check`, 60 Lanczos products, the reference of `compare`, and each candidate once.
 
@@ -130,6 +131,7 @@ def recommend(
         _about_the_spectrum(spectrum),
         _about_the_candidates(table),
         guarantee or _no_guarantee(table[chosen], cosine, budget),
+        *_about_the_sum(table[chosen]),
         _what_would_change(spectrum, guarantee is not None, budget),
     )
     if not report.ok:
@@ -251,6 +253,20 @@ def _about_the_candidates(table: Comparison) -> str:
         wrong = ", points the WRONG way" if row.sign == -1 else ""
         parts.append(f"{row.estimator} {error} ({_products(row)} products{wrong})")
     return f"Relative error of g₂ against {table.reference.description}: " + "; ".join(parts) + "."
+
+
+def _about_the_sum(row: Row) -> tuple[str, ...]:
+    """Whether g₁ + g₂ was measured to point the wrong way, whatever is known of g₂."""
+    if row.angle_total_degrees is None or row.angle_total_degrees < 90:
+        return ()
+    if not row.error_total or row.error_implicit is None:
+        return ()
+    return (
+        f"But g₁ + g₂ points the WRONG way with it ({row.angle_total_degrees:.3g}°): the two "
+        f"nearly cancel, and the error is {row.error_total:.2g} times what is left. An error of "
+        f"g₂ well below {row.error_implicit / row.error_total:.1g} would do, as by "
+        "Certified(relative_error=...) or a small tolerance of CG.",
+    )
 
 
 def _no_guarantee(row: Row, cosine: float, budget: int) -> str:

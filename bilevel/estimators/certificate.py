@@ -21,7 +21,8 @@ class Certificate:
 
     Attributes:
         angle_degrees: the angle to the true g₂ is at most this; 180 where nothing is known.
-        error: ‖g₂ − estimate‖ is at most this. It bounds the error of g₁ + g₂ as well.
+        error: ‖g₂ − estimate‖ is at most this. It bounds the error of g₁ + g₂ as well, whose angle
+            to dΦ/dα is below 90° if this is below the length of g₁ + estimate, and else unknown.
         relative_error: the same relative to ‖g₂‖; infinite where that may be zero.
         asked_degrees: the angle that was asked for.
         asked_error: the relative error that was asked for; infinite where any will do.
@@ -85,6 +86,7 @@ def certify(
     solve_error: float,
     norm: NormBound,
     *,
+    rounding: float = 0.0,
     mu: float,
     asked_degrees: float,
     asked_error: float,
@@ -101,10 +103,11 @@ def certify(
         image: Bq.
         solve_error: a bound on ‖H⁻¹v − q‖, such as ‖v − Hq‖/μ.
         norm: a bound on ‖B‖, with BBᵀ where it is known.
+        rounding: a bound on the error of `image` itself. It counts in δ and p, and across u.
     """
     length = float(image.norm())
     # with B = 0 there is no error, however wrong q is: even where nothing bounds ‖H⁻¹v − q‖
-    delta = solve_error * norm.value if norm.value > 0 else 0.0
+    delta = solve_error * norm.value + rounding if norm.value > 0 else 0.0
     if delta == 0:  # exact, or B = 0: there is no error
         angle = 0.0
     elif length == 0:
@@ -118,9 +121,10 @@ def certify(
             cross = torch.outer(direction, pull)
             across = norm.gram - cross - cross.T + along * torch.outer(direction, direction)
             widest = math.sqrt(max(float(torch.linalg.eigvalsh(across)[-1]), 0.0))
-            reach = length - solve_error * math.sqrt(max(along, 0.0))
+            reach = length - solve_error * math.sqrt(max(along, 0.0)) - rounding
+            aside = solve_error * widest + (rounding if len(norm.gram) > 1 else 0.0)
             if reach > 0:
-                angle = min(angle, math.degrees(math.atan2(solve_error * widest, reach)))
+                angle = min(angle, math.degrees(math.atan2(aside, reach)))
     unknown = delta > 0 and delta >= length
     return Certificate(
         angle_degrees=angle,

@@ -36,8 +36,9 @@ class Certified(SolvingEstimator):
     With r = ∇_ω L_val − Hq and |λ(H)| ≥ μ, the error of q is at most ‖r‖/μ, and `certify` bounds
     the angle. MINRES serves SPD and indefinite H, and has the smallest ‖r‖ that a product buys.
     r is computed afresh before anything is certified, with 10 eps(‖∇_ω L_val‖ + ‖H‖‖q‖) added for
-    rounding. ‖H‖ is there the largest |λ| met. Where μ is given no random vector looks for a larger
-    one: a thousand times as much is added, or `assumes` says that it was not.
+    rounding, and 10 eps ‖B‖‖q‖ to the error of Bq. ‖H‖ is there the largest |λ| met. Where μ is
+    given no random vector looks for a larger one: a thousand times as much is added, or `assumes`
+    says that it was not.
 
     ‖B‖ is bounded from above: through BBᵀ for up to 64 hyperparameters (one transposed product
     each), by random probes for more. A power iteration, which gives a lower bound, would not do.
@@ -73,6 +74,9 @@ class Certified(SolvingEstimator):
             independent.
         safety: Lanczos stops when the bound is this share of the smallest singular value seen;
             without a bound μ is this share itself.
+
+    Of g₁ + g₂ nothing follows from the angle: where they nearly cancel, the sum can point the other
+    way. It is right where `certificate.error` is below the length of `total` (T14).
 
     When the products are spent, it returns status UNCERTIFIED, the best bound and a
     `NotCertified`; with `strict=True` it raises that.
@@ -219,9 +223,11 @@ class _Search:
             residual = float(remainder.norm())
             rounding = 10 * _eps(q) * (float(self.v.norm()) + self.highest * float(q.norm()))
             wide = 1 if self.probed else LARGER
-            certificate = self._bound(q, residual + wide * rounding)
+            image = 10 * _eps(q) * self.norm.value * float(q.norm())
+            certificate = self._bound(q, residual + wide * rounding, rounding=image)
             if not certificate.holds and not self.probed:
-                certificate = self._bound(q, residual + rounding, (self._largest_met(),))
+                met = (self._largest_met(),)
+                certificate = self._bound(q, residual + rounding, met, rounding=image)
             stuck = q is start or not residual < 0.9 * previous
             if certificate.holds or stuck or self.products + 2 > self.asked.products:
                 return q, remainder, certificate
@@ -287,7 +293,12 @@ class _Search:
         return f"rounding is that of ‖H‖ ≤ {self.highest:.3g}, the largest |λ| met"
 
     def _bound(
-        self, q: Float[Tensor, " n"], residual: float, also: tuple[str, ...] = ()
+        self,
+        q: Float[Tensor, " n"],
+        residual: float,
+        also: tuple[str, ...] = (),
+        *,
+        rounding: float = 0.0,
     ) -> Certificate:
         mu, assumes = self._mu()
         self.mixed_products += 1
@@ -295,6 +306,7 @@ class _Search:
             self.mixed @ self.mixed.domain.like(q),
             residual / mu if mu > 0 else math.inf,
             self.norm,
+            rounding=rounding,
             mu=mu,
             asked_degrees=self.asked.asked_degrees,
             asked_error=self.asked.relative_error,

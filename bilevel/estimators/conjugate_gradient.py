@@ -31,10 +31,11 @@ class ConjugateGradient(ResidualEstimator):
     after K iterations at most 2((√κ − 1)/(√κ + 1))^K in the norm of H. Memory: q and three more.
 
     Needs H ≻ 0. A direction with pᵀHp ≤ 0 ends the solve: NEGATIVE_CURVATURE and a
-    `NotPositiveDefinite`; the value is the last iterate before it. Convergence without one is
-    evidence: the residual polynomial is > 1 on negative eigenvalues, so that less than
-    `tolerance` of ∇_ω L_val can lie along eigenvectors of negative curvature. Curvature that
-    ∇_ω L_val does not see, CG cannot see: `diagnostics.spectrum_ends` can.
+    `NotPositiveDefinite`; the value is the last iterate before it. Convergence without one, from
+    q = 0 and without a preconditioner, is evidence: the residual polynomial is > 1 on negative
+    eigenvalues, so that less than `tolerance` of ∇_ω L_val can lie along eigenvectors of negative
+    curvature. From a `start` it is evidence of the start's residual only, and of nothing where
+    that is small. Curvature that these do not see, CG cannot see: `diagnostics.spectrum_ends` can.
 
     Args:
         iterations: largest number of iterations.

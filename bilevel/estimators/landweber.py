@@ -19,7 +19,8 @@ class Landweber(ResidualEstimator):
     2K − 1 products from q = 0; two more from a warm start, one more with a tolerance. η has units
     of 1/curvature². Converges for every invertible symmetric H, indefinite ones too, if
     0 < η < 2/max λ(H)²: the relative error of q is at most max(|1 − ημ²|, |1 − ηL²|)^K, about
-    2.3 κ² products a digit. K = 1 from q = 0 is `Amended(eta=step)`.
+    2.3 κ² products a digit at η = 2/(μ² + L²), and 4.6 κ² at 1/L². By default L is a bound, above
+    max |λ|, and it takes more. K = 1 from q = 0 is `Amended(eta=step)`.
 
     For such η the residual cannot grow. Where it does the status is DIVERGED and a
     `NotConverged` gives a bound on the step.

@@ -21,8 +21,9 @@ class Nystrom(ResidualEstimator):
 
     Biased: what H does outside of U is taken for ρ. Eigenvalues there that are larger than 2ρ
     make the residual grow instead of shrink, and the estimate can point away from g₂; with a
-    residual above the tolerance it warns `NotConverged` (by T6 the sign is safe only if
-    ‖B‖‖r‖/μ < ‖Bq‖). A negative curvature in the sketch gives `NotPositiveDefinite`.
+    residual above the tolerance it warns `NotConverged`. (By T6 the sign is certain if
+    ‖B‖‖r‖/μ < ‖Bq‖, and can be right or wrong otherwise.) A negative curvature in the sketch gives
+    `NotPositiveDefinite`.
 
     Args:
         rank: r, the number of random directions.

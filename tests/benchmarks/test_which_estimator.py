@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.estimators import ours
 from benchmarks.peers import PEERS
+from bilevel import Vector
+from bilevel.estimators.certificate import certify
+from bilevel.krylov.norm_bound import NormBound
 from tests import documents
 
 ROOT = Path(__file__).parents[2]
@@ -184,3 +189,26 @@ def test_a_figure_one_unit_off_is_seen():
     for figure, value in (("4.2e-6", 4.108e-6), ("2.9", 2.96), ("0.930", 0.9294), ("37", 36)):
         with pytest.raises(AssertionError, match="is printed for"):
             assert_prints(figure, value)
+
+
+def test_what_the_page_says_of_a_certificate_and_the_sum_is_so():
+    """The figures of its example: g₁, g₂ and the estimate, with one hyperparameter."""
+    quoted = re.search(
+        r"With g₁ = −([\d.]+) and g₂ = ([\d.]+), an estimate of ([\d.]+) can be certified at 0°, "
+        r"and the sum has the wrong sign\. The sum is within 90° of dΦ/dα if `certificate\.error` "
+        r"is below the length of `total`",
+        PAGE,
+    )
+    assert quoted
+    direct, truth, estimate = (float(figure) for figure in quoted.groups())
+    found = certify(
+        Vector.of(torch.tensor([estimate], dtype=torch.float64)),
+        truth - estimate,
+        NormBound(1.0, None, 0),
+        mu=1.0,
+        asked_degrees=8.1,
+        asked_error=math.inf,
+    )
+    assert found.sign
+    assert (estimate - direct) * (truth - direct) < 0
+    assert found.error >= abs(estimate - direct)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bilevel import BilevelProblem, CentralDifference, Vector, solve
+from bilevel.diagnostics import certificate
 from bilevel.estimators import (
     Amended,
     Certified,
@@ -163,3 +164,21 @@ def test_an_alert_made_an_error_stops_the_solver() -> None:
 
 def sgd(leaves: list[torch.Tensor]) -> torch.optim.Optimizer:
     return torch.optim.SGD(leaves, lr=0.01)
+
+
+def test_nystrom_says_what_t6_says_of_its_sign() -> None:
+    """Enough and not needed: certified is always right, and the rest is right at some times."""
+    right: dict[bool, set[bool]] = {True: set(), False: set()}
+    for seed in range(60):
+        case = with_spectrum(seed, torch.logspace(-1, 1, 8), m=1)
+        truth = -case.mixed @ torch.linalg.solve(case.hessian, case.outer_gradient)
+        for rank in (3, 8):
+            found = Nystrom(rank, 1e-3 if rank == 8 else 0.5, tolerance=None)(
+                case.problem, *case.point
+            )
+            assert found.solve is not None
+            bound = certificate(case.problem, *case.point, found.solve.value, mu=0.0999)
+            right[bound.sign].add(float(found.implicit @ truth) > 0)
+    assert right == {True: {True}, False: {True, False}}
+    said = " ".join(str(Nystrom.__doc__).split())
+    assert "the sign is certain if ‖B‖‖r‖/μ < ‖Bq‖, and can be right or wrong otherwise" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from itertools import islice
 from typing import Any
 
@@ -259,6 +260,39 @@ def test_rounding_is_allowed_for() -> None:
     assert not result.certificate.sign
 
 
+@pytest.mark.parametrize("share", [1e-4, 1e-5, 5e-6])
+def test_rounding_of_what_b_sees_is_allowed_for(share: float) -> None:
+    """float32, H = I, and rows of B alike but for the order of their sums: Bq all but cancels."""
+    n, order = 2000, torch.randperm(2000, generator=torch.Generator().manual_seed(0))
+    certified = 0
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        row, v = (torch.randn(n, generator=generator) for _ in range(2))
+        b, slope = row.double(), v.double()
+        slope = slope - slope.dot(b) / b.dot(b) * b
+        v = (slope + share * slope.norm() / b.norm() * b).float()
+        other = row[order]
+        problem = BilevelProblem(
+            lambda w, a, row=row, other=other: (
+                w.square().sum() / 2 + a[0] * (row * w).sum() + a[1] * (other * w[order]).sum()
+            ),
+            lambda w, a, v=v: (v * w).sum(),
+        )
+        point = problem, torch.zeros(n), torch.zeros(2)
+        truth = -torch.full((2,), float(b @ v.double()), dtype=f64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotCertified)
+            found = Certified(0.9999, mu=1.0)(*point)
+        assert found.solve is not None
+        assert found.certificate is not None
+        bounds = (found.certificate, certificate(*point, found.solve.value.tree(), mu=1.0))
+        for bound in bounds:
+            assert angle(found.implicit.double(), truth) <= bound.angle_degrees
+            assert float((found.implicit.double() - truth).norm()) <= bound.error
+        certified += found.certificate.holds
+    assert (certified > 0) == (share > 5e-5)
+
+
 def test_with_one_hyperparameter_only_the_error_says_more_than_the_sign() -> None:
     case = with_spectrum(4, torch.logspace(0, 2, 30), m=1)
     truth = Exact()(case.problem, *case.point).implicit
@@ -268,6 +302,28 @@ def test_with_one_hyperparameter_only_the_error_says_more_than_the_sign() -> Non
     assert sign.certificate.angle_degrees == 0
     assert sign.implicit @ truth > 0
     assert relative_error(near.implicit, truth) <= 1e-3 < relative_error(sign.implicit, truth)
+
+
+@given(seeds, st.booleans())
+def test_the_sum_is_right_where_the_error_is_below_its_length(seed: int, cancels: bool) -> None:
+    """g₁ halfway between −g₂ and −estimate turns the sum round, however well g₂ is certified."""
+    case: Any = random_quadratic(seed)
+    truth = Exact()(case.problem, *case.point).implicit
+    found = Certified(mu=0.99 * float(torch.linalg.eigvalsh(case.hessian)[0]))(
+        case.problem, *case.point
+    )
+    assert found.certificate is not None
+    assert found.certificate.holds
+    direct = -(found.implicit + truth) / 2
+    if not cancels:
+        generator = torch.Generator().manual_seed(seed)
+        beside = torch.randn(len(truth), generator=generator, dtype=f64)
+        direct = direct + 3 * found.certificate.error * beside
+    total, wanted = direct + found.implicit, direct + truth
+    if cancels:
+        assert float(total @ wanted) <= 0
+    if float(total @ wanted) <= 0:
+        assert found.certificate.error >= float(total.norm()) * (1 - 1e-9)
 
 
 @given(seeds)

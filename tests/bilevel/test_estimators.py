@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bilevel import Autograd, BilevelProblem, CentralDifference, Vector
-from bilevel.estimators import Amended, DartsSecondOrder, Exact, FirstOrder, Identity, Status
+from bilevel.estimators import (
+    Amended,
+    ConjugateGradient,
+    DartsSecondOrder,
+    Exact,
+    FirstOrder,
+    Identity,
+    Status,
+)
 from tests.dense import dense, ravel
 from tests.estimators import ESTIMATORS, ETA
 from tests.quadratics import Case, nested, quadratic, random_quadratic, roundoff, scalar
@@ -217,3 +226,24 @@ def test_exact_refuses_more_parameters_than_allowed() -> None:
     case = random_quadratic(0)
     with pytest.raises(ValueError, match="stops at 0 parameters"):
         Exact(largest=0)(case.problem, *case.point)
+
+
+@pytest.mark.parametrize("part", [0.0, 1e-9, 1e-4, 0.1, 1.0])
+def test_convergence_of_cg_is_evidence_of_a_definite_hessian_only_from_zero(part: float) -> None:
+    """`part` of ∇_ω L_val lies along the eigenvector with λ = −2."""
+    tolerance = 1e-6
+    spectrum = torch.tensor([1.0, 1.5, 3.0, -2.0], dtype=torch.float64)
+    slope = torch.tensor([1.0, 1.0, 1.0, part], dtype=torch.float64)
+    case = quadratic(torch.diag(spectrum), [[1, 1, 1, 1]], slope)
+    estimator = ConjugateGradient(tolerance=tolerance)
+    cold = estimator(case.problem, *case.point).solve
+    warm = replace(estimator, start=slope / spectrum)(case.problem, *case.point).solve
+    assert cold is not None
+    converged = cold.status is Status.CONVERGED
+    assert not converged or part < tolerance * float(slope.norm())
+    assert converged == (part < 1e-8)
+    assert warm is not None
+    assert warm.status is Status.CONVERGED
+    assert "From a `start` it is evidence of the start's residual only" in " ".join(
+        str(ConjugateGradient.__doc__).split()
+    )

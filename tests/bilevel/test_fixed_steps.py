@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from bilevel.estimators import (
 from tests.quadratics import (
     QuadraticCase,
     nested,
+    quadratic,
     random_quadratic,
     scalar,
     spectrum,
@@ -240,3 +243,25 @@ def test_two_short_runs_with_a_warm_start_are_one_long_run(method: Any, step: fl
 def test_refuses_parameters_out_of_range(make: Any) -> None:
     with pytest.raises(ValueError, match=r"must|differentiate through|between"):
         make()
+
+
+def test_the_products_that_the_docstrings_say_make_a_digit_do() -> None:
+    """κ = 10, ∇_ω L_val along the smallest eigenvalue: the slowest there is."""
+    kappa = 10.0
+    case = with_spectrum(0, [1.0, 4.0, kappa])
+    slowest = torch.linalg.eigh(case.hessian)[1][:, 0]
+    case = quadratic(case.hessian, case.mixed, slowest)
+    landweber, neumann = (" ".join(str(kind.__doc__).split()) for kind in (Landweber, Neumann))
+    said = re.search(
+        r"([\d.]+) κ² products a digit at η = 2/\(μ² \+ L²\), and ([\d.]+) κ² at 1/L²", landweber
+    )
+    assert said
+    for figure, step in zip(said.groups(), (2 / (1 + kappa**2), 1 / kappa**2), strict=True):
+        terms = round((float(figure) * kappa**2 + 1) / 2)  # 2K − 1 products
+        assert error_of_q(Landweber(terms, step), case) == pytest.approx(0.1, rel=0.03)
+    said = re.search(r"([\d.]+) κ products a digit at γ = 2/\(μ \+ L\)", neumann)
+    assert said
+    digits = 5
+    terms = round(digits * float(said[1]) * kappa)
+    left = error_of_q(Neumann(terms, 2 / (1 + kappa)), case)
+    assert -math.log10(left) / digits == pytest.approx(1, rel=0.08)

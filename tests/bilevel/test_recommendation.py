@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
-from bilevel import recommend
-from bilevel.estimators import Certified, ConjugateGradient, FirstOrder
+from bilevel import angle, recommend
+from bilevel.estimators import Certified, ConjugateGradient, Exact, FirstOrder
 from bilevel.problem import BilevelProblem
 from bilevel.problems import quadratic
 
@@ -61,3 +63,28 @@ def test_where_g2_is_zero_and_nothing_certifies_it_the_first_order_is_advised() 
     assert all(row.sign == 0 for row in advice.comparison.rows)
     with pytest.raises(ValueError, match="budget=0"):
         recommend(problem, *zero, budget=0)
+
+
+@pytest.mark.parametrize("share", [0.0, 1 - 1e-3])
+def test_a_sum_that_points_the_wrong_way_is_named_though_g2_is_certified(share: float) -> None:
+    """g₁ is −`share` times g₂: next to 1 the certified estimate turns the sum round."""
+    ready = quadratic(20, 3, condition=10.0)
+    exact = Exact()(*ready.point)
+    assert isinstance(exact.implicit, torch.Tensor)
+    g2 = exact.implicit
+    problem = BilevelProblem(
+        ready.problem.inner, lambda w, a: ready.problem.outer(w, a) - share * (g2 @ a)
+    )
+    advice = recommend(problem, ready.params, ready.hyperparams, cosine=0.9)
+    row = advice.comparison["certified"]
+    assert "Guaranteed: the angle to g₂" in str(advice)
+    assert row.angle_total_degrees is not None
+    named = re.search(r"points the WRONG way with it \((\d+)", str(advice))
+    assert (named is not None) == (row.angle_total_degrees >= 90) == (share > 0)
+    if named is not None:
+        wanted = re.search(r"An error of g₂ well below ([\de.-]+) would do", str(advice))
+        assert wanted is not None
+        near = Certified(relative_error=float(wanted[1]) / 2)
+        found = near(problem, ready.params, ready.hyperparams)
+        truth = Exact()(problem, ready.params, ready.hyperparams)
+        assert angle(found.total, truth.total) < 90
