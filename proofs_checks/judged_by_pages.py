@@ -19,7 +19,8 @@ from proofs_checks.outcome import Evidence, Numbers, Outcome
 from proofs_checks.paper import not_tested, stated
 from proofs_checks.places import RECORDS
 
-NT, OPEN, REFUTED = Verdict.NOT_TESTED, Verdict.UNDECIDED, Verdict.NOT_SUPPORTED
+NT, OPEN = Verdict.NOT_TESTED, Verdict.UNDECIDED
+SUPPORTED, REFUTED = Verdict.SUPPORTED, Verdict.NOT_SUPPORTED
 ALL_EDGES = "all-edges-cifar10"
 ROWS: tuple[tuple[str, Verdict, str, tuple[str, ...]], ...] = (
     ("§0e", OPEN, "collapse", ("The amended search ends in a better cell than first-order DARTS",)),
@@ -31,7 +32,7 @@ ROWS: tuple[tuple[str, Verdict, str, tuple[str, ...]], ...] = (
     ("§4.1.1k", NT, ALL_EDGES, ("After 100 epochs of the amended search",)),
     (
         "§3.5f",
-        NT,
+        SUPPORTED,
         "cures",
         ("P-DARTS's stages without its limit on skip-connects can fail", "PC-DARTS can fail"),
     ),
