@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from itertools import product
 from math import log, sinh, sqrt
 from random import Random
 from typing import Any
@@ -17,18 +16,12 @@ from scipy.stats import t as student
 from proofs_checks import on_fixed_norms, on_mlp
 from proofs_checks.definitions import FORMULAS, Formulas
 from proofs_checks.dense_terms import DenseTerms
-from proofs_checks.evidence import (
-    ExactCounterexample,
-    ExactIdentity,
-    Exhibit,
-    MonteCarlo,
-    PropertyTest,
-    clopper_pearson,
-)
+from proofs_checks.evidence import ExactIdentity, MonteCarlo, PropertyTest, clopper_pearson
 from proofs_checks.instances import Instance, agreement, definite, indefinite
 from proofs_checks.ledger import Claim, Verdict
 from proofs_checks.measurement import Measurement, Reading, Recorded, Row, printed, rounded, save
-from proofs_checks.rational import column, diagonal, dot, matrix, square
+from proofs_checks.rational import dot, square
+from proofs_checks.uncorrelated_signs import only_uncorrelated
 from proofs_checks.wrong_sign_rates import wrong_sign_probability
 
 Array = np.ndarray
@@ -275,24 +268,6 @@ def at_many_outer_variables(formulas: Formulas) -> Claim:
             lambda: wrong_over_slopes(formulas, estimate, truth),
         )
 
-    def only_uncorrelated() -> Exhibit:
-        """H = diag(1, 4), B = (1 1), v ∈ {±1}²: E[vvᵀ] = I, as for Gaussian v."""
-        hessian, mixed = diagonal(1, 4), matrix([1, 1])
-        slopes = [column(*signs) for signs in product((-1, 1), repeat=2)]
-        truths = [formulas.implicit(hessian, mixed, v) for v in slopes]
-        estimates = [formulas.amended(hessian, mixed, v, 1) for v in slopes]
-        wrong = sum(dot(x, y) < 0 for x, y in zip(truths, estimates, strict=True))
-        inverse, gram = hessian.inverse(), mixed.T @ mixed
-        whole = inverse @ gram @ hessian + hessian @ gram @ inverse
-        return Exhibit(
-            {"wrong over v ∈ {±1}²": Fraction(wrong, 4), "S": whole},
-            {
-                "S has the eigenvalues 25/4 and −9/4: P = (2/π) arctan 3/5 < ½": whole.trace() == 4
-                and whole.determinant() == -Fraction(225, 16)
-            },
-            {"wrong in less than ½": Fraction(wrong, 4) < Fraction(1, 2)},
-        )
-
     def darts_size() -> list[tuple[str, object, object]]:
         return [("14 edges", DARTS_EDGES, 14), ("2 × 14 × 8", OUTER, 224)]
 
@@ -372,7 +347,7 @@ def at_many_outer_variables(formulas: Formulas) -> Claim:
                 one_negative,
                 strict=True,
             ),
-            ExactCounterexample("E[vvᵀ] = σ²I alone is not enough: P = ½", only_uncorrelated),
+            only_uncorrelated(formulas),
             Measurement("the integral against closed forms", in_closed_form),
             Measurement("the 2m eigenvalues against the whole matrix", eigenvalues_dense),
             sampled(1, 20, 30.0, 1, 21),
