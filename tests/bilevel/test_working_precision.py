@@ -249,7 +249,7 @@ def test_exact_says_where_rounding_spoils_its_solve(dtype: torch.dtype, spoilt: 
 
 
 def test_exact_warns_in_float32_where_its_docstring_says() -> None:
-    """Of 30 problems of each condition number; without the warning some are off by a few per cent."""
+    """Of 30 problems of each condition number; unwarned, some are off by a few per cent."""
     told, worst = dict.fromkeys((1e5, 1e6, 1e7), 0), 0.0
     for kappa in told:
         for seed in range(30):
